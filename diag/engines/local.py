@@ -1,0 +1,220 @@
+"""Evaluating on this machine, batch by batch, with the cache."""
+
+from __future__ import annotations
+
+import time
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from diag.errors import DataError, InvalidInputError
+from diag.io import store
+from diag.metrics.samples import sample_columns
+from diag.results.comparison import Comparison
+from diag.results.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from diag.io.datasets import Dataset
+    from diag.io.models import Model
+
+    Progress = Callable[[int, int], None]
+
+PROBA_BYTES = 256 * 2**20
+"""All probabilities are kept beside the per-sample table while they need no more than this."""
+
+
+def evaluate(
+    model: Model,
+    data: Dataset,
+    batch_size: int = 256,
+    cache: bool = True,
+    progress: bool | Progress = True,
+) -> Evaluation:
+    """Ask a model about every image of a labelled data set.
+
+    Parameters
+    ----------
+    model : Model
+    data : Dataset
+        With labels. Images are read batch by batch.
+    batch_size : int
+        Images a batch.
+    cache : bool
+        Look the result up by content (model bytes, data, preprocessing, library versions), and keep it.
+    progress : bool or callable
+        ``True``: a bar when standard error is a terminal. A callable gets (images done, images in all).
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    DataError
+        If the data has no labels, or classes that the model does not have.
+    InvalidInputError
+        If the images do not fit the model, or it returns NaN.
+
+    Examples
+    --------
+    >>> run = evaluate(load_model("cnn.h5"), load_dataset("digits"))  # doctest: +SKIP
+    >>> run.summary()  # doctest: +SKIP
+    """
+    model, assumed = model.resolve(data.images)
+    class_names, y_true, renamed = match_classes(model, data)
+    key = store.content_key(
+        model=model.digest,
+        data=data.digest,
+        labels=[int(label) for label in np.unique(y_true)] if len(y_true) else [],
+        classes=class_names,
+        preprocessing=model.preprocessing.to_dict(),
+        head=model.output_notes(),
+        versions=_versions(model),
+    )
+    kept = store.load("evaluations", key) if cache else None
+    if kept is None or len(kept.samples.get("index", ())) != len(data):
+        kept = _predict(model, data, y_true, len(class_names), batch_size, progress)
+        if cache:
+            store.save("evaluations", key, kept)
+        from_cache = False
+    else:
+        from_cache = True
+    return Evaluation(
+        model=model,
+        data=data,
+        samples=MappingProxyType(dict(kept.samples)),
+        proba=kept.arrays.get("proba"),
+        class_names=class_names,
+        notes=(*data.notes, *assumed, *renamed),
+        seconds=float(kept.meta["seconds"]),
+        from_cache=from_cache,
+        versions=MappingProxyType(dict(kept.meta["versions"])),
+    )
+
+
+def compare(runs: Sequence[Evaluation]) -> Comparison:
+    """Put evaluations on the same samples side by side.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is none, or they are on different samples or classes.
+    """
+    return Comparison.from_runs(runs)
+
+
+def match_classes(model: Model, data: Dataset) -> tuple[tuple[str, ...], NDArray[np.int64], tuple[str, ...]]:
+    """Return class names in the model's order, the labels as the model's class numbers, and what was done to them.
+
+    Raises
+    ------
+    DataError
+        If the data has no labels, more classes than the model, or names that the model does not know.
+    """
+    labels = data.labels
+    if labels is None:
+        raise DataError(f"{data.name}: expected labelled data. Received: no labels. Use 'diag predict' for such data.")
+    if len(data) == 0:
+        raise DataError(f"{data.name}: expected at least one image. Received: none.")
+    k = model.n_classes
+    labels = np.asarray(labels, dtype=np.int64)
+    named = not all(name.isdigit() for name in data.class_names)
+    if named and model.card.class_names is not None:
+        known = {name: number for number, name in enumerate(model.class_names)}
+        missing = [name for name in data.class_names if name not in known]
+        if missing and len(missing) < len(data.class_names):
+            raise DataError(
+                f"{data.name}: class {missing[0]!r} is not among the model's: {', '.join(model.class_names[:10])}."
+            )
+        if not missing:
+            numbers = np.array([known[name] for name in data.class_names], dtype=np.int64)
+            moved = not np.array_equal(numbers, np.arange(len(numbers)))
+            note = ("Labels were matched to the model's classes by name.",) if moved else ()
+            return model.class_names, numbers[labels], note
+    if labels.max() >= k:
+        hint = "Labels that start at 1? Subtract 1." if labels.min() == 1 and labels.max() == k else ""
+        raise DataError(
+            f"{data.name}: expected labels 0..{k - 1}, because {model.name} has {k} outputs. "
+            f"Received: labels up to {labels.max()}. {hint or 'Pass the data that this model was trained for.'}"
+        )
+    if model.card.class_names is not None:
+        return model.class_names, labels, ()
+    names = data.class_names if len(data.class_names) == k else tuple(str(number) for number in range(k))
+    if named and len(data.class_names) < k:
+        names = (*data.class_names, *(f"output {number}" for number in range(len(data.class_names), k)))
+    note = ("Class names come from the data; the model file names none.",) if named else ()
+    return names, labels, note
+
+
+def predict(model: Model, data: Dataset, batch_size: int = 256) -> NDArray[np.float32]:
+    """Return class probabilities (n, k) for data that needs no labels."""
+    return model.predict_proba(data.images, batch_size)
+
+
+def _predict(
+    model: Model, data: Dataset, y_true: NDArray[np.int64], k: int, batch_size: int, progress: bool | Progress
+) -> store.Entry:
+    n = len(data)
+    keep = n * k * 4 <= PROBA_BYTES
+    parts: list[dict[str, NDArray[Any]]] = []
+    probabilities: list[NDArray[np.float32]] = []
+    model.predict_proba(data.images[:1])  # building the network is not part of its speed
+    started = time.perf_counter()
+    with _reporting(progress, n, model.name) as report:
+        for start, proba in model.predict_batches(data.images, batch_size):
+            if proba.shape[1] != k:
+                raise InvalidInputError(f"{model.name}: expected {k} outputs. Received: {proba.shape[1]}.")
+            stop = start + len(proba)
+            parts.append(sample_columns(y_true[start:stop], proba, start))
+            if keep:
+                probabilities.append(proba)
+            report(stop, n)
+    seconds = time.perf_counter() - started
+    samples = {name: _frozen(np.concatenate([part[name] for part in parts])) for name in parts[0]}
+    arrays = {"proba": _frozen(np.concatenate(probabilities))} if keep else {}
+    return store.Entry(meta={"seconds": seconds, "versions": _versions(model)}, samples=samples, arrays=arrays)
+
+
+def _versions(model: Model) -> dict[str, str]:
+    return store.versions(("keras", "tensorflow") if model.is_keras else ("scikit-learn", "skops"))
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array
+
+
+class _reporting:  # noqa: N801 - used as a function
+    """A context that gives the function to report to: the caller's, a bar on a terminal, or nothing."""
+
+    def __init__(self, progress: bool | Progress, total: int, title: str) -> None:
+        self._given = progress
+        self._total = total
+        self._title = title
+        self._bar: Any = None
+
+    def __enter__(self) -> Progress:
+        if callable(self._given):
+            return self._given
+        if self._given:
+            from rich.console import Console
+            from rich.progress import Progress as Bar
+
+            console = Console(stderr=True)
+            if console.is_terminal:
+                self._bar = Bar(console=console, transient=True)
+                self._bar.start()
+                task = self._bar.add_task(self._title, total=self._total)
+                return lambda done, total: self._bar.update(task, completed=done, total=total)
+        return lambda done, total: None
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+

@@ -1,0 +1,1 @@
+"""A model and images in, attributions out: one method a file."""

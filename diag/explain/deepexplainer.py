@@ -1,0 +1,130 @@
+"""SHAP values by `shap.DeepExplainer`, with its limits told in one line.
+
+References
+----------
+Lundberg & Lee (2017), A unified approach to interpreting model predictions. arXiv:1705.07874, section 4.2.
+Shrikumar, Greenside & Kundaje (2017), Learning important features through propagating activation differences.
+arXiv:1704.02685.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from diag._lazy import import_keras, import_shap
+from diag.errors import UnsupportedModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+_LOCK = threading.Lock()  # DeepExplainer swaps TensorFlow's gradients for all threads while it runs
+_MISSING = re.compile(r"(?:no entry for: shap_|shap_)(\w+)")
+
+# TensorFlow operations that DeepExplainer has no rule for, and what in Keras makes them.
+_MADE_BY = {
+    "LeakyRelu": ("LeakyReLU", "leaky_relu"),
+    "Erf": ("gelu",),
+    "Erfc": ("gelu",),
+    "Elu": ("ELU", "elu"),
+    "Selu": ("selu",),
+    "Rsqrt": ("LayerNormalization", "GroupNormalization"),
+}
+
+
+def shap_values(
+    model: Any,
+    inputs: NDArray[np.float32],
+    references: NDArray[np.float32],
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return SHAP values of every output for each input.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With one input and one output of shape (n, k).
+    inputs, references : ndarray of float32, shape (n, ...) and (m, ...)
+        As the model takes them.
+    progress : callable, optional
+        Gets (images done, images in all).
+
+    Returns
+    -------
+    values : ndarray of float32, shape (n, ..., k)
+    base_values : ndarray of float64, shape (k,)
+        Mean output over the references.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If DeepExplainer cannot walk through one of the layers; the message names it.
+    """
+    shap = import_shap()
+    flat = _flat_output(model)
+    values = []
+    with _LOCK, warnings.catch_warnings():
+        # Functional models warn that DeepExplainer wraps their input in a list.
+        warnings.simplefilter("ignore")
+        try:
+            explainer = shap.DeepExplainer(flat, references)
+            for row in range(len(inputs)):
+                values.append(np.asarray(explainer.shap_values(inputs[row : row + 1], check_additivity=False)))
+                if progress is not None:
+                    progress(row + 1, len(inputs))
+        except Exception as error:  # noqa: BLE001 - the boundary to shap, which raises many kinds
+            raise UnsupportedModelError(_refusal(model, error)) from error
+        base = np.asarray(explainer.expected_value, dtype=np.float64).reshape(-1)
+    k = len(base)
+    stacked = np.concatenate(values) if values else np.zeros((0, *inputs.shape[1:], k))
+    if stacked.ndim == inputs.ndim and k == 1:
+        stacked = stacked[..., None]
+    return stacked.astype(np.float32), base
+
+
+def _flat_output(model: Any) -> Any:
+    """Return the model as DeepExplainer wants it: a functional model with an output of shape (n, k)."""
+    keras = import_keras()
+    output = model.outputs[0]
+    if len(output.shape) != 2:
+        output = keras.layers.Flatten()(output)
+    return keras.Model(model.inputs, output)
+
+
+def _refusal(model: Any, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    found = _MISSING.search(text)
+    operation = found.group(1) if found else None
+    layer = _layer_of(model, operation) if operation else None
+    if layer is not None:
+        where = f"layer {layer.name!r} ({type(layer).__name__}), operation {operation}"
+    elif operation:
+        where = f"operation {operation}"
+    else:
+        where = f"{type(error).__name__}: {text[:160]}"
+    return f"shap.DeepExplainer cannot explain this model. It stopped at: {where}. Use a model without it, or --no-explain."
+
+
+def _layer_of(model: Any, operation: str) -> Any:
+    """Return the first layer that makes a TensorFlow operation, by its type or activation."""
+    wanted = {operation.lower(), *(name.lower() for name in _MADE_BY.get(operation, ()))}
+    for layer in _walk(model):
+        activation = getattr(getattr(layer, "activation", None), "__name__", "")
+        if type(layer).__name__.lower() in wanted or activation.lower().replace("_", "") in {
+            name.replace("_", "") for name in wanted
+        }:
+            return layer
+    return None
+
+
+def _walk(model: Any) -> list[Any]:
+    layers = []
+    for layer in model.layers:
+        layers.extend(_walk(layer) if hasattr(layer, "layers") else [layer])
+    return layers

@@ -1,0 +1,1 @@
+"""A model and images in, kernels and activations out."""

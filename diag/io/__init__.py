@@ -1,0 +1,1 @@
+"""Files in, arrays and models out. The only code that reads untrusted bytes."""

@@ -1,0 +1,383 @@
+"""Saved models, read lazily: what a file says at once, the network itself when it is first needed."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from diag.errors import InvalidInputError, ModelLoadError, UnsafeModelError, UnsupportedModelError
+from diag.io.audit import ModelFile, audit
+from diag.io.modelcard import ModelCard, load_card
+from diag.io.preprocessing import Preprocessing, guess_layout, image_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+_RESCALING = ("Rescaling", "Normalization")
+
+
+class Backend(Protocol):
+    """What a model file becomes: prepared input in, the model's own output out."""
+
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the output for one batch, shape (n, outputs)."""
+        ...
+
+
+class KerasBackend:
+    """A Keras model that is loaded on first use. Inference mode always: dropout is off."""
+
+    def __init__(self, file: ModelFile) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._model: Any = None
+        self._call: Any = None
+
+    @property
+    def model(self) -> Any:
+        """The `keras.Model`, loaded once (thread-safe)."""
+        with self._lock:
+            if self._model is None:
+                from diag.io.keras_files import load_keras
+
+                self._model = load_keras(self._file.path, self._file)
+            return self._model
+
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the output for one batch; a fixed batch size of the model is met by padding."""
+        model = self.model
+        call = self._graph()
+        fixed = model.inputs[0].shape[0]
+        if fixed is None:
+            return np.asarray(call(inputs))
+        parts = []
+        for start in range(0, len(inputs), fixed):
+            part = inputs[start : start + fixed]
+            padding = [(0, fixed - len(part))] + [(0, 0)] * (part.ndim - 1)
+            parts.append(np.asarray(call(np.pad(part, padding)))[: len(part)])
+        return np.concatenate(parts)
+
+    def _graph(self) -> Any:
+        """Return the model's call as one graph with an open batch axis: compiled once, not once a batch size."""
+        from diag._lazy import import_tensorflow
+
+        tf = import_tensorflow()
+        model = self.model
+        with self._lock:
+            if self._call is None:
+                spec = tf.TensorSpec(model.inputs[0].shape, tf.float32)
+                self._call = tf.function(lambda batch: model(batch, training=False), input_signature=[spec])
+            return self._call
+
+
+class SklearnBackend:
+    """A scikit-learn estimator saved with skops, loaded on first use."""
+
+    def __init__(self, file: ModelFile) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._estimator: Any = None
+
+    @property
+    def estimator(self) -> Any:
+        """The estimator. Types that skops does not know as harmless are refused, never loaded."""
+        with self._lock:
+            if self._estimator is None:
+                self._estimator = _load_skops(self._file.path)
+            return self._estimator
+
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return `predict_proba` of one batch."""
+        estimator = self.estimator
+        if not hasattr(estimator, "predict_proba"):
+            raise UnsupportedModelError(
+                f"{self._file.path.name}: expected an estimator with predict_proba. Received: "
+                f"{type(estimator).__name__}. Wrap it in CalibratedClassifierCV and save it again."
+            )
+        return np.asarray(estimator.predict_proba(inputs), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A saved classifier, ready to be asked.
+
+    Parameters
+    ----------
+    file : ModelFile
+        What the file says of itself, read without running anything in it.
+    card : ModelCard
+        What a person said of it.
+    preprocessing : Preprocessing
+        The card's, with the caller's wishes on top. Open fields are filled in when data is known.
+    name : str
+        The card's title, else the file's name without its ending.
+    """
+
+    file: ModelFile
+    card: ModelCard
+    preprocessing: Preprocessing
+    name: str
+    _backend: Backend = field(repr=False)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.file.path
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file's bytes."""
+        return self.file.digest
+
+    @property
+    def n_params(self) -> int:
+        """Number of parameters, trainable or not."""
+        return self.file.n_params
+
+    @property
+    def is_keras(self) -> bool:
+        """Whether there is a Keras network behind it."""
+        return isinstance(self._backend, KerasBackend)
+
+    @property
+    def keras(self) -> Any:
+        """The `keras.Model`; importing TensorFlow and building it happens on first use.
+
+        Raises
+        ------
+        UnsupportedModelError
+            For a scikit-learn estimator.
+        """
+        if isinstance(self._backend, KerasBackend):
+            return self._backend.model
+        raise UnsupportedModelError(
+            f"{self.name}: expected a Keras network. Received: a scikit-learn {self.file.class_name}, "
+            "which has no layers to look into."
+        )
+
+    @property
+    def native_shape(self) -> tuple[int | None, ...]:
+        """The input as the model takes it, without the batch axis: ``(28, 28, 1)``, ``(1, 28, 28)``, ``(784,)``."""
+        if self.file.input_shape is not None:
+            return self.file.input_shape
+        if isinstance(self._backend, KerasBackend):
+            inputs = self._backend.model.inputs
+            if len(inputs) != 1:
+                raise UnsupportedModelError(f"{self.name}: expected one input. Received: {len(inputs)} inputs.")
+            return tuple(inputs[0].shape[1:])
+        raise UnsupportedModelError(f"{self.name}: the file does not say how many numbers it takes.")
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images that the model takes."""
+        layout = self.preprocessing.layout or guess_layout(self.native_shape)
+        return image_shape(self.native_shape, layout, None, self.preprocessing)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes; a single sigmoid unit makes two."""
+        outputs = self.file.n_outputs
+        if outputs is None:
+            probe = self._backend.predict(np.zeros((1, *self._open_shape()), dtype=np.float32))
+            outputs = int(probe.shape[-1])
+        return 2 if outputs == 1 else outputs
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The card's class names, else the numbers of the outputs.
+
+        Raises
+        ------
+        InvalidInputError
+            If the card names another number of classes than the model has.
+        """
+        names = self.card.class_names
+        if names is None:
+            return tuple(str(number) for number in range(self.n_classes))
+        if len(names) != self.n_classes:
+            raise InvalidInputError(
+                f"{self.name}: the card names {len(names)} classes, the model has {self.n_classes} outputs."
+            )
+        return names
+
+    def resolve(self, images: Any) -> tuple[Model, tuple[str, ...]]:
+        """Return this model with its preprocessing fixed for these images, and what was assumed for it."""
+        rescales = any(layer.class_name in _RESCALING for layer in self.file.layers)
+        try:
+            preprocessing, notes = self.preprocessing.resolve(self.native_shape, images, rescales=rescales)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{self.name}: {error}") from error
+        return replace(self, preprocessing=preprocessing), (*notes, *self.output_notes())
+
+    def output_notes(self) -> tuple[str, ...]:
+        """Return one sentence for each thing that is done to the model's output."""
+        return tuple(_HEAD_NOTES[self._head()].split("|")) if self._head() in _HEAD_NOTES else ()
+
+    def prepare(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Return images (n, h, w, c) as the model's own input."""
+        return self.preprocessing.apply(images)
+
+    def predict_proba(self, images: Any, batch_size: int = 256) -> NDArray[np.float32]:
+        """Return class probabilities.
+
+        Parameters
+        ----------
+        images : array-like, shape (n, h, w, c)
+            In the data's own units; preprocessing is applied here. Read in slices.
+        batch_size : int
+            Images a batch.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, k)
+            Rows sum to 1. One sigmoid unit becomes two columns; several sigmoids are divided by their sum;
+            logits go through softmax.
+
+        Raises
+        ------
+        InvalidInputError
+            If images have another shape than the model takes, or the model returns NaN or infinity.
+        """
+        model = self if self.preprocessing.layout is not None else self.resolve(images)[0]
+        batches = list(model.predict_batches(images, batch_size))
+        if not batches:
+            return np.zeros((0, self.n_classes), dtype=np.float32)
+        return np.concatenate([proba for _, proba in batches])
+
+    def predict_batches(self, images: Any, batch_size: int = 256) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield (index of the first image, probabilities) batch by batch; nothing is kept."""
+        if batch_size < 1:
+            raise InvalidInputError(f"batch_size: expected at least 1. Received: {batch_size}.")
+        head = self._head()
+        for start in range(0, len(images), batch_size):
+            raw = self._backend.predict(self.prepare(np.asarray(images[start : start + batch_size])))
+            yield start, self._probabilities(raw.reshape(len(raw), -1), head, start)
+
+    def _probabilities(self, raw: NDArray[np.float32], head: str, start: int) -> NDArray[np.float32]:
+        finite = np.isfinite(raw).all(axis=1)
+        if not finite.all():
+            raise InvalidInputError(
+                f"{self.name}: the model returned NaN or infinity for image {start + int(np.argmin(finite))}. "
+                "Look for NaN in its weights, or a wrong scale of the input."
+            )
+        return to_probabilities(raw, head)
+
+    def _head(self) -> str:
+        return output_head(self.file.activation, self.file.n_outputs) if self.is_keras else "softmax"
+
+    def _open_shape(self) -> tuple[int, ...]:
+        return tuple(size or 32 for size in self.native_shape)
+
+
+_HEAD_NOTES = {
+    "linear": "The model returns logits: softmax was applied.",
+    "linear-binary": "The model returns one logit: sigmoid was applied, and it is shown as two classes.",
+    "binary": "The model has one sigmoid output: it is shown as two classes.",
+    "sigmoid": "The model has one sigmoid a class: each row was divided by its sum.",
+    "unknown": "The file does not say whether outputs are probabilities: rows that do not sum to 1 go through softmax.",
+}
+
+
+def output_head(activation: str | None, n_outputs: int | None) -> str:
+    """Return how outputs become probabilities: softmax, binary, sigmoid, linear, linear-binary or unknown."""
+    if activation == "softmax" and n_outputs != 1:
+        return "softmax"
+    if activation == "sigmoid":
+        return "binary" if n_outputs == 1 else "sigmoid"
+    if activation == "linear":
+        return "linear-binary" if n_outputs == 1 else "linear"
+    return "unknown"
+
+
+def to_probabilities(raw: NDArray[Any], head: str) -> NDArray[np.float32]:
+    """Return a model's outputs (n, outputs) as probabilities (n, k).
+
+    Examples
+    --------
+    >>> to_probabilities(np.array([[0.0, 0.0]]), "linear").tolist()
+    [[0.5, 0.5]]
+    >>> to_probabilities(np.array([[0.25]]), "binary").tolist()
+    [[0.75, 0.25]]
+    """
+    values = raw.astype(np.float64)
+    if head == "unknown":
+        is_proba = values.min(initial=0) >= 0 and np.allclose(values.sum(axis=1), 1, atol=1e-3)
+        head = "softmax" if is_proba else "linear"
+        if values.shape[1] == 1:
+            head = "binary" if values.min(initial=0) >= 0 and values.max(initial=1) <= 1 else "linear-binary"
+    if head == "linear-binary":
+        values = 1 / (1 + np.exp(-np.clip(values, -500, 500)))
+    if head in ("binary", "linear-binary"):
+        values = np.concatenate([1 - values, values], axis=1)
+    elif head == "linear":
+        values = np.exp(values - values.max(axis=1, keepdims=True))
+    total = values.sum(axis=1, keepdims=True)
+    # All sigmoids at zero: the model favours no class.
+    shares = np.divide(values, total, out=np.full_like(values, 1 / values.shape[1]), where=total > 0)
+    return shares.astype(np.float32)
+
+
+def load_model(
+    path: str | Path,
+    *,
+    preprocessing: Preprocessing | None = None,
+    class_names: tuple[str, ...] | None = None,
+) -> Model:
+    """Read a saved classifier: Keras ``.keras``, ``.h5``, ``.hdf5``, or a scikit-learn estimator in ``.skops``.
+
+    The file is read as data first; TensorFlow is imported only when the network is needed.
+
+    Parameters
+    ----------
+    path : str or Path
+        The model file. A card ``NAME.toml`` beside it is read too.
+    preprocessing : Preprocessing, optional
+        Its fields replace the card's.
+    class_names : tuple of str, optional
+        Replaces the card's.
+
+    Raises
+    ------
+    ModelLoadError
+        If there is no such file or it is not a model.
+    UnsafeModelError
+        If loading it would run code of its own.
+    InvalidInputError
+        If the card is wrong.
+
+    Examples
+    --------
+    >>> model = load_model("saved_models/digits/cnn_sd.h5")  # doctest: +SKIP
+    >>> model.predict_proba(images).shape  # doctest: +SKIP
+    (797, 10)
+    """
+    file = audit(Path(path))
+    card = load_card(file.path)
+    if class_names is not None:
+        card = replace(card, class_names=tuple(class_names))
+    backend: Backend = SklearnBackend(file) if file.format == "skops" else KerasBackend(file)
+    return Model(
+        file=file,
+        card=card,
+        preprocessing=card.preprocessing.override(preprocessing) if preprocessing else card.preprocessing,
+        name=card.title or file.path.stem,
+        _backend=backend,
+    )
+
+
+def _load_skops(path: Path) -> Any:
+    from skops import io as skops_io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    try:
+        return skops_io.load(path, trusted=[])
+    except UntrustedTypesFoundException as error:
+        raise UnsafeModelError(f"{path.name}: holds types that are not known to be harmless, so it was not loaded: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelLoadError(f"{path.name}: expected a scikit-learn estimator saved with skops.io.dump. {error}") from error

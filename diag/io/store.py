@@ -1,0 +1,159 @@
+"""The cache: results kept by the content they came from, in the user's cache folder.
+
+An entry is a folder ``KIND/KEY`` with ``meta.json``, at most one ``samples.parquet`` and ``.npy`` arrays. It is
+written beside its place and renamed, so that a reader never meets half an entry and two writers cannot mix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+FORMAT = 1
+"""Raised when the meaning of stored entries changes: older ones are then not found."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One cached result: a table of equally long columns, further arrays, and plain values."""
+
+    meta: Mapping[str, Any]
+    samples: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+def cache_folder() -> Path:
+    """Return the cache's folder: ``$DIAG_CACHE_DIR``, else the user's cache folder of the system."""
+    chosen = os.environ.get("DIAG_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("diag", appauthor=False)
+
+
+def content_key(**parts: Any) -> str:
+    """Return the key of what `parts` describe: equal parts, equal key.
+
+    Parameters
+    ----------
+    **parts
+        Plain values (numbers, texts, lists, dicts) that JSON can hold.
+    """
+    text = json.dumps({"format": FORMAT, **parts}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
+
+
+def versions(names: Iterable[str] = ("tensorflow", "keras", "scikit-learn", "numpy", "shap")) -> dict[str, str]:
+    """Return installed versions without importing the packages; a package that is absent is left out."""
+    found = {}
+    for name in names:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def load(kind: str, key: str) -> Entry | None:
+    """Return the entry, or None if there is none or it is damaged."""
+    folder = cache_folder() / kind / key
+    if not folder.is_dir():
+        return None
+    import numpy as np
+
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        arrays = {path.stem: _frozen(np.load(path, allow_pickle=False)) for path in sorted(folder.glob("*.npy"))}
+        samples: dict[str, NDArray[Any]] = {}
+        if (folder / "samples.parquet").exists():
+            from pyarrow import parquet
+
+            table = parquet.read_table(folder / "samples.parquet")
+            samples = {name: _frozen(table[name].to_numpy()) for name in table.column_names}
+    except (OSError, ValueError, EOFError):  # pyarrow's errors are OSError and ValueError too
+        return None
+    return Entry(meta=meta, samples=samples, arrays=arrays)
+
+
+def save(kind: str, key: str, entry: Entry) -> None:
+    """Write an entry. A cache that cannot be written (full disk, read-only home) is no error: nothing is kept."""
+    import numpy as np
+
+    parent = cache_folder() / kind
+    with suppress(OSError):
+        parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
+        try:
+            for name, array in entry.arrays.items():
+                np.save(aside / f"{name}.npy", array, allow_pickle=False)
+            if entry.samples:
+                import pyarrow as pa
+                from pyarrow import parquet
+
+                parquet.write_table(pa.table(dict(entry.samples)), aside / "samples.parquet")
+            (aside / "meta.json").write_text(json.dumps(dict(entry.meta)), encoding="utf-8")
+            place = parent / key
+            if place.exists():
+                shutil.rmtree(place, ignore_errors=True)
+            aside.rename(place)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def usage() -> tuple[int, int]:
+    """Return (number of entries, bytes) in the cache."""
+    root = cache_folder()
+    files = [path for path in root.rglob("*") if path.is_file()] if root.is_dir() else []
+    entries = {path.parent for path in files}
+    return len(entries), sum(path.stat().st_size for path in files)
+
+
+def clear() -> int:
+    """Delete all entries and return how many there were. Only folders that diag itself makes are touched."""
+    count, _ = usage()
+    for kind in KINDS:
+        shutil.rmtree(cache_folder() / kind, ignore_errors=True)
+    return count
+
+
+KINDS = ("evaluations", "attributions", "activations", "kernels")
+
+
+def write_aside(path: Path, text: str | bytes) -> None:
+    """Write a file beside its place and rename it: the old file or the whole new one, never a part.
+
+    Raises
+    ------
+    OSError
+        If the folder does not exist or cannot be written.
+    """
+    path = Path(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode("utf-8") if isinstance(text, str) else text)
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(name).chmod(0o666 & ~umask)
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,1 @@
+"""Arrays in, numbers out: NumPy and SciPy, never TensorFlow."""

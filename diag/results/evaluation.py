@@ -1,0 +1,221 @@
+"""What one model did on one data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from diag.errors import InvalidInputError
+from diag.metrics.classification import overall_figures, per_class_figures
+from diag.metrics.confusion import normalize_confusion
+from diag.metrics.summaries import Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from diag.io.datasets import Dataset
+    from diag.io.models import Model
+    from diag.metrics.confusion import Normalize
+
+_ERROR_ORDER = {"confidence": ("confidence", True), "loss": ("loss", True), "margin": ("margin", True)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """The per-sample table of a model on a data set, and every figure that comes from it.
+
+    Parameters
+    ----------
+    model : Model
+        With its preprocessing fixed.
+    data : Dataset
+        The images stay where they are; they are read when they are shown.
+    samples : mapping of str to ndarray, each of shape (n,)
+        The columns of `diag.metrics.samples.COLUMNS`, read-only.
+    proba : ndarray of float32, shape (n, k), or None
+        All probabilities; None when they would take more than 256 MB.
+    class_names : tuple of str
+        In the order of the model's outputs.
+    notes : tuple of str
+        What was assumed, one sentence each.
+    seconds : float
+        Time for predicting, without loading the model.
+    from_cache : bool
+        Whether `samples` were read from the cache.
+    versions : mapping of str to str
+        The libraries that made the predictions.
+    """
+
+    model: Model
+    data: Dataset
+    samples: Mapping[str, NDArray[Any]]
+    proba: NDArray[np.float32] | None
+    class_names: tuple[str, ...]
+    notes: tuple[str, ...]
+    seconds: float
+    from_cache: bool
+    versions: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.model.name
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.samples["index"])
+
+    @property
+    def correct_mask(self) -> NDArray[np.bool_]:
+        """Whether each sample's predicted class is the true one, shape (n,)."""
+        mask: NDArray[np.bool_] = self.samples["y_true"] == self.samples["y_pred"]
+        return mask
+
+    def counts(self) -> Summary:
+        """Return the mergeable counts and sums behind all figures."""
+        return Summary.from_samples(self.samples, self.n_classes)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the row of `summary` as a dict."""
+        return {
+            "model": self.name,
+            **overall_figures(self.counts()),
+            "n_params": self.model.n_params,
+            "file_size": self.model.file.file_size,
+            "images_per_second": len(self) / self.seconds if self.seconds > 0 else float("nan"),
+        }
+
+    def summary(self) -> pd.DataFrame:
+        """Return one row: n, accuracy with its Wilson interval, top-3 accuracy, losses, calibration, size, speed.
+
+        Returns
+        -------
+        DataFrame
+            Index ``model``. ``accuracy``, ``top3_accuracy`` and ``ece`` are shares 0..1, ``log_loss`` is in nats,
+            ``brier`` runs from 0 to 2, ``file_size`` is in bytes. ``images_per_second`` was measured when the
+            predictions were made, also when they now come from the cache.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([self.figures()]).set_index("model")
+
+    def confusion_matrix(self, normalize: Normalize = None) -> pd.DataFrame:
+        """Return the confusion matrix: rows are true classes, columns predicted classes.
+
+        Parameters
+        ----------
+        normalize : {None, "true", "pred", "all"}
+            Counts, or shares of the row, the column, or the total. A row without samples is NaN.
+        """
+        import pandas as pd
+
+        values = normalize_confusion(self.counts().confusion, normalize)
+        rows = pd.Index(self.class_names, name="true")
+        return pd.DataFrame(values, index=rows, columns=pd.Index(self.class_names, name="predicted"))
+
+    def per_class(self) -> pd.DataFrame:
+        """Return precision, recall and F1 with 95 % intervals, and support, one row a class."""
+        import pandas as pd
+
+        figures = per_class_figures(self.counts().confusion)
+        return pd.DataFrame(figures, index=pd.Index(self.class_names, name="class"))
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row a sample: the columns of `samples`, with class names beside the numbers."""
+        import pandas as pd
+
+        names = np.asarray(self.class_names, dtype=object)
+        frame = pd.DataFrame({name: column.copy() for name, column in self.samples.items()})
+        frame.insert(3, "true_class", names[self.samples["y_true"]])
+        frame.insert(4, "predicted_class", names[self.samples["y_pred"]])
+        if self.data.sample_names is not None:
+            frame.insert(1, "sample_name", np.asarray(self.data.sample_names, dtype=object))
+        return frame
+
+    def errors(
+        self,
+        per_class: int | None = 10,
+        by: Literal["confidence", "loss", "margin"] = "confidence",
+        group: Literal["true", "predicted"] = "true",
+    ) -> pd.DataFrame:
+        """Return the worst errors of each class.
+
+        Parameters
+        ----------
+        per_class : int or None
+            At most so many a class; None for all.
+        by : {"confidence", "loss", "margin"}
+            What makes an error bad: largest confidence in the wrong class, smallest probability of the true class,
+            or largest distance to the second choice.
+        group : {"true", "predicted"}
+            Whether a class means the true or the predicted one.
+
+        Returns
+        -------
+        DataFrame
+            Rows of `frame` with ``class`` (the group) in front; sorted by class, worst first, ties by index.
+        """
+        if by not in _ERROR_ORDER:
+            raise InvalidInputError(f"by: expected one of {', '.join(_ERROR_ORDER)}. Received: {by!r}.")
+        column, _ = _ERROR_ORDER[by]
+        return self._ranked(~self.correct_mask, -self.samples[column], per_class, group)
+
+    def correct(
+        self,
+        per_class: int | None = 10,
+        order: Literal["most_confident", "least_confident", "random"] = "most_confident",
+        seed: int = 0,
+    ) -> pd.DataFrame:
+        """Return correctly classified samples of each class.
+
+        Parameters
+        ----------
+        per_class : int or None
+            At most so many a class; None for all.
+        order : {"most_confident", "least_confident", "random"}
+        seed : int
+            For ``order="random"``.
+        """
+        confidence = self.samples["confidence"]
+        keys = {
+            "most_confident": -confidence,
+            "least_confident": confidence,
+            "random": np.random.default_rng(seed).random(len(self)),
+        }
+        if order not in keys:
+            raise InvalidInputError(f"order: expected one of {', '.join(keys)}. Received: {order!r}.")
+        return self._ranked(self.correct_mask, keys[order], per_class, "true")
+
+    def cell(self, y_true: int, y_pred: int) -> NDArray[np.int64]:
+        """Return the indices of the samples in one cell of the confusion matrix, most confident first."""
+        rows = np.flatnonzero((self.samples["y_true"] == y_true) & (self.samples["y_pred"] == y_pred))
+        order = np.argsort(-self.samples["confidence"][rows], kind="stable")
+        indices: NDArray[np.int64] = self.samples["index"][rows[order]]
+        return indices
+
+    def _ranked(
+        self, chosen: NDArray[np.bool_], key: NDArray[Any], per_class: int | None, group: str
+    ) -> pd.DataFrame:
+        if group not in ("true", "predicted"):
+            raise InvalidInputError(f"group: expected 'true' or 'predicted'. Received: {group!r}.")
+        if per_class is not None and per_class < 1:
+            raise InvalidInputError(f"per_class: expected at least 1, or None for all. Received: {per_class}.")
+        classes = self.samples["y_true" if group == "true" else "y_pred"]
+        rows = np.flatnonzero(chosen)
+        rows = rows[np.lexsort((rows, key[rows], classes[rows]))]
+        if per_class is not None and len(rows):
+            starts = np.searchsorted(classes[rows], classes[rows], side="left")
+            rows = rows[np.arange(len(rows)) - starts < per_class]
+        frame = self.frame().iloc[rows].reset_index(drop=True)
+        frame.insert(0, "class", frame["true_class" if group == "true" else "predicted_class"])
+        return frame

@@ -1,0 +1,1 @@
+"""Frozen results in, pictures out. No statistics here."""
