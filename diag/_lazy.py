@@ -6,8 +6,12 @@ when the package is missing.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import sys
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from diag.errors import MissingDependencyError
@@ -34,7 +38,9 @@ def import_keras() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     import_tensorflow()
-    return _import("keras", "keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _import("keras", "keras")
 
 
 def import_tensorflow() -> Any:
@@ -45,8 +51,30 @@ def import_tensorflow() -> Any:
     MissingDependencyError
         If TensorFlow is not installed.
     """
+    if "tensorflow" in sys.modules:
+        return sys.modules["tensorflow"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    return _import("tensorflow", "tensorflow")
+    with _silent_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _import("tensorflow", "tensorflow")
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Drop what native libraries write to standard error: TensorFlow's greeting ignores its own log level."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # no standard error at all
+        yield
+        return
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(sink)
+        os.close(kept)
 
 
 def import_shap() -> Any:
@@ -57,7 +85,9 @@ def import_shap() -> Any:
     MissingDependencyError
         If shap is not installed.
     """
-    return _import("shap", "shap")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _import("shap", "shap")
 
 
 def import_ray() -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from diag.errors import InvalidInputError, UnsupportedModelError
+from diag.explain.background import draw_background
 from diag.io import store
 from diag.io.datasets import Dataset
 from diag.io.preprocessing import from_layout
@@ -82,14 +83,14 @@ def explain(
     model, _ = model.resolve(source)
     wanted = _outputs(outputs, model.n_classes)
     data = data_or_images if isinstance(data_or_images, Dataset) else source
-    references, note = draw(background, data, seed)
+    references, note = draw_background(background, data, seed)
     images = np.asarray(source[chosen])
     key = store.content_key(
         method=METHOD,
         model=model.digest,
         preprocessing=model.preprocessing.to_dict(),
-        images=_digest(images),
-        references=_digest(references),
+        images=store.array_digest(images),
+        references=store.array_digest(references),
         versions=store.versions(),
     )
     kept = store.load("attributions", key) if cache else None
@@ -98,13 +99,6 @@ def explain(
         if cache:
             store.save("attributions", key, kept)
     return _attribution(model, kept.arrays, images, chosen, wanted, len(references), seed, note)
-
-
-def draw(background: int | NDArray[Any], data: Dataset | NDArray[Any], seed: int) -> tuple[NDArray[Any], str]:
-    """Return the references and where they came from; see `diag.explain.background`."""
-    from diag.explain.background import draw_background
-
-    return draw_background(background, data, seed)
 
 
 def _compute(
@@ -170,13 +164,6 @@ def _outputs(outputs: Literal["all"] | Sequence[int], k: int) -> tuple[int, ...]
     if not chosen or min(chosen) < 0 or max(chosen) >= k:
         raise InvalidInputError(f"outputs: expected class numbers in 0..{k - 1}. Received: {list(outputs)}.")
     return chosen
-
-
-def _digest(array: NDArray[Any]) -> str:
-    import hashlib
-
-    contiguous = np.ascontiguousarray(array)
-    return hashlib.sha256(f"{array.shape}{array.dtype}".encode() + contiguous.tobytes()).hexdigest()
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

@@ -57,6 +57,15 @@ def content_key(**parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
+def array_digest(array: NDArray[Any]) -> str:
+    """Return the SHA-256 of an array's shape, dtype and values."""
+    import numpy as np
+
+    digest = hashlib.sha256(f"{array.shape}{array.dtype.str}".encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
 def versions(names: Iterable[str] = ("tensorflow", "keras", "scikit-learn", "numpy", "shap")) -> dict[str, str]:
     """Return installed versions without importing the packages; a package that is absent is left out."""
     found = {}

@@ -1,0 +1,75 @@
+"""The debugger for saved Keras classifiers: which one is better, where does each fail, and why.
+
+Names are imported when they are first used: ``import diag`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import diag.explain
+
+# The package diag.explain is loaded (it holds nothing but a docstring) and its name given free, so that
+# diag.explain is the function below, whichever of the package's modules somebody imports first.
+del explain  # type: ignore[name-defined]  # noqa: F821
+
+if TYPE_CHECKING:
+    from diag.engines.local import compare as compare
+    from diag.engines.local import evaluate as evaluate
+    from diag.engines.local import predict as predict
+    from diag.errors import DiagError as DiagError
+    from diag.explain.api import explain as explain
+    from diag.filters.layers import activations as activations
+    from diag.filters.layers import kernels as kernels
+    from diag.io.audit import audit as audit
+    from diag.io.datasets import Dataset as Dataset
+    from diag.io.datasets import load_dataset as load_dataset
+    from diag.io.histories import load_history as load_history
+    from diag.io.models import Model as Model
+    from diag.io.models import load_model as load_model
+    from diag.io.preprocessing import Preprocessing as Preprocessing
+    from diag.results import Activations as Activations
+    from diag.results import Attribution as Attribution
+    from diag.results import Comparison as Comparison
+    from diag.results import Evaluation as Evaluation
+    from diag.views.report import report as report
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "compare": "diag.engines.local",
+    "evaluate": "diag.engines.local",
+    "predict": "diag.engines.local",
+    "DiagError": "diag.errors",
+    "explain": "diag.explain.api",
+    "activations": "diag.filters.layers",
+    "kernels": "diag.filters.layers",
+    "audit": "diag.io.audit",
+    "Dataset": "diag.io.datasets",
+    "load_dataset": "diag.io.datasets",
+    "load_history": "diag.io.histories",
+    "Model": "diag.io.models",
+    "load_model": "diag.io.models",
+    "Preprocessing": "diag.io.preprocessing",
+    "Activations": "diag.results.activations",
+    "Attribution": "diag.results.attribution",
+    "Comparison": "diag.results.comparison",
+    "Evaluation": "diag.results.evaluation",
+    "report": "diag.views.report",
+}
+__all__ = sorted([*_HOMES, "__version__"])
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its home (PEP 562)."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'diag' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

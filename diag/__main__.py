@@ -1,0 +1,5 @@
+"""``python -m diag`` is the command line."""
+
+from diag.cli import main
+
+main()

@@ -1,0 +1,156 @@
+"""What the commands print."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diag.errors import DataError, InvalidInputError
+
+if TYPE_CHECKING:
+    from diag.io.audit import ModelFile
+    from diag.results.comparison import Comparison
+
+MODEL_ENDINGS = (".keras", ".h5", ".hdf5", ".skops")
+
+
+def print_table(comparison: Comparison) -> None:
+    """Print the results table, best first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("model", overflow="fold")
+    for name in ("accuracy", "95% interval", "top-3", "log loss", "Brier", "ECE", "parameters", "images/s"):
+        table.add_column(name, justify="right")
+    for model, row in comparison.table().iterrows():
+        table.add_row(
+            str(model).replace("[", "\\["),
+            f"{row['accuracy']:.2%}",
+            f"{row['accuracy_low']:.2%} to {row['accuracy_high']:.2%}",
+            f"{row['top3_accuracy']:.2%}",
+            f"{row['log_loss']:.3f}",
+            f"{row['brier']:.3f}",
+            f"{row['ece']:.3f}",
+            f"{int(row['n_params']):,}",
+            f"{row['images_per_second']:,.0f}",
+        )
+    terminal = sys.stdout.isatty()
+    Console(width=None if terminal else 140, highlight=False).print(table)
+
+
+def print_verdict(comparison: Comparison) -> None:
+    """Print the data, what was assumed, and the verdict."""
+    data = comparison.runs[0].data
+    click.echo(f"\n{data.name}, {data.split}: {len(data):,} images, {comparison.runs[0].n_classes} classes")
+    for note in unique_notes(comparison):
+        click.echo(f"note: {note}")
+    click.echo(comparison.verdict())
+
+
+def unique_notes(comparison: Comparison) -> list[str]:
+    """Return what was assumed; a sentence that does not hold for every model names its own."""
+    notes: dict[str, list[str]] = {}
+    for name, run in zip(comparison.names, comparison.runs, strict=True):
+        for note in run.notes:
+            notes.setdefault(note, []).append(name)
+    every = len(comparison.runs)
+    return [note if len(names) == every else f"{', '.join(names)}: {note}" for note, names in notes.items()]
+
+
+def print_json(comparison: Comparison, report: Path | None = None) -> None:
+    """Print all figures as one JSON object; what is undefined is null."""
+    models = []
+    for name, run in zip(comparison.names, comparison.runs, strict=True):
+        models.append(
+            {
+                **run.figures(),
+                "model": name,
+                "path": str(run.model.path),
+                "digest": run.model.digest,
+                "class_names": list(run.class_names),
+                "confusion": run.counts().confusion.tolist(),
+                "per_class": run.per_class().reset_index().to_dict("records"),
+                "notes": list(run.notes),
+                "from_cache": run.from_cache,
+                "versions": dict(run.versions),
+            }
+        )
+    data = comparison.runs[0].data
+    values: dict[str, Any] = {
+        "verdict": comparison.verdict(),
+        "data": {"name": data.name, "split": data.split, "n": len(data), "digest": data.digest},
+        "models": models,
+        "pairs": comparison.pairs().to_dict("records"),
+    }
+    if report is not None:
+        values["report"] = str(report)
+    click.echo(json.dumps(plain(values), indent=2, allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """Return a value that JSON can hold: NumPy scalars become Python's, NaN and infinity become None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def print_model_file(file: ModelFile, as_json: bool) -> None:
+    """Print what a model file holds."""
+    frame = file.frame()
+    head = {
+        "file": str(file.path),
+        "format": file.format,
+        "size": file.file_size,
+        "sha256": file.digest,
+        "class": file.class_name,
+        "keras_version": file.keras_version,
+        "backend": file.backend,
+        "input_shape": None if file.input_shape is None else list(file.input_shape),
+        "outputs": file.n_outputs,
+        "activation": file.activation,
+        "parameters": file.n_params,
+        "notes": list(file.notes),
+    }
+    if as_json:
+        click.echo(json.dumps(plain({**head, "layers": frame.to_dict("records")}), indent=2))
+        return
+    for key, value in head.items():
+        if value not in (None, []):
+            shown = f"{value:,}" if isinstance(value, int) else "; ".join(value) if key == "notes" else value
+            click.echo(f"{key + ':':15}{shown}")
+    click.echo("")
+    click.echo(frame.to_string(index=False, na_rep="-"))
+
+
+def shipped_models(folder: Path | None) -> list[Path]:
+    """Return the model files of a folder, or the shipped ones.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    place = folder or Path(__file__).resolve().parents[2] / "saved_models" / "digits"
+    files = sorted(path for path in place.glob("*") if path.suffix in MODEL_ENDINGS) if place.is_dir() else []
+    if not files:
+        advice = "pass a folder with model files." if folder else "clone the repository, or pass --models FOLDER."
+        raise DataError(f"{place}: expected model files ({', '.join(MODEL_ENDINGS)}). Received: none. To go on, {advice}")
+    return files
+
+
+def check_folder(out: Path) -> None:
+    """Refuse an output whose folder does not exist before any work is done."""
+    if not out.resolve().parent.is_dir():
+        raise InvalidInputError(f"--out {out}: expected a folder that exists. Received: {out.parent}. Create it first.")

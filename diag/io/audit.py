@@ -1,0 +1,283 @@
+"""What a model file contains, read as data: h5py, json and zipfile, never Keras, nothing executed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from diag.errors import ModelLoadError, UnsafeModelError
+from diag.io.layer_shapes import head_of, layer_infos
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from diag.io.layer_shapes import LayerInfo
+
+os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")  # no filter plug-ins: a file may name one to be loaded
+MAX_CONFIG = 32 * 2**20
+MAX_WEIGHTS = 8 * 2**30
+_LOOKS = (
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"version https://git-lfs", "a Git LFS pointer: run 'git lfs pull' to fetch the file itself"),
+    (b"\x80", "a pickle, which runs code when it is loaded: save it with skops.io.dump"),
+    (b"<", "an HTML or XML page: the download went wrong"),
+    (b"\x1f\x8b", "a gzip file: unpack it first"),
+    (b"{", "JSON, perhaps an architecture without weights: save the whole model with model.save"),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelFile:
+    """What a model file says of itself.
+
+    Parameters
+    ----------
+    path : Path
+    format : str
+        ``"keras"`` (Keras 3 archive), ``"hdf5"`` or ``"skops"``.
+    digest : str
+        SHA-256 of the bytes.
+    file_size : int
+        In bytes.
+    class_name : str
+        ``Sequential``, ``Functional``, or the estimator's class.
+    layers : tuple of LayerInfo
+        Layers of nested models are listed as ``outer/inner``.
+    n_params : int
+    input_shape : tuple of int or None, optional
+        Without the batch axis, as the model takes it; None when the file does not say.
+    n_outputs : int, optional
+    activation : str, optional
+        Of the head.
+    keras_version, backend : str, optional
+    config : dict, optional
+        The model's configuration as it stands in the file.
+    notes : tuple of str
+    """
+
+    path: Path
+    format: str
+    digest: str
+    file_size: int
+    class_name: str
+    layers: tuple[LayerInfo, ...]
+    n_params: int
+    input_shape: tuple[int | None, ...] | None
+    n_outputs: int | None
+    activation: str | None
+    keras_version: str | None = None
+    backend: str | None = None
+    config: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row a layer: ``layer``, ``type``, ``output_shape``, ``parameters``, ``activation``."""
+        import pandas as pd
+
+        rows = [
+            (layer.name, layer.class_name, _shown(layer.output_shape), layer.n_params, layer.activation or "")
+            for layer in self.layers
+        ]
+        return pd.DataFrame(rows, columns=["layer", "type", "output_shape", "parameters", "activation"])
+
+
+def audit(path: Path | str) -> ModelFile:
+    """Read what a model file contains, without running anything in it.
+
+    Raises
+    ------
+    ModelLoadError
+        If there is no such file, or it is not a saved classifier; the message says what it looks like instead.
+    UnsafeModelError
+        If its weights point outside the file.
+    """
+    from pathlib import Path
+
+    path = Path(path)
+    size = _regular_size(path)
+    with path.open("rb") as file:
+        first = file.read(32)
+    from diag.io.datasets import file_digest
+
+    common = {"path": path, "digest": file_digest(path), "file_size": size}
+    if first.startswith(b"PK"):
+        return _audit_zip(common)
+    if first.startswith(b"\x89HDF\r\n\x1a\n"):
+        return _audit_hdf5(common)
+    raise ModelLoadError(f"{path.name}: expected a Keras .keras, .h5 or .hdf5 file, or .skops. Received: {_look(first)}.")
+
+
+def _regular_size(path: Path) -> int:
+    try:
+        info = path.stat()
+    except OSError as error:
+        raise ModelLoadError(f"{path}: no such model file. Check the path. ({error.strerror})") from error
+    if stat.S_ISDIR(info.st_mode):
+        if (path / "saved_model.pb").exists():
+            raise ModelLoadError(
+                f"{path}: a TensorFlow SavedModel, which Keras 3 does not load. Save it again with model.save('name.keras')."
+            )
+        raise ModelLoadError(f"{path}: expected a model file. Received: a folder.")
+    if not stat.S_ISREG(info.st_mode):
+        raise ModelLoadError(f"{path}: expected a regular file. Received: a pipe or device.")
+    if info.st_size == 0:
+        raise ModelLoadError(f"{path}: expected a model file. Received: an empty file.")
+    return info.st_size
+
+
+def _look(first: bytes) -> str:
+    for start, name in _LOOKS:
+        if first.startswith(start):
+            return name
+    if all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in first):
+        return f"a text that begins {first[:20].decode('ascii')!r}"
+    return f"bytes that begin {first[:8].hex(' ')}"
+
+
+def _audit_zip(common: dict[str, Any]) -> ModelFile:
+    path = common["path"]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+            if "schema.json" in names:
+                from diag.io.skops_files import audit_skops
+
+                return ModelFile(**common, format="skops", **audit_skops(_json(archive, "schema.json", path), archive))
+            if "config.json" not in names:
+                raise ModelLoadError(
+                    f"{path.name}: a zip archive without config.json or schema.json is neither .keras nor .skops."
+                )
+            config = _json(archive, "config.json", path)
+            metadata = _json(archive, "metadata.json", path) if "metadata.json" in names else {}
+            weights = _archive_weights(archive, path) if "model.weights.h5" in names else {}
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        raise ModelLoadError(f"{path.name}: a damaged archive; perhaps an unfinished download. {error}") from error
+    return _model_file(common, "keras", config, weights, str(metadata.get("keras_version", "3")), "tensorflow")
+
+
+def _json(archive: zipfile.ZipFile, member: str, path: Path) -> dict[str, Any]:
+    if archive.getinfo(member).file_size > MAX_CONFIG:
+        raise ModelLoadError(f"{path.name}: {member} is larger than {MAX_CONFIG >> 20} MiB: not a model's description.")
+    with archive.open(member) as file:
+        return _parsed(file.read(MAX_CONFIG + 1), f"{path.name}: {member}")
+
+
+def _parsed(text: bytes | str, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelLoadError(f"{where}: expected JSON. {str(error)[:120]}") from error
+    if not isinstance(value, dict):
+        raise ModelLoadError(f"{where}: expected a JSON object. Received: {type(value).__name__}.")
+    return value
+
+
+def _archive_weights(archive: zipfile.ZipFile, path: Path) -> dict[str, tuple[int, ...]]:
+    info = archive.getinfo("model.weights.h5")
+    if info.file_size > MAX_WEIGHTS or info.file_size > 200 * max(info.compress_size, 1):
+        raise UnsafeModelError(f"{path.name}: its weights claim to unpack to {info.file_size:,} bytes: refused.")
+    import h5py
+
+    with archive.open(info) as member, io.BytesIO(member.read(MAX_WEIGHTS)) as buffer:
+        try:
+            with h5py.File(buffer, "r") as file:
+                return _dataset_shapes(file, path)
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise ModelLoadError(f"{path.name}: its weights are damaged. {str(error)[:120]}") from error
+
+
+def _audit_hdf5(common: dict[str, Any]) -> ModelFile:
+    import h5py
+
+    path = common["path"]
+    try:
+        with h5py.File(path, "r") as file:
+            if "model_config" not in file.attrs:
+                raise ModelLoadError(
+                    f"{path.name}: holds weights but no architecture. Save the whole model with model.save('name.keras')."
+                )
+            text = file.attrs["model_config"]
+            config = _parsed(text, f"{path.name}: model_config")
+            version = _text(file.attrs.get("keras_version"))
+            backend = _text(file.attrs.get("backend"))
+            group = file["model_weights"] if "model_weights" in file else file
+            weights = _dataset_shapes(group, path)
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise ModelLoadError(f"{path.name}: a damaged HDF5 file; perhaps an unfinished download. {str(error)[:120]}") from error
+    return _model_file(common, "hdf5", config, weights, version, backend)
+
+
+def _dataset_shapes(group: Any, path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of all data sets by name. Links out of the file and virtual data are refused."""
+    import h5py
+
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def visit(node: Any, prefix: str, depth: int) -> None:
+        if depth > 40 or len(shapes) > 200_000:
+            raise UnsafeModelError(f"{path.name}: its weights are nested too deep or too many: refused.")
+        for key in node:
+            link = node.get(key, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                raise UnsafeModelError(f"{path.name}: weight {prefix}{key} is a link, perhaps out of the file: refused.")
+            item = node[key]
+            if isinstance(item, h5py.Group):
+                visit(item, f"{prefix}{key}/", depth + 1)
+            elif isinstance(item, h5py.Dataset):
+                if item.is_virtual or item.external:
+                    raise UnsafeModelError(f"{path.name}: weight {prefix}{key} lies in another file: refused.")
+                if item.shape is not None:
+                    shapes[f"{prefix}{key}"] = tuple(int(size) for size in item.shape)
+
+    visit(group, "", 0)
+    return shapes
+
+
+def _model_file(
+    common: dict[str, Any],
+    kind: str,
+    config: dict[str, Any],
+    weights: dict[str, tuple[int, ...]],
+    version: str | None,
+    backend: str | None,
+) -> ModelFile:
+    class_name = config.get("class_name")
+    if not isinstance(class_name, str) or not isinstance(config.get("config"), dict | list):
+        raise ModelLoadError(f"{common['path'].name}: expected a model's configuration. Received: none that is known.")
+    try:
+        layers = layer_infos(config, weights, archive=kind == "keras")
+        head = head_of(config, layers)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+        raise ModelLoadError(f"{common['path'].name}: its configuration is not understood: {error!r:.120}") from error
+    return ModelFile(
+        **common,
+        format=kind,
+        class_name=class_name,
+        layers=layers,
+        n_params=sum(layer.n_params for layer in layers),
+        input_shape=head.input_shape,
+        n_outputs=head.n_outputs,
+        activation=head.activation,
+        keras_version=version,
+        backend=backend,
+        config=config,
+        notes=head.notes,
+    )
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _shown(shape: tuple[int | None, ...] | None) -> str:
+    return "" if shape is None else "x".join("?" if size is None else str(size) for size in shape)

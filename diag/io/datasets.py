@@ -1,0 +1,383 @@
+"""Labelled images from anywhere, read lazily.
+
+Every reader in `diag.io.readers` turns a source into `Parts`; what all sources share - checking, label numbers,
+digest, freezing - happens once, here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+
+from diag.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+class ImageSource(Protocol):
+    """Images that are read when they are asked for. A NumPy array is one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, h, w, c)."""
+        ...
+
+    @property
+    def dtype(self) -> Any:
+        """The pixels' dtype."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        ...
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return one image for a number, a batch for a slice or an array of numbers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Images with or without labels.
+
+    Parameters
+    ----------
+    name, source, split : str
+        What it is called, how `load_dataset` finds it again, and which part it is.
+    images : ImageSource, shape (n, h, w, c)
+        In the data's own units: uint8 0..255, or float as it was stored.
+    labels : ndarray of int64, shape (n,), or None
+        Class numbers, read-only.
+    class_names : tuple of str
+        One a class number; empty without labels.
+    digest : str
+        SHA-256 of the content, wherever it lies.
+    notes : tuple of str
+        What the reader found or assumed.
+    sample_names : tuple of str, optional
+        File names, or the Ids of a CSV.
+    """
+
+    name: str
+    source: str
+    split: str
+    images: ImageSource
+    labels: NDArray[np.int64] | None
+    class_names: tuple[str, ...]
+    digest: str
+    notes: tuple[str, ...] = ()
+    sample_names: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images)
+
+    def batches(self, batch_size: int = 256) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield (number of the first image, images) in order."""
+        for start in range(0, len(self), batch_size):
+            yield start, np.asarray(self.images[start : start + batch_size])
+
+    def subset(self, indices: Sequence[int] | NDArray[Any]) -> Dataset:
+        """Return the data set of some images, still read lazily."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        names = self.sample_names
+        return replace(
+            self,
+            images=Selected(self.images, chosen),
+            labels=None if self.labels is None else _frozen(self.labels[chosen]),
+            digest=hashlib.sha256(self.digest.encode() + chosen.tobytes()).hexdigest(),
+            sample_names=None if names is None else tuple(names[row] for row in chosen),
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row an image: ``index``, ``label``, ``class_name`` and, where there are, ``sample_name``."""
+        import pandas as pd
+
+        frame = pd.DataFrame({"index": np.arange(len(self))})
+        if self.labels is not None:
+            frame["label"] = self.labels
+            frame["class_name"] = np.asarray(self.class_names, dtype=object)[self.labels]
+        if self.sample_names is not None:
+            frame["sample_name"] = list(self.sample_names)
+        return frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selected:
+    """Some images of a source, in an order of their own."""
+
+    images: ImageSource
+    chosen: NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, h, w, c)."""
+        return (len(self.chosen), *self.images.shape[1:])
+
+    @property
+    def dtype(self) -> Any:
+        """The pixels' dtype."""
+        return self.images.dtype
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.chosen)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Read the images behind `key`."""
+        return self.images[self.chosen[key]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArrayImages:
+    """An array of images - in memory or memory-mapped - with its axes brought to (n, h, w, c) when it is read."""
+
+    array: NDArray[Any]
+    image_shape: tuple[int, int, int]
+    channels_first: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, h, w, c)."""
+        return (len(self.array), *self.image_shape)
+
+    @property
+    def dtype(self) -> Any:
+        """The pixels' dtype."""
+        return self.array.dtype
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.array)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Read the images behind `key`; refuse NaN and infinity."""
+        single = isinstance(key, int | np.integer)
+        rows = np.asarray(self.array[[key] if single else key])
+        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
+            bad = int(np.argmin(np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)))
+            number = np.arange(len(self))[key].reshape(-1)[bad]
+            raise DataError(f"image {number}: expected numbers. Received: NaN or infinity. Repair or drop that image.")
+        if self.channels_first:
+            rows = np.moveaxis(rows, 1, -1)
+        rows = rows.reshape(len(rows), *self.image_shape)
+        return rows[0] if single else rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """What a reader returns; labels may still be texts, one-hot rows or floats.
+
+    ``content`` names the source's content: a digest, or anything whose text differs when the content does.
+    """
+
+    name: str
+    images: ImageSource | NDArray[Any]
+    labels: Any
+    content: str
+    class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+    sample_names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the caller wants of a source."""
+
+    split: str
+    size: tuple[int, int] | None = None
+    label_column: str | int | None = None
+
+
+def load_dataset(
+    source: Any,
+    split: str = "test",
+    *,
+    size: tuple[int, int] | None = None,
+    label_column: str | int | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Dataset:
+    """Read images and labels from a built-in set, a file, a folder or arrays.
+
+    Parameters
+    ----------
+    source : str, Path, array, (array, array) or Dataset
+        ``digits``, ``mnist``, ``fashion_mnist``, ``cifar10``, ``cifar100``; a ``.npz``, ``.csv`` or ``.csv.gz``; a
+        folder of class folders; images, or images and labels. A Dataset is returned as it is.
+    split : str
+        ``"test"``, ``"train"`` or ``"all"`` where the source has parts; sources without parts have only "test".
+    size : (int, int), optional
+        Height and width: what a flat row of pixels is, or what images of a folder are brought to.
+    label_column : str or int, optional
+        The CSV column with the labels; found automatically when left out.
+    class_names : sequence of str, optional
+        Names of the class numbers, in order.
+
+    Raises
+    ------
+    DataError
+        If the source cannot be read, or contradicts itself. One line says what to do.
+
+    Examples
+    --------
+    >>> data = load_dataset("digits")
+    >>> data.images.shape, len(data.class_names)
+    ((797, 28, 28, 1), 10)
+    """
+    if isinstance(source, Dataset):
+        return source
+    from diag.io.readers import READERS
+
+    request = Request(split=split, size=size, label_column=label_column)
+    if isinstance(source, Path):
+        source = str(source)
+    for reader in READERS:
+        if reader.matches(source):
+            return assemble(reader.read(source, request), _said(source), request, class_names)
+    raise DataError(_unknown(source))
+
+
+def assemble(parts: Parts, source: str, request: Request, class_names: Sequence[str] | None = None) -> Dataset:
+    """Check what a reader returned and freeze it."""
+    images = as_images(parts.images, request.size, parts.name)
+    if len(images) == 0:
+        raise DataError(f"{parts.name}: expected at least one image. Received: none.")
+    labels, found = label_numbers(parts.labels, len(images), parts.name)
+    names = tuple(str(name) for name in class_names) if class_names is not None else parts.class_names or found
+    if labels is not None and len(names) <= int(labels.max()):
+        raise DataError(
+            f"{parts.name}: expected a name for each of {int(labels.max()) + 1} classes. Received: {len(names)} names."
+        )
+    options = f"{request}|{names}"
+    return Dataset(
+        name=parts.name,
+        source=source,
+        split=request.split,
+        images=images,
+        labels=labels,
+        class_names=names if labels is not None else (),
+        digest=hashlib.sha256(f"{parts.content}|{options}".encode()).hexdigest(),
+        notes=parts.notes,
+        sample_names=parts.sample_names,
+    )
+
+
+def as_images(images: Any, size: tuple[int, int] | None, name: str) -> ImageSource:
+    """Return images as a source of shape (n, h, w, c)."""
+    if not isinstance(images, np.ndarray):
+        return cast("ImageSource", images)
+    if images.dtype.kind not in "buif":
+        raise DataError(f"{name}: expected images as numbers. Received: dtype {images.dtype}.")
+    shape = images.shape
+    view = images.view()
+    view.flags.writeable = False
+    if len(shape) == 2:
+        return ArrayImages(view, flat_shape(shape[1], size, name))
+    if len(shape) == 3:
+        return ArrayImages(view, (shape[1], shape[2], 1))
+    if len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3, 4):
+        return ArrayImages(view, (shape[2], shape[3], shape[1]), channels_first=True)
+    if len(shape) == 4 and shape[3] in (1, 2, 3, 4):
+        return ArrayImages(view, (shape[1], shape[2], shape[3]))
+    raise DataError(f"{name}: expected images (n, h, w), (n, h, w, c), (n, c, h, w) or (n, pixels). Received: {shape}.")
+
+
+def flat_shape(pixels: int, size: tuple[int, int] | None, name: str) -> tuple[int, int, int]:
+    """Return (h, w, c) of an image kept as one row of `pixels` numbers."""
+    if size is not None:
+        if pixels % (size[0] * size[1]) or pixels // (size[0] * size[1]) not in (1, 3):
+            raise DataError(f"{name}: {pixels} pixels a row are no image of {size[0]}x{size[1]} in grey or colour.")
+        return (*size, pixels // (size[0] * size[1]))
+    for channels in (1, 3):
+        side = round((pixels / channels) ** 0.5)
+        if pixels and side * side * channels == pixels:
+            return side, side, channels
+    raise DataError(f"{name}: {pixels} pixels a row are no square image. Pass --resize HxW (size=) with the real size.")
+
+
+def label_numbers(labels: Any, n: int, name: str) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    """Return labels as class numbers with the names they suggest.
+
+    Integers (also as whole floats) stay as they are and are named by themselves; one-hot rows give their column;
+    texts are numbered in sorted order.
+
+    Examples
+    --------
+    >>> numbers, names = label_numbers(np.array(["dog", "cat", "dog"]), 3, "toy")
+    >>> numbers.tolist(), names
+    ([1, 0, 1], ('cat', 'dog'))
+    """
+    if labels is None:
+        return None, ()
+    values = np.asarray(labels)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim not in (1, 2) or len(values) != n:
+        raise DataError(f"{name}: expected one label for each of {n} images. Received: labels of shape {values.shape}.")
+    k = None
+    if values.ndim == 2:
+        values, k = _from_one_hot(values, name), values.shape[1]
+    if values.dtype.kind in "SUO":
+        texts = [item.decode() if isinstance(item, bytes) else str(item) for item in values.tolist()]
+        named, numbers = np.unique(np.asarray(texts, dtype=object).astype(str), return_inverse=True)
+        return _frozen(numbers.astype(np.int64)), tuple(str(item) for item in named)
+    if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.floor(values)).all()):
+        bad = values[~(np.isfinite(values) & (values == np.floor(values)))][0]
+        raise DataError(f"{name}: expected labels that are whole numbers or names. Received: {bad}.")
+    if values.dtype.kind not in "buif":
+        raise DataError(f"{name}: expected labels that are numbers or names. Received: dtype {values.dtype}.")
+    numbers = values.astype(np.int64)
+    if len(numbers) and numbers.min() < 0:
+        raise DataError(f"{name}: expected labels from 0 up. Received: {numbers.min()}.")
+    count = k if k is not None else int(numbers.max(initial=-1)) + 1
+    if count > 100_000:
+        raise DataError(f"{name}: expected class numbers. Received: labels up to {count - 1}: a column of Ids?")
+    return _frozen(numbers), tuple(str(number) for number in range(count))
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _from_one_hot(values: NDArray[Any], name: str) -> NDArray[Any]:
+    if values.dtype.kind not in "buif" or not np.isin(values, (0, 1)).all() or not (values.sum(axis=1) == 1).all():
+        raise DataError(f"{name}: expected one-hot rows with a single 1. Received: rows of {values.shape[1]} numbers.")
+    return cast("NDArray[Any]", values.argmax(axis=1))
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array = np.ascontiguousarray(array)
+    array = array if array.flags.owndata else array.copy()
+    array.flags.writeable = False
+    return array
+
+
+def _said(source: Any) -> str:
+    return source if isinstance(source, str) else "arrays"
+
+
+def _unknown(source: Any) -> str:
+    from diag.io.readers import BUILTIN
+
+    if not isinstance(source, str):
+        return f"expected a name, a path, images or (images, labels). Received: {type(source).__name__}."
+    path = Path(source)
+    if path.exists():
+        return f"{path.name}: expected a .npz, a .csv, a .csv.gz or a folder of images. Received: {path.suffix or 'no ending'}."
+    import difflib
+
+    close = difflib.get_close_matches(source, BUILTIN, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return f"{source}: no such file or folder, and no built-in set ({', '.join(BUILTIN)}).{hint}"
+
+

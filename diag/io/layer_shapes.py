@@ -1,0 +1,228 @@
+"""Layers, shapes and parameters out of a Keras configuration, without building the model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from diag.io.shape_rules import Shape, output_shape
+
+NESTED = ("Sequential", "Functional", "Model")
+_SILENT = ("Dropout", "Flatten", "Reshape", "SpatialDropout2D", "GaussianNoise", "InputLayer", "ActivityRegularization")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerInfo:
+    """One layer of a file: its name (``outer/inner`` in nested models), type, and what is known of it."""
+
+    name: str
+    class_name: str
+    activation: str | None
+    weight_shapes: tuple[tuple[int, ...], ...]
+    n_params: int
+    output_shape: Shape | None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Both ends of a model: what it takes, and what it gives."""
+
+    input_shape: Shape | None
+    n_outputs: int | None
+    activation: str | None
+    notes: tuple[str, ...] = ()
+
+
+def entries(config: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the layer entries of a model's configuration; Keras 1 keeps a Sequential as a bare list."""
+    inner = config["config"]
+    found = inner if isinstance(inner, list) else inner.get("layers", [])
+    return [entry for entry in found if isinstance(entry, dict) and isinstance(entry.get("config"), dict | list)]
+
+
+def entry_name(entry: dict[str, Any]) -> str:
+    """Return a layer entry's name."""
+    inner = entry["config"]
+    name = inner.get("name") if isinstance(inner, dict) else None
+    return str(name or entry.get("name") or entry["class_name"].lower())
+
+
+def layer_infos(
+    config: dict[str, Any], weights: dict[str, tuple[int, ...]], *, archive: bool, shape: Shape | None = None
+) -> tuple[LayerInfo, ...]:
+    """Return the layers of a model, those of nested models flattened.
+
+    Parameters
+    ----------
+    config : dict
+        ``{"class_name": ..., "config": ...}``.
+    weights : dict
+        Shapes of all data sets by path, in the layout of the ``.keras`` archive or of legacy HDF5.
+    archive : bool
+        Which of the two.
+    shape : tuple, optional
+        The input of a nested model.
+    """
+    infos: list[LayerInfo] = []
+    outputs: dict[str, Shape | None] = {}
+    used: dict[str, int] = {}
+    current = shape
+    sequential = config["class_name"] == "Sequential"
+    for entry in entries(config):
+        name, kind = entry_name(entry), str(entry["class_name"])
+        own = _own_weights(weights, _archive_name(kind, used) if archive else name, archive)
+        given = stated_input(entry)
+        if given is None:
+            given = current if sequential else _first(outputs.get(source) for source in inbound_names(entry))
+        if kind in NESTED:
+            inner = layer_infos(entry, own, archive=archive, shape=given)
+            current = inner[-1].output_shape if inner else given
+            infos += [_prefixed(info, name) for info in inner]
+        else:
+            inner_config = entry["config"] if isinstance(entry["config"], dict) else {}
+            current = output_shape(kind, inner_config, given)
+            shapes = tuple(own.values())
+            infos.append(
+                LayerInfo(name, kind, activation_name(kind, inner_config), shapes, sum(map(math.prod, shapes)), current)
+            )
+        outputs[name] = current
+    return tuple(infos)
+
+
+def head_of(config: dict[str, Any], layers: tuple[LayerInfo, ...]) -> Head:
+    """Return what a model takes and gives, as far as the file says."""
+    notes: list[str] = []
+    takes = _input_shapes(config)
+    if len(takes) > 1:
+        notes.append(f"The model has {len(takes)} inputs; diag reads models with one.")
+    ends = _ends(config, "output_layers")
+    if len(ends) > 1:
+        notes.append(f"The model has {len(ends)} outputs; diag reads models with one.")
+    chain = list(layers)
+    if len(ends) == 1:
+        names = [layer.name for layer in layers]
+        inside = [place for place, name in enumerate(names) if name == ends[0] or name.startswith(f"{ends[0]}/")]
+        chain = chain[: inside[-1] + 1] if inside else chain
+    activation = None
+    for layer in reversed(chain):
+        activation = layer.activation
+        if layer.class_name not in _SILENT:
+            break
+    n_outputs = None
+    if len(ends) <= 1 and chain and chain[-1].output_shape:
+        n_outputs = chain[-1].output_shape[-1] if len(chain[-1].output_shape) == 1 else None
+    return Head(takes[0] if len(takes) == 1 else None, n_outputs, activation, tuple(notes))
+
+
+def stated_input(entry: dict[str, Any]) -> Shape | None:
+    """Return the input shape (without batch) that a layer's entry states."""
+    inner = entry["config"]
+    if isinstance(inner, dict):
+        for key in ("batch_shape", "batch_input_shape"):
+            if isinstance(inner.get(key), list | tuple):
+                return tuple(inner[key][1:])
+        if isinstance(inner.get("input_shape"), list):
+            return tuple(inner["input_shape"])
+    built = entry.get("build_config")
+    stated = built.get("input_shape") if isinstance(built, dict) else None
+    if isinstance(stated, list) and stated and not isinstance(stated[0], list):
+        return tuple(stated[1:])
+    return None
+
+
+def inbound_names(entry: dict[str, Any]) -> list[str]:
+    """Return the names of the layers that a layer of a functional model takes its input from."""
+    found: list[str] = []
+
+    def visit(node: Any) -> None:
+        if isinstance(node, dict):
+            if node.get("class_name") == "__keras_tensor__":
+                found.append(str(node["config"]["keras_history"][0]))
+                return
+            for value in node.values():
+                visit(value)
+        elif isinstance(node, list | tuple):
+            if len(node) >= 3 and isinstance(node[0], str) and isinstance(node[1], int) and isinstance(node[2], int):
+                found.append(node[0])
+                return
+            for value in node:
+                visit(value)
+
+    visit(entry.get("inbound_nodes", []))
+    return found
+
+
+def activation_name(kind: str, config: dict[str, Any]) -> str | None:
+    """Return the name of a layer's activation."""
+    if kind in ("Softmax", "ReLU", "LeakyReLU", "ELU", "PReLU", "ThresholdedReLU"):
+        return kind.lower()
+    value = config.get("activation")
+    if isinstance(value, dict):
+        inner = value.get("config")
+        value = inner if isinstance(inner, str) else value.get("class_name")
+    return value.lower() if isinstance(value, str) else None
+
+
+def _input_shapes(config: dict[str, Any]) -> list[Shape]:
+    found = entries(config)
+    if config["class_name"] == "Sequential":
+        if not found:
+            return []
+        first = found[0]
+        if first["class_name"] in NESTED and stated_input(first) is None:
+            return _input_shapes(first)
+        shape = stated_input(first)
+        built = config["config"].get("build_input_shape") if isinstance(config["config"], dict) else None
+        if shape is None and isinstance(built, list):
+            shape = tuple(built[1:])
+        return [] if shape is None else [shape]
+    named = {entry_name(entry): stated_input(entry) for entry in found}
+    shapes = [named.get(name) for name in _ends(config, "input_layers")]
+    return [shape for shape in shapes if shape is not None]
+
+
+def _ends(config: dict[str, Any], key: str) -> list[str]:
+    """Return the layer names in ``input_layers`` or ``output_layers``: one ``[name, 0, 0]`` or a list of them."""
+    inner = config["config"]
+    value = inner.get(key) if isinstance(inner, dict) else None
+    if not value:
+        return []
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value[0], str):
+        return [value[0]]
+    return [str(item[0]) for item in value]
+
+
+def _archive_name(kind: str, used: dict[str, int]) -> str:
+    """Return the folder of a layer in a ``.keras`` archive: its class in snake case, numbered from the second on."""
+    import re
+
+    name = re.sub(r"\W+", "", kind)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    name = re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+    used[name] = used.get(name, -1) + 1
+    return f"layers/{name}" if used[name] == 0 else f"layers/{name}_{used[name]}"
+
+
+def _own_weights(weights: dict[str, tuple[int, ...]], name: str, archive: bool) -> dict[str, tuple[int, ...]]:
+    own = {
+        path[len(name) + 1 :]: shape
+        for path, shape in weights.items()
+        if path.startswith(f"{name}/") and "seed_generator" not in path
+    }
+    if own or archive:
+        return own
+    # Inside a nested model of a legacy file, weights lie in the outer layer's group under names of their own.
+    return {path: shape for path, shape in weights.items() if name in path.split("/")[:-1]}
+
+
+def _prefixed(info: LayerInfo, outer: str) -> LayerInfo:
+    return LayerInfo(
+        f"{outer}/{info.name}", info.class_name, info.activation, info.weight_shapes, info.n_params, info.output_shape
+    )
+
+
+def _first(values: Any) -> Any:
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,124 @@
+"""Sets that come with scikit-learn, or that Keras fetches and keeps."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from diag._lazy import import_keras
+from diag.errors import DataError
+from diag.io.datasets import Parts, file_digest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from diag.io.datasets import Request
+
+_CLASSES: dict[str, tuple[str, ...] | None] = {
+    "digits": tuple("0123456789"),
+    "mnist": tuple("0123456789"),
+    "fashion_mnist": (
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ),
+    "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    "cifar100": (
+        "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl", "boy",
+        "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair", "chimpanzee", "clock",
+        "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish",
+        "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard", "lion",
+        "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain", "mouse", "mushroom", "oak_tree", "orange",
+        "orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree", "plain", "plate", "poppy", "porcupine",
+        "possum", "rabbit", "raccoon", "ray", "road", "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk",
+        "skyscraper", "snail", "snake", "spider", "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank",
+        "telephone", "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale",
+        "willow_tree", "wolf", "woman", "worm",
+    ),
+}  # fmt: skip
+NAMES = tuple(_CLASSES)
+N_TEST = 797
+
+
+def matches(source: Any) -> bool:
+    """Return whether `source` is the name of a built-in set."""
+    return isinstance(source, str) and source in _CLASSES
+
+
+def read(source: Any, request: Request) -> Parts:
+    """Read a part of a built-in set."""
+    if request.split not in ("train", "test", "all"):
+        raise DataError(f"{source}: expected split train, test or all. Received: {request.split!r}.")
+    arrays, content = _digits() if source == "digits" else _keras(source)
+    (x_train, y_train), (x_test, y_test) = arrays
+    if request.split == "all":
+        x, y = np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
+    else:
+        x, y = (x_train, y_train) if request.split == "train" else (x_test, y_test)
+    return Parts(name=source, images=x, labels=y, content=f"{source}|{content}", class_names=_CLASSES[source])
+
+
+def _digits() -> tuple[Any, str]:
+    """Return the 1,797 digits of scikit-learn at 28x28, split into 1,000 for training and 797 for testing.
+
+    Within each class the first images in file order are for training and the last for testing. The file holds one
+    writer after the other, so this keeps most writers on one side; a shuffled split would test on writers that the
+    model knows, and look better than it is. No random generator is involved.
+    """
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    images = _enlarged(raw.images)
+    test = test_rows(raw.target, N_TEST)
+    content = _short_digest(raw.data)
+    return ((images[~test], raw.target[~test]), (images[test], raw.target[test])), content
+
+
+def _short_digest(array: NDArray[Any]) -> str:
+    from diag.io.store import array_digest
+
+    return array_digest(array)
+
+
+def test_rows(labels: NDArray[Any], n_test: int) -> NDArray[np.bool_]:
+    """Return which rows are for testing: the last of each class, in all exactly `n_test`, by largest remainder."""
+    classes, counts = np.unique(labels, return_counts=True)
+    exact = counts * n_test / counts.sum()
+    share = np.floor(exact).astype(int)
+    for place in np.argsort(-(exact - share), kind="stable")[: n_test - share.sum()]:
+        share[place] += 1
+    chosen = np.zeros(len(labels), dtype=bool)
+    for label, count in zip(classes, share, strict=True):
+        chosen[np.flatnonzero(labels == label)[-count:]] = count > 0
+    return chosen
+
+
+def _enlarged(images: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return 8x8 images of 0..16 as (n, 28, 28, 1) uint8: values times 255/16, Pillow's bicubic filter."""
+    from PIL import Image
+
+    small = np.rint(images * (255 / 16)).astype(np.uint8)
+    large = [np.asarray(Image.fromarray(image).resize((28, 28), Image.Resampling.BICUBIC)) for image in small]
+    return np.stack(large)[..., None]
+
+
+def _keras(name: str) -> tuple[Any, str]:
+    """Return a set of Keras. MNIST that lies in Keras's cache already is read without importing TensorFlow."""
+    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+    kept = folder / "mnist.npz"
+    if name == "mnist" and kept.is_file():
+        try:
+            with np.load(kept, allow_pickle=False) as file:
+                parts = (file["x_train"], file["y_train"]), (file["x_test"], file["y_test"])
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise DataError(f"{kept}: expected MNIST as Keras keeps it. Delete the file and try again. {error}") from error
+        return parts, file_digest(kept)
+    try:
+        arrays = getattr(import_keras().datasets, name).load_data()
+    except Exception as error:  # noqa: BLE001 - Keras raises a plain Exception when a download fails
+        raise DataError(
+            f"{name}: could not be fetched ({' '.join(str(error).split())[:120]}). Put Keras's file for it into "
+            f"{folder}, or pass --data with a .npz of your own."
+        ) from error
+    return arrays, "|".join(_short_digest(np.asarray(array)) for part in arrays for array in part)
