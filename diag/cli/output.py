@@ -48,19 +48,9 @@ def print_verdict(comparison: Comparison) -> None:
     """Print the data, what was assumed, and the verdict."""
     data = comparison.runs[0].data
     click.echo(f"\n{data.name}, {data.split}: {len(data):,} images, {comparison.runs[0].n_classes} classes")
-    for note in unique_notes(comparison):
+    for note in comparison.notes():
         click.echo(f"note: {note}")
     click.echo(comparison.verdict())
-
-
-def unique_notes(comparison: Comparison) -> list[str]:
-    """Return what was assumed; a sentence that does not hold for every model names its own."""
-    notes: dict[str, list[str]] = {}
-    for name, run in zip(comparison.names, comparison.runs, strict=True):
-        for note in run.notes:
-            notes.setdefault(note, []).append(name)
-    every = len(comparison.runs)
-    return [note if len(names) == every else f"{', '.join(names)}: {note}" for note, names in notes.items()]
 
 
 def print_json(comparison: Comparison, report: Path | None = None) -> None:

@@ -82,6 +82,8 @@ def explain(
     chosen = _indices(indices, len(source))
     model, _ = model.resolve(source)
     wanted = _outputs(outputs, model.n_classes)
+    # One sigmoid unit is two classes: its map is computed once and mirrored.
+    picked = None if len(wanted) == model.n_classes or model.file.n_outputs == 1 else list(wanted)
     data = data_or_images if isinstance(data_or_images, Dataset) else source
     references, note = draw_background(background, data, seed)
     images = np.asarray(source[chosen])
@@ -91,26 +93,32 @@ def explain(
         preprocessing=model.preprocessing.to_dict(),
         images=store.array_digest(images),
         references=store.array_digest(references),
+        outputs=picked,
         versions=store.versions(),
     )
     kept = store.load("attributions", key) if cache else None
     if kept is None or "values" not in kept.arrays:
-        kept = store.Entry(meta={}, arrays=_compute(model, images, references, progress))
+        kept = store.Entry(meta={}, arrays=_compute(model, images, references, picked, progress))
         if cache:
             store.save("attributions", key, kept)
-    return _attribution(model, kept.arrays, images, chosen, wanted, len(references), seed, note)
+    return _attribution(model, kept.arrays, images, chosen, wanted, picked is None, len(references), seed, note)
 
 
 def _compute(
-    model: Model, images: NDArray[Any], references: NDArray[Any], progress: Callable[[int, int], None] | None
+    model: Model,
+    images: NDArray[Any],
+    references: NDArray[Any],
+    picked: list[int] | None,
+    progress: Callable[[int, int], None] | None,
 ) -> dict[str, NDArray[Any]]:
     from diag.explain.deepexplainer import shap_values
 
     network = model.keras
     inputs = model.prepare(images)
-    values, base = shap_values(network, inputs, model.prepare(references), progress)
-    predictions = np.asarray(network(inputs, training=False)).reshape(len(inputs), -1)
-    return {"values": values, "base_values": base, "predictions": predictions.astype(np.float32)}
+    values, base = shap_values(network, inputs, model.prepare(references), picked, progress)
+    predictions = np.asarray(network(inputs, training=False), dtype=np.float32).reshape(len(inputs), -1)
+    predictions = predictions if picked is None else predictions[:, picked]
+    return {"values": values, "base_values": base, "predictions": predictions}
 
 
 def _attribution(
@@ -119,6 +127,7 @@ def _attribution(
     images: NDArray[Any],
     chosen: NDArray[np.int64],
     wanted: tuple[int, ...],
+    complete: bool,
     n_background: int,
     seed: int,
     note: str,
@@ -130,7 +139,7 @@ def _attribution(
         values = np.concatenate([-values, values], axis=-1)
         base = np.concatenate([1 - base, base])
         predictions = np.concatenate([1 - predictions, predictions], axis=1)
-    picked = list(wanted)
+    picked = list(wanted) if complete else list(range(len(wanted)))
     return Attribution(
         values=_frozen(from_layout(values, layout, shape)[..., picked]),
         base_values=_frozen(base[picked]),

@@ -20,7 +20,7 @@ from diag._lazy import import_keras, import_shap
 from diag.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,9 +42,10 @@ def shap_values(
     model: Any,
     inputs: NDArray[np.float32],
     references: NDArray[np.float32],
+    outputs: Sequence[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Return SHAP values of every output for each input.
+    """Return SHAP values of outputs for each input.
 
     Parameters
     ----------
@@ -52,6 +53,8 @@ def shap_values(
         With one input and one output of shape (n, k).
     inputs, references : ndarray of float32, shape (n, ...) and (m, ...)
         As the model takes them.
+    outputs : sequence of int, optional
+        Which outputs, k of them; all when left out. Time grows with their number.
     progress : callable, optional
         Gets (images done, images in all).
 
@@ -67,7 +70,7 @@ def shap_values(
         If DeepExplainer cannot walk through one of the layers; the message names it.
     """
     shap = import_shap()
-    flat = _flat_output(model)
+    flat = _flat_output(model, outputs)
     values = []
     with _LOCK, warnings.catch_warnings():
         # Functional models warn that DeepExplainer wraps their input in a list.
@@ -88,12 +91,17 @@ def shap_values(
     return stacked.astype(np.float32), base
 
 
-def _flat_output(model: Any) -> Any:
+def _flat_output(model: Any, outputs: Sequence[int] | None) -> Any:
     """Return the model as DeepExplainer wants it: a functional model with an output of shape (n, k)."""
     keras = import_keras()
     output = model.outputs[0]
     if len(output.shape) != 2:
         output = keras.layers.Flatten()(output)
+    if outputs is not None:
+        # A linear layer that picks outputs: DeepExplainer walks through it exactly, and only the picked ones cost time.
+        picker = keras.layers.Dense(len(outputs), use_bias=False, trainable=False)
+        output = picker(output)
+        picker.set_weights([np.eye(picker.kernel.shape[0], dtype=np.float32)[:, list(outputs)]])
     return keras.Model(model.inputs, output)
 
 

@@ -6,7 +6,9 @@ import io
 import json
 import os
 import stat
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
 os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")  # no filter plug-ins: a file may name one to be loaded
 MAX_CONFIG = 32 * 2**20
 MAX_WEIGHTS = 8 * 2**30
+MAX_RATIO = 1000  # no real weights shrink further than this when compressed
+# What h5py, zipfile, json and arithmetic on a stranger's numbers raise when a file is damaged.
+READ_ERRORS = (
+    OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, ArithmeticError, MemoryError,
+    EOFError, struct.error, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
 _LOOKS = (
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -103,11 +111,14 @@ def audit(path: Path | str) -> ModelFile:
 
     path = Path(path)
     size = _regular_size(path)
-    with path.open("rb") as file:
-        first = file.read(32)
     from diag.io.datasets import file_digest
 
-    common = {"path": path, "digest": file_digest(path), "file_size": size}
+    try:
+        with path.open("rb") as file:
+            first = file.read(32)
+        common = {"path": path, "digest": file_digest(path), "file_size": size}
+    except OSError as error:
+        raise ModelLoadError(f"{path.name}: expected a readable file. {error.strerror}. Check its permissions.") from error
     if first.startswith(b"PK"):
         return _audit_zip(common)
     if first.startswith(b"\x89HDF\r\n\x1a\n"):
@@ -118,8 +129,9 @@ def audit(path: Path | str) -> ModelFile:
 def _regular_size(path: Path) -> int:
     try:
         info = path.stat()
-    except OSError as error:
-        raise ModelLoadError(f"{path}: no such model file. Check the path. ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or error
+        raise ModelLoadError(f"{str(path)[:200]!r}: no such model file. Check the path. ({reason})") from error
     if stat.S_ISDIR(info.st_mode):
         if (path / "saved_model.pb").exists():
             raise ModelLoadError(
@@ -158,8 +170,8 @@ def _audit_zip(common: dict[str, Any]) -> ModelFile:
             config = _json(archive, "config.json", path)
             metadata = _json(archive, "metadata.json", path) if "metadata.json" in names else {}
             weights = _archive_weights(archive, path) if "model.weights.h5" in names else {}
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise ModelLoadError(f"{path.name}: a damaged archive; perhaps an unfinished download. {error}") from error
+    except READ_ERRORS as error:
+        raise _damaged(path, "archive", error) from error
     return _model_file(common, "keras", config, weights, str(metadata.get("keras_version", "3")), "tensorflow")
 
 
@@ -171,6 +183,8 @@ def _json(archive: zipfile.ZipFile, member: str, path: Path) -> dict[str, Any]:
 
 
 def _parsed(text: bytes | str, where: str) -> dict[str, Any]:
+    if not isinstance(text, bytes | str) or len(text) > MAX_CONFIG:
+        raise ModelLoadError(f"{where}: expected JSON of at most {MAX_CONFIG >> 20} MiB. Received: {type(text).__name__}.")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -190,8 +204,8 @@ def _archive_weights(archive: zipfile.ZipFile, path: Path) -> dict[str, tuple[in
         try:
             with h5py.File(buffer, "r") as file:
                 return _dataset_shapes(file, path)
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
-            raise ModelLoadError(f"{path.name}: its weights are damaged. {str(error)[:120]}") from error
+        except READ_ERRORS as error:
+            raise _damaged(path, "weight file inside the archive", error) from error
 
 
 def _audit_hdf5(common: dict[str, Any]) -> ModelFile:
@@ -204,14 +218,14 @@ def _audit_hdf5(common: dict[str, Any]) -> ModelFile:
                 raise ModelLoadError(
                     f"{path.name}: holds weights but no architecture. Save the whole model with model.save('name.keras')."
                 )
-            text = file.attrs["model_config"]
-            config = _parsed(text, f"{path.name}: model_config")
+            config = _parsed(file.attrs["model_config"], f"{path.name}: model_config")
             version = _text(file.attrs.get("keras_version"))
             backend = _text(file.attrs.get("backend"))
-            group = file["model_weights"] if "model_weights" in file else file
-            weights = _dataset_shapes(group, path)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise ModelLoadError(f"{path.name}: a damaged HDF5 file; perhaps an unfinished download. {str(error)[:120]}") from error
+            shapes = _dataset_shapes(file, path)  # of the whole file: a name in it may lead to any part
+    except READ_ERRORS as error:
+        raise _damaged(path, "HDF5 file", error) from error
+    inner = {name.removeprefix("model_weights/"): shape for name, shape in shapes.items() if name.startswith("model_weights/")}
+    weights = inner or {name: shape for name, shape in shapes.items() if not name.startswith("optimizer_weights/")}
     return _model_file(common, "hdf5", config, weights, version, backend)
 
 
@@ -234,6 +248,11 @@ def _dataset_shapes(group: Any, path: Path) -> dict[str, tuple[int, ...]]:
             elif isinstance(item, h5py.Dataset):
                 if item.is_virtual or item.external:
                     raise UnsafeModelError(f"{path.name}: weight {prefix}{key} lies in another file: refused.")
+                if item.nbytes > 2**20 and item.nbytes > MAX_RATIO * item.id.get_storage_size():
+                    raise UnsafeModelError(
+                        f"{path.name}: weight {prefix}{key} claims {item.nbytes:,} bytes and stores "
+                        f"{item.id.get_storage_size():,}: refused."
+                    )
                 if item.shape is not None:
                     shapes[f"{prefix}{key}"] = tuple(int(size) for size in item.shape)
 
@@ -255,8 +274,10 @@ def _model_file(
     try:
         layers = layer_infos(config, weights, archive=kind == "keras")
         head = head_of(config, layers)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
-        raise ModelLoadError(f"{common['path'].name}: its configuration is not understood: {error!r:.120}") from error
+    except READ_ERRORS as error:
+        raise ModelLoadError(
+            f"{common['path'].name}: its configuration is not understood: {one_line(repr(error), 120)}"
+        ) from error
     return ModelFile(
         **common,
         format=kind,
@@ -271,6 +292,17 @@ def _model_file(
         config=config,
         notes=head.notes,
     )
+
+
+def _damaged(path: Path, kind: str, error: BaseException) -> ModelLoadError:
+    return ModelLoadError(
+        f"{path.name}: a damaged {kind}; perhaps an unfinished download: fetch it again. {one_line(str(error), 120)}"
+    )
+
+
+def one_line(text: str, length: int) -> str:
+    """Return a message of another library on one line, cut to `length`."""
+    return " ".join(text.split())[:length]
 
 
 def _text(value: Any) -> str | None:

@@ -186,6 +186,15 @@ class Comparison:
             parts.append(f"It is better than {_listed(worse)} (McNemar's exact test, Holm, 5%).")
         return " ".join(parts)
 
+    def notes(self) -> list[str]:
+        """Return what was assumed; a sentence that does not hold for every model names its own."""
+        found: dict[str, list[str]] = {}
+        for name, run in zip(self.names, self.runs, strict=True):
+            for note in run.notes:
+                found.setdefault(note, []).append(name)
+        every = len(self.runs)
+        return [note if len(names) == every else f"{', '.join(names)}: {note}" for note, names in found.items()]
+
     def _against(self, best: str) -> tuple[list[str], list[str]]:
         """Return the models that `best` beats and those it ties with, in the order of the table."""
         pairs = self.pairs()

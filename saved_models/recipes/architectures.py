@@ -1,4 +1,4 @@
-"""The networks of the notebooks, scaled to 1,000 training images. Each function returns an unbuilt-weight Keras model."""
+"""The networks of the notebooks, scaled to 1,000 training images; each function returns a new Keras model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def dense(dropout: float) -> keras.Model:
 
 
 def cnn_dody() -> keras.Model:
-    """After *dody*: two 5x5 convolutions with max pooling and dropout, one dense layer; a quarter of the filters."""
+    """After *dody*: two 5x5 convolutions with max pooling and dropout, one dense layer; fewer filters."""
     return keras.Sequential(
         [
             keras.Input(SHAPE),
@@ -39,7 +39,7 @@ def cnn_dody() -> keras.Model:
 
 
 def cnn_sd() -> keras.Model:
-    """After *sd*: twice (3x3, BN, 3x3, BN, 5x5 stride 2, BN, dropout), then dense; a quarter of the filters."""
+    """After *sd*: twice (3x3, BN, 3x3, BN, 5x5 stride 2, BN, dropout), dense; a quarter of the filters."""
     model = keras.Sequential([keras.Input(SHAPE)])
     for filters in (8, 16):
         for kernel, stride, padding in ((3, 1, "valid"), (3, 1, "valid"), (5, 2, "same")):
@@ -54,7 +54,7 @@ def cnn_sd() -> keras.Model:
 
 
 def cnn_lungu() -> keras.Model:
-    """After *lungu*: channels first, its own scaling of 0..255 inside (his Lambda layer), convolution and pooling."""
+    """After *lungu*: channels first, scaling inside (a Lambda layer there), convolution and pooling."""
     first = {"data_format": "channels_first"}
     return keras.Sequential(
         [

@@ -1,0 +1,153 @@
+"""Results become one self-contained HTML file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diag.engines.local import compare
+from diag.errors import InvalidInputError
+from diag.io.store import write_aside
+from diag.views.report_evidence import explanations, filters
+from diag.views.report_payload import build_payload
+from diag.views.report_text import overview
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from diag.results.evaluation import Evaluation
+
+    Stage = Callable[[str, int, int], None]
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def report(
+    runs: Sequence[Evaluation] | Evaluation,
+    out: str | Path = "report.html",
+    explain: int = 20,
+    *,
+    background: int = 100,
+    seed: int = 0,
+    progress: Stage | None = None,
+    cache: bool = True,
+) -> Path:
+    """Write one HTML file about one or several models on the same data. It works offline, from ``file://``.
+
+    Parameters
+    ----------
+    runs : Evaluation or sequence of Evaluation
+    out : str or Path
+        The file to write. It is written beside its place and renamed: never half a report.
+    explain : int
+        How many images to explain in each Keras model: one right answer a class (at most half), then the most
+        confident errors. 0: none.
+    background : int
+        References for SHAP.
+    seed : int
+        Seeds the draw of references.
+    progress : callable, optional
+        Gets (stage, done, total).
+    cache : bool
+        Use and keep attributions and activations by content.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    InvalidInputError
+        If runs are on different samples, or the folder of `out` does not exist.
+    """
+    comparison = compare([runs] if not isinstance(runs, list | tuple) else runs)
+    path = Path(out)
+    if not path.resolve().parent.is_dir():
+        raise InvalidInputError(f"out={path}: expected a folder that exists. Received: {path.parent}. Create it first.")
+    stage = progress or (lambda name, done, total: None)
+    evidence = [
+        {
+            **explanations(run, comparison.runs, explain, background, seed, stage, cache),
+            **filters(run, comparison.runs, stage, cache),
+        }
+        for run in comparison.runs
+    ]
+    stage("Write the report", 0, 1)
+    payload = build_payload(comparison, evidence)
+    html = render(overview(comparison, seed), payload)
+    write_aside(path, html)
+    stage("Write the report", 1, 1)
+    return path
+
+
+def render(page: dict[str, Any], payload: dict[str, Any]) -> str:
+    """Return the HTML of a page's texts and its data, with a policy that admits our own scripts and styles only."""
+    import jinja2
+
+    sheet = payload.pop("sheet_css")
+    style = _file("report.css") + sheet
+    scripts = {"library": _library(), "script": _file("report.js")}
+    policy = "; ".join(
+        [
+            "default-src 'none'",
+            "img-src data:",
+            f"style-src {_hash(style)}",
+            "script-src " + " ".join(_hash(script) for script in scripts.values()),
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= FORMATS
+    template = environment.get_template("report.html.j2")
+    return template.render(page=page, policy=policy, style=style, payload=embedded_json(payload), **scripts)
+
+
+def embedded_json(value: Any) -> str:
+    """Return JSON that can stand inside a script element: no ``<``, and nothing that ends a line in old scripts."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _percent(value: float, digits: int = 1) -> str:
+    return "–" if value != value else f"{value * 100:.{digits}f}%"
+
+
+def _decimal(value: float, digits: int = 3) -> str:
+    return "–" if value != value else f"{value:,.{digits}f}"
+
+
+def _size(value: float) -> str:
+    return f"{value / 1e6:.1f} MB" if value >= 1e6 else f"{value / 1e3:.0f} kB"
+
+
+def _p_value(value: float) -> str:
+    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+FORMATS = {"percent": _percent, "decimal": _decimal, "filesize": _size, "p_value": _p_value}
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
+
+
+def _file(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@cache
+def _library() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script that leaves only ``vegaEmbed`` behind."""
+    import vl_convert
+
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return f"(function(){{{bundle}}})();".replace("</script", "<\\/script")

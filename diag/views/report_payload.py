@@ -1,0 +1,163 @@
+"""The report's data: which images go in, where they stand, and the charts, as plain values for JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from diag.views import charts
+from diag.views.images import data_uri, thumbnails, tile_sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from diag.results.comparison import Comparison
+    from diag.results.evaluation import Evaluation
+
+GREY_BYTES = 9_000_000
+COLOUR_BYTES = 30_000_000
+MAX_TILES = 12_000
+GRID = 10
+MAX_GROUPS = 100
+MAX_EXAMPLE_CLASSES = 20
+
+
+def build_payload(comparison: Comparison, evidence: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the data of a report.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    evidence : sequence of dict
+        One a run: what `diag.views.report_evidence` found.
+    """
+    runs = comparison.runs
+    grids = [_grids(run) for run in runs]
+    chosen = chosen_tiles(runs, grids, evidence)
+    tiles = thumbnails(np.asarray(runs[0].data.images[chosen]))
+    sheet = tile_sheet(tiles, columns=100, lossy=tiles.shape[-1] == 3)
+    y_true = runs[0].samples["y_true"]
+    names = runs[0].data.sample_names
+    return {
+        "sheet_css": f"\n.tile{{background-image:url({data_uri(sheet.data, sheet.mime)})}}\n",
+        "sheet": {"columns": sheet.columns, "width": sheet.width, "height": sheet.height, "count": sheet.count},
+        "classes": list(runs[0].class_names),
+        "index": chosen.tolist(),
+        "true": y_true[chosen].tolist(),
+        "names": None if names is None else [names[row] for row in chosen],
+        "samples": _samples(runs[0], comparison),
+        "charts": {"accuracy": _spec(charts.accuracy_chart(comparison)) if len(runs) > 1 else None,
+                   "balance": _spec(charts.class_balance_chart(runs[0].data, runs[0].class_names, y_true))},
+        "models": [
+            {
+                "name": name,
+                "pred": run.samples["y_pred"][chosen].tolist(),
+                "conf": [round(float(value), 4) for value in run.samples["confidence"][chosen]],
+                "cells": _cell_counts(run),
+                "charts": _charts(run),
+                **grid,
+                **found,
+            }
+            for name, run, grid, found in zip(comparison.names, runs, grids, evidence, strict=True)
+        ],
+    }  # fmt: skip
+
+
+def chosen_tiles(runs: Sequence[Evaluation], grids: Sequence[dict[str, Any]], evidence: Sequence[dict[str, Any]]) -> Any:
+    """Return, in order, the samples whose images go into the file: all of them while they are small.
+
+    Otherwise those that a section shows, then errors by confidence, then the rest, up to the budget.
+    """
+    n, height, width, channels = runs[0].data.images.shape
+    scale = min(1.0, 64 / max(height, width))
+    area = max(1, int(height * scale) * int(width * scale) * (1 if channels < 3 else 3))
+    budget = min(MAX_TILES, max(400, (GREY_BYTES if channels < 3 else COLOUR_BYTES) // area))
+    if n <= budget:
+        return np.arange(n)
+    wanted: dict[int, None] = {}
+    for found in evidence:
+        _add(wanted, (row["index"] for row in found.get("explain", {}).get("rows", ())))
+        _add(wanted, (entry["index"] for entry in found.get("activations", ())))
+    for grid in grids:
+        for groups in grid["grids"].values():
+            for group in groups:
+                _add(wanted, group["items"])
+        _add(wanted, (item for row in grid["examples"] or () for item in row if item is not None))
+    _add(wanted, (item for group in _samples(runs[0], None) for item in group["items"]))
+    for run in runs:
+        wrong = np.flatnonzero(~run.correct_mask)
+        _add(wanted, wrong[np.argsort(-run.samples["confidence"][wrong], kind="stable")].tolist())
+    _add(wanted, range(0, n, max(1, n // budget)))
+    return np.sort(np.fromiter(list(wanted)[:budget], dtype=np.int64))
+
+
+def _add(wanted: dict[int, None], items: Iterable[int]) -> None:
+    wanted.update(dict.fromkeys(int(item) for item in items))
+
+
+def _grids(run: Evaluation) -> dict[str, Any]:
+    frames = {
+        "errors": run.errors(per_class=GRID),
+        "sure": run.correct(per_class=GRID, order="most_confident"),
+        "unsure": run.correct(per_class=GRID, order="least_confident"),
+    }
+    return {"grids": {name: _groups(frame) for name, frame in frames.items()}, "examples": _examples(run)}
+
+
+def _groups(frame: Any) -> list[dict[str, Any]]:
+    groups = frame.groupby("class", sort=False)["index"]
+    return [{"name": str(name), "items": [int(item) for item in items]} for name, items in groups][:MAX_GROUPS]
+
+
+def _examples(run: Evaluation) -> list[list[int | None]] | None:
+    """Return the most confident sample of each cell, rows true, columns predicted; None with many classes."""
+    if run.n_classes > MAX_EXAMPLE_CLASSES:
+        return None
+    rows: list[list[int | None]] = [[None] * run.n_classes for _ in range(run.n_classes)]
+    frame = run.frame().sort_values("confidence", ascending=False, kind="stable")
+    for true, predicted, index in zip(frame["y_true"], frame["y_pred"], frame["index"], strict=True):
+        if rows[true][predicted] is None:
+            rows[true][predicted] = int(index)
+    return rows
+
+
+def _samples(run: Evaluation, comparison: Comparison | None) -> list[dict[str, Any]]:
+    """Return the first images of each class, as they come in the data."""
+    labels = run.samples["y_true"]
+    return [
+        {"name": run.class_names[number], "items": np.flatnonzero(labels == number)[:GRID].tolist()}
+        for number in range(min(run.n_classes, MAX_GROUPS))
+        if (labels == number).any()
+    ]
+
+
+def _cell_counts(run: Evaluation) -> list[list[int]]:
+    counts = run.counts().confusion
+    true, predicted = np.nonzero(counts)
+    return [[int(row), int(column), int(counts[row, column])] for row, column in zip(true, predicted, strict=True)]
+
+
+def _charts(run: Evaluation) -> dict[str, Any]:
+    found = {
+        "share": _spec(charts.confusion_chart(run, "true")),
+        "errors": _spec(charts.confusion_chart(run, None, blank_diagonal=True)),
+        "confidence": _spec(charts.confidence_histogram(run)),
+        "recall": _spec(charts.per_class_chart(run)),
+    }
+    from diag.views.report_text import history_metrics
+
+    if run.model.card.history is not None:
+        from diag.io.histories import load_history
+
+        for metric in history_metrics(run):
+            found[f"history_{metric}"] = _spec(charts.history_chart(load_history(run.model.card.history), metric))
+    return found
+
+
+def _spec(chart: Any) -> dict[str, Any]:
+    """Return a chart's Vega-Lite specification without its address on the web, which nothing needs."""
+    spec: dict[str, Any] = chart.to_dict()
+    spec.pop("$schema", None)
+    spec.pop("config", None)
+    return spec

@@ -1,0 +1,139 @@
+"""The report's texts and tables: results become plain values for the template."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from diag import __version__
+from diag.errors import DiagError
+
+if TYPE_CHECKING:
+    from diag.results.comparison import Comparison
+    from diag.results.evaluation import Evaluation
+
+MAX_PAIRS = 45
+SURE = 0.9
+
+
+def overview(comparison: Comparison, seed: int) -> dict[str, Any]:
+    """Return all that the template says outside of charts and images."""
+    first = comparison.runs[0]
+    table = comparison.table()
+    pairs = comparison.pairs().to_dict("records")
+    order = {name: place for place, name in enumerate(comparison.names)}
+    return {
+        "title": " and ".join(comparison.names) if len(comparison.names) <= 2 else f"{len(comparison.names)} models",
+        "verdict": comparison.verdict(),
+        "table": [{"name": name, "place": order[str(name)], **row} for name, row in _records(table)],
+        "pairs": pairs[:MAX_PAIRS],
+        "more_pairs": max(0, len(pairs) - MAX_PAIRS),
+        "notes": comparison.notes(),
+        "data": {
+            "name": first.data.name,
+            "split": first.data.split,
+            "n": len(first),
+            "shape": "×".join(str(size) for size in first.data.images.shape[1:]),
+            "classes": first.n_classes,
+            "digest": first.data.digest[:16],
+        },
+        "models": [model_page(name, run) for name, run in zip(comparison.names, comparison.runs, strict=True)],
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "version": __version__,
+        "seed": seed,
+    }
+
+
+def model_page(name: str, run: Evaluation) -> dict[str, Any]:
+    """Return the texts of one model's part."""
+    figures = run.figures()
+    per_class = [{"name": key, **row} for key, row in _records(run.per_class())]
+    card = run.model.card
+    return {
+        "name": name,
+        "file": run.model.path.name,
+        "description": card.description,
+        "card_results": {key.replace("_", " "): f"{value:g}" for key, value in card.results.items()},
+        "figures": figures,
+        "errors": int((~run.correct_mask).sum()),
+        "per_class": per_class,
+        "next": next_steps(run),
+        "digest": run.model.digest[:16],
+        "preprocessing": run.model.preprocessing.to_dict(),
+        "versions": ", ".join(f"{package} {version}" for package, version in run.versions.items()),
+        "from_cache": run.from_cache,
+        "history": history_state(run),
+        "history_metrics": history_metrics(run),
+        "keras": run.model.is_keras,
+    }
+
+
+def next_steps(run: Evaluation) -> list[dict[str, Any]]:
+    """Return what to look at next: each a sentence with its numbers, and the confusion cell that it speaks of."""
+    wrong = ~run.correct_mask
+    n_wrong = int(wrong.sum())
+    if not n_wrong:
+        return [{"text": "There is no error in this data. Test on more, or on harder images.", "cell": None}]
+    names = run.class_names
+    confusion = run.counts().confusion.copy()
+    steps: list[dict[str, Any]] = []
+    for place in range(run.n_classes):
+        confusion[place, place] = 0
+    for flat in (-confusion).ravel().argsort(kind="stable")[:3]:
+        true, predicted = divmod(int(flat), run.n_classes)
+        count = int(confusion[true, predicted])
+        if count:
+            share = count / n_wrong
+            steps.append(
+                {
+                    "text": f"{count} of {n_wrong} errors ({share:.0%}) take {names[true]} for {names[predicted]}.",
+                    "cell": [true, predicted],
+                }
+            )
+    worst = run.per_class()["recall"].idxmin() if run.per_class()["recall"].notna().any() else None
+    if worst is not None:
+        row = run.per_class().loc[worst]
+        steps.append(
+            {
+                "text": f"Class {worst} has the lowest recall: {row['recall']:.1%} "
+                f"(95% {row['recall_low']:.1%} to {row['recall_high']:.1%}, {int(row['support'])} images).",
+                "cell": None,
+            }
+        )
+    sure = int((wrong & (run.samples["confidence"] >= SURE)).sum())
+    if sure:
+        steps.append(
+            {
+                "text": f"{sure} of {n_wrong} errors are made with at least {SURE:.0%} confidence: "
+                "look whether their labels are right.",
+                "cell": None,
+            }
+        )
+    return steps
+
+
+def history_state(run: Evaluation) -> str | None:
+    """Return None when the card's history can be shown, else one sentence on why not."""
+    if run.model.card.history is None:
+        return "The model card names no training history."
+    from diag.io.histories import load_history
+
+    try:
+        load_history(run.model.card.history)
+    except DiagError as error:
+        return str(error)
+    return None
+
+
+def history_metrics(run: Evaluation) -> list[str]:
+    """Return the metrics of the card's history, the loss first; none when there is no history to show."""
+    if history_state(run) is not None or run.model.card.history is None:
+        return []
+    from diag.io.histories import load_history
+
+    metrics = [str(name) for name in load_history(run.model.card.history).frame()["metric"].unique()]
+    return sorted((name for name in metrics if name in ("loss", "accuracy")), reverse=True)
+
+
+def _records(frame: Any) -> list[tuple[str, dict[str, Any]]]:
+    return [(str(name), row.to_dict()) for name, row in frame.iterrows()]

@@ -1,0 +1,298 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("payload").textContent);
+  const root = document.documentElement;
+  const place = new Map(data.index.map((index, position) => [index, position]));
+  const articles = [...document.querySelectorAll("article.model")];
+  const drawn = new Map(); // figure -> {spec, click, view}
+  const MORE = 60;
+  let current = 0;
+
+  const make = (tag, attributes = {}, ...children) => {
+    const element = document.createElement(tag);
+    for (const [key, value] of Object.entries(attributes)) {
+      if (key === "class") element.className = value;
+      else if (key === "onclick") element.addEventListener("click", value);
+      else element.setAttribute(key, value);
+    }
+    element.append(...children.filter((child) => child !== null));
+    return element;
+  };
+  const percent = (value) => `${(100 * value).toFixed(value > 0.995 && value < 1 ? 2 : 1)}%`;
+
+  // ---- images: every one is a part of one sheet ----
+  const scaleFor = (side) => Math.max(1, Math.round(side / Math.max(data.sheet.width, data.sheet.height)));
+  function tile(index, side = 56) {
+    const position = place.get(index);
+    if (position === undefined) return make("span", { class: "faint" }, "not included");
+    const { columns, width, height, count } = data.sheet;
+    const scale = scaleFor(side);
+    const box = make("span", { class: "tile", role: "img" });
+    const rows = Math.ceil(count / columns);
+    box.style.width = `${width * scale}px`;
+    box.style.height = `${height * scale}px`;
+    box.style.backgroundSize = `${columns * width * scale}px ${rows * height * scale}px`;
+    box.style.backgroundPosition =
+      `${-(position % columns) * width * scale}px ${-Math.floor(position / columns) * height * scale}px`;
+    box.setAttribute("aria-label", `image ${index}, true class ${data.classes[data.true[position]]}`);
+    return box;
+  }
+  function card(index, model, showTrue) {
+    const position = place.get(index);
+    if (position === undefined) return null;
+    const predicted = model.pred[position];
+    const right = predicted === data.true[position];
+    const said = `${showTrue ? `${data.classes[data.true[position]]} → ` : ""}${data.classes[predicted]}`;
+    return make("button", { class: "card", type: "button", onclick: () => zoom(index) },
+      tile(index), make("small", { class: right ? "right" : "wrong" }, said),
+      make("small", {}, percent(model.conf[position])));
+  }
+  function zoom(index) {
+    const position = place.get(index);
+    const body = document.getElementById("zoom-body");
+    const name = data.names ? data.names[position] : `image ${index}`;
+    const rows = data.models.map((model) => make("tr", {}, make("td", {}, model.name),
+      make("td", { class: model.pred[position] === data.true[position] ? "right" : "wrong" },
+        data.classes[model.pred[position]]), make("td", { class: "n" }, percent(model.conf[position]))));
+    body.replaceChildren(make("h3", {}, `${name}: true class ${data.classes[data.true[position]]}`), tile(index, 224),
+      make("table", { class: "figures" }, make("thead", {}, make("tr", {}, make("th", {}, "Model"),
+        make("th", {}, "Predicted"), make("th", { class: "n" }, "Confidence"))), make("tbody", {}, ...rows)),
+      make("p", { class: "faint" }, `index ${index}`));
+    document.getElementById("zoom").showModal();
+  }
+  function groups(target, found, model) {
+    target.replaceChildren(...found.map((group) => make("div", { class: "group" }, make("b", {}, group.name),
+      make("div", { class: "cards" }, ...group.items.map((index) => (model
+        ? card(index, model, false)
+        : make("button", { class: "card", type: "button", onclick: () => zoom(index) }, tile(index)))).filter(Boolean)))));
+    if (!found.length) target.replaceChildren(make("p", { class: "faint" }, "None."));
+  }
+
+  // ---- confusion cells ----
+  function showCell(number, row, column, shown = MORE) {
+    const model = data.models[number];
+    const target = articles[number].querySelector(".cell-images");
+    const total = (model.cells.find((cell) => cell[0] === row && cell[1] === column) || [0, 0, 0])[2];
+    const found = data.index
+      .map((index, position) => [index, position])
+      .filter(([, position]) => data.true[position] === row && model.pred[position] === column)
+      .sort((a, b) => model.conf[b[1]] - model.conf[a[1]]);
+    const list = found.slice(0, shown);
+    const title = row === column
+      ? `${data.classes[row]}, rightly recognised`
+      : `${data.classes[row]} taken for ${data.classes[column]}`;
+    target.replaceChildren(make("h3", {}, `${title}: ${total} image${total === 1 ? "" : "s"}`),
+      list.length < total ? make("p", { class: "faint" }, `${list.length} of ${total} shown, most confident first`) : null,
+      make("div", { class: "cards" }, ...list.map(([index]) => card(index, model, false)).filter(Boolean)),
+      found.length > shown
+        ? make("button", { type: "button", onclick: () => showCell(number, row, column, shown + 5 * MORE) }, "Show more")
+        : null);
+    const article = articles[number];
+    article.querySelector(".cell-true").value = row;
+    article.querySelector(".cell-pred").value = column;
+  }
+  const jump = (element) => element.scrollIntoView({ block: "nearest" });
+
+  // ---- charts: drawn when they are first seen, drawn again for another theme ----
+  function chartConfig() {
+    const style = getComputedStyle(root);
+    const ink = style.getPropertyValue("--ink").trim();
+    const faint = style.getPropertyValue("--faint").trim();
+    const line = style.getPropertyValue("--line").trim();
+    return {
+      background: null, font: "system-ui, sans-serif", view: { stroke: null }, title: { color: faint, anchor: "start" },
+      axis: { labelColor: ink, titleColor: faint, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 11,
+        titleFontWeight: "normal" },
+      legend: { labelColor: ink, titleColor: faint }, header: { labelColor: ink, titleColor: faint },
+    };
+  }
+  async function draw(figure, spec, number) {
+    const fit = structuredClone(spec);
+    if (figure.dataset.click) {
+      const side = Math.max(220, Math.min(fit.width, figure.clientWidth - 110));
+      fit.width = side;
+      fit.height = side;
+    }
+    const { view } = await window.vegaEmbed(figure, fit, {
+      ast: true, renderer: "svg", actions: false, defaultStyle: false, mode: "vega-lite", config: chartConfig(),
+      tooltip: { disableDefaultStyle: true },
+    });
+    drawn.get(figure).view = view;
+    if (figure.dataset.click) {
+      view.addEventListener("click", (event, item) => {
+        const cell = item && item.datum;
+        if (cell && cell.y_true !== undefined) {
+          showCell(number, cell.y_true, cell.y_pred);
+          jump(articles[number].querySelector(".cell-images"));
+        }
+      });
+    }
+  }
+  const watcher = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      const state = drawn.get(entry.target);
+      if (entry.isIntersecting && state && !state.view && !state.busy) {
+        state.busy = true;
+        draw(entry.target, state.spec, state.number).catch((error) => entry.target.replaceChildren(
+          make("p", { class: "message" }, `This chart could not be drawn: ${error.message}`)));
+      }
+    }
+  }, { rootMargin: "600px" });
+  function charts(scope, specs, number) {
+    for (const figure of scope.querySelectorAll("figure[data-chart]")) {
+      const spec = specs[figure.dataset.chart];
+      if (!spec || drawn.has(figure)) continue;
+      drawn.set(figure, { spec, number, view: null, busy: false });
+      watcher.observe(figure);
+    }
+  }
+  function redraw() {
+    for (const [figure, state] of drawn) {
+      if (!state.busy) continue;
+      if (state.view) state.view.finalize();
+      state.view = null;
+      draw(figure, state.spec, state.number);
+    }
+  }
+
+  // ---- a model's page ----
+  function maps(target, model) {
+    const found = model.explain;
+    if (!found) return target.replaceChildren(make("p", { class: "message" }, model.explain_message));
+    const scale = Math.max(1, Math.round(72 / Math.max(found.width, found.height)));
+    const map = (row, column) => {
+      const box = make("span", { class: "map", role: "img" });
+      box.style.width = `${found.width * scale}px`;
+      box.style.height = `${found.height * scale}px`;
+      box.style.backgroundImage = `url(${found.sheet})`;
+      box.style.backgroundSize = `${found.columns.length * found.width * scale}px auto`;
+      box.style.backgroundPosition = `${-column * found.width * scale}px ${-row * found.height * scale}px`;
+      return box;
+    };
+    const head = make("tr", {}, make("th", { class: "row" }, ""), make("th", {}, "image"),
+      ...found.columns.map((number) => make("th", { scope: "col" }, data.classes[number])));
+    const body = found.rows.map((row, y) => make("tr", {},
+      make("th", { class: "row", scope: "row" }, make("b", {}, row.true === row.pred
+        ? `${data.classes[row.true]}, right` : `${data.classes[row.true]} → ${data.classes[row.pred]}`),
+        make("br"), `index ${row.index}`, make("br"), make("span", { title: "largest |base value + sum of the map − output|" },
+          `additivity ${row.error}`)),
+      make("td", {}, tile(row.index, 72)),
+      ...found.columns.map((number, x) => {
+        const box = map(y, x);
+        box.setAttribute("aria-label", `map of image ${row.index} for class ${data.classes[number]}`);
+        const kind = `${number === row.true ? "true " : ""}${number === row.pred ? "pred" : ""}`;
+        return make("td", { class: kind }, box, make("span", { class: "p" }, row.proba[x].toFixed(3)));
+      })));
+    return target.replaceChildren(
+      make("p", { class: "faint" }, `Red pixels spoke for the class of the column, blue ones against it; under each map the class's probability. The true class is framed blue, a wrong prediction orange. ${found.note} Largest additivity error: ${found.worst}.`),
+      make("div", { class: "bar" }, `−${found.limit}`, make("i"), `+${found.limit} of probability a pixel, one scale for all maps`),
+      make("div", { class: "scroll" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...body))));
+  }
+  function filters(target, model) {
+    if (model.filters_message) return target.replaceChildren(make("p", { class: "message" }, model.filters_message));
+    const layers = make("div");
+    const show = (entry) => layers.replaceChildren(...entry.layers.map((layer) => {
+      const image = make("img", { src: layer.src, alt: `activations of ${layer.name} for image ${entry.index}` });
+      image.style.width = `${Math.min(960, layer.width * Math.max(1, Math.round(900 / layer.width)))}px`;
+      const more = layer.shown < layer.of ? `, ${layer.shown} of ${layer.of} filters shown` : "";
+      return make("div", { class: "layer" }, make("b", {}, layer.name), " ", make("small", {}, `${layer.shape}${more}`), image);
+    }));
+    const choice = make("div", { class: "cards" }, ...model.activations.map((entry) => make("button",
+      { class: "card", type: "button", onclick: () => show(entry), "aria-label": `activations for image ${entry.index}` },
+      tile(entry.index), make("small", {}, `index ${entry.index}`))));
+    const kernels = model.kernels;
+    target.replaceChildren(make("h3", {}, `Kernels of the first convolution, ${kernels.layer} (${kernels.shape})`),
+      make("p", { class: "faint" }, "Each on its own scale: smallest weight black, largest white."),
+      make("div", { class: "kernels" }, ...kernels.images.map((src, number) => make("img", { src, alt: `kernel ${number}` }))),
+      make("h3", {}, "Activations of every convolution layer, for the image chosen here"),
+      make("p", { class: "faint" }, "Each filter on its own scale."), choice, layers);
+    return show(model.activations[0]);
+  }
+  function examples(target, model) {
+    if (!target) return;
+    if (!model.examples) {
+      target.replaceChildren(make("p", { class: "faint" }, "With many classes, click a cell of the confusion matrix instead."));
+      return;
+    }
+    const head = make("tr", {}, make("th", {}, "true ↓ predicted →"), ...data.classes.map((name) => make("th", { scope: "col" }, name)));
+    const body = model.examples.map((row, y) => make("tr", {}, make("th", { scope: "row" }, data.classes[y]),
+      ...row.map((index, x) => make("td", { class: x === y ? "diagonal" : "" }, index === null ? "" : tile(index, 40)))));
+    target.replaceChildren(make("table", {}, make("thead", {}, head), make("tbody", {}, ...body)));
+  }
+  const filled = new Set();
+  function fill(number) {
+    if (filled.has(number)) return;
+    filled.add(number);
+    const [article, model] = [articles[number], data.models[number]];
+    for (const target of article.querySelectorAll("[data-groups]")) groups(target, model.grids[target.dataset.groups], model);
+    for (const select of article.querySelectorAll(".cell-true, .cell-pred")) {
+      select.replaceChildren(...data.classes.map((name, value) => make("option", { value }, name)));
+      select.addEventListener("change", () => showCell(number, Number(article.querySelector(".cell-true").value),
+        Number(article.querySelector(".cell-pred").value)));
+    }
+    for (const button of article.querySelectorAll("[data-cell]")) {
+      button.addEventListener("click", () => {
+        showCell(number, ...button.dataset.cell.split("-").map(Number));
+        jump(article.querySelector(".cell-images"));
+      });
+    }
+    examples(article.querySelector(".examples"), model);
+    maps(article.querySelector(".maps"), model);
+    filters(article.querySelector(".filters"), model);
+  }
+  function choose(number) {
+    current = number;
+    document.getElementById("model").value = number;
+    articles.forEach((article, other) => {
+      article.hidden = other !== number;
+      for (const section of article.querySelectorAll("[data-section]")) {
+        if (other === number) section.id = section.dataset.section;
+        else section.removeAttribute("id");
+      }
+    });
+    fill(number);
+    charts(articles[number], data.models[number].charts, number);
+  }
+
+  // ---- tables that sort ----
+  for (const table of document.querySelectorAll("table.sortable")) {
+    [...table.tHead.rows[0].cells].forEach((header, column) => {
+      header.tabIndex = 0;
+      const sort = () => {
+        const down = header.getAttribute("aria-sort") === "ascending";
+        for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+        header.setAttribute("aria-sort", down ? "descending" : "ascending");
+        const value = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent.replaceAll(",", "");
+        const rows = [...table.tBodies[0].rows].sort((a, b) => {
+          const [one, two] = [value(a), value(b)];
+          const order = Number(one) - Number(two);
+          return Number.isNaN(order) ? one.localeCompare(two) : order;
+        });
+        table.tBodies[0].append(...(down ? rows.reverse() : rows));
+      };
+      header.addEventListener("click", sort);
+      header.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(); });
+    });
+  }
+
+  // ---- start ----
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const setTheme = (theme) => { root.dataset.theme = theme; redraw(); };
+  setTheme(dark.matches ? "dark" : "light");
+  dark.addEventListener("change", () => setTheme(dark.matches ? "dark" : "light"));
+  document.getElementById("theme").addEventListener("click", () => setTheme(root.dataset.theme === "dark" ? "light" : "dark"));
+  document.getElementById("model").addEventListener("change", (event) => choose(Number(event.target.value)));
+  for (const button of document.querySelectorAll("button.link[data-model]")) {
+    button.addEventListener("click", () => { choose(Number(button.dataset.model)); articles[current].scrollIntoView(); });
+  }
+  window.addEventListener("beforeprint", () => articles.forEach((article, number) => {
+    article.hidden = false;
+    fill(number);
+    charts(article, data.models[number].charts, number);
+  }));
+  window.addEventListener("afterprint", () => choose(current));
+  groups(document.querySelector("[data-groups=samples]"), data.samples, null);
+  charts(document.body, data.charts, 0);
+  const first = document.querySelector(".figures tbody tr[data-place]");
+  choose(first ? Number(first.dataset.place) : 0);
+})();

@@ -1,0 +1,219 @@
+"""Pickles that are damaged or mean harm: each ends in one line, and nothing in it is ever run."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diag.errors import DataError, DiagError, UnsafeModelError
+from diag.io import histories
+from diag.io.histories import load_history
+from diag.io.pickles import read_pickled_numbers
+
+PROTOCOLS = range(6)
+
+
+def write(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    return path
+
+
+def short(text):
+    """The opcode SHORT_BINUNICODE."""
+    return b"\x8c" + bytes([len(text)]) + text.encode()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_cut_of_a_pickle_is_an_error(protocol):
+    data = pickle.dumps(
+        {"loss": [np.float32(1.5), 2.0, 300], "lr": np.arange(3.0), "t": (1, None, True)}, protocol
+    )
+    for end in range(len(data)):
+        with pytest.raises(DiagError):
+            read_pickled_numbers("a", data[:end])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data(), st.sampled_from(PROTOCOLS))
+def test_changed_bytes_give_a_history_or_one_line(data, protocol):
+    good = bytearray(pickle.dumps({"loss": [np.float32(1.5), 2.0], "lr": np.arange(2.0)}, protocol))
+    for _ in range(data.draw(st.integers(1, 3))):
+        good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
+    message = ""
+    try:
+        histories._history("a", read_pickled_numbers("a", bytes(good)))
+    except DiagError as error:
+        message = str(error)
+    assert "\n" not in message
+
+
+class Call:
+    """An object whose pickle calls a function."""
+
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self):
+        return self.function, self.arguments
+
+
+class FakeHistory:
+    """Stands for keras.callbacks.History: an instance with a ``history`` in it."""
+
+    def __init__(self):
+        self.history = {"loss": [1.0]}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (Call(os.system, "touch BOO"), "system"),
+        (Call(builtins.eval, "open('BOO', 'w')"), "eval"),
+        (Call(Path.touch, Path("BOO")), "getattr|Path.touch|pathlib"),
+        ({"loss": [Call(builtins.exec, "open('BOO', 'w')")]}, "exec"),
+        ({"loss": np.array([Call(os.system, "touch BOO")], object)}, "a NumPy type that is not a number"),
+        ({"loss": np.array([{}], object)}, "a NumPy type that is not a number"),
+        ({"loss": np.array(["a"])}, "a NumPy type that is not a number"),
+        ({"loss": np.array([1j])}, "a NumPy type that is not a number"),
+        ({"loss": np.zeros(1, [("a", "f4")])}, "a NumPy type that is not a number"),
+        ({"loss": np.zeros((2, 2))}, "a NumPy array that is not a row of numbers"),
+        ({"loss": {1.0}}, "EMPTY_SET|set"),
+        ({"loss": [1j]}, "complex"),
+        (pd.Series([1.0]), "pandas|copy_reg"),
+    ],
+)
+def test_nothing_in_a_pickle_is_run(tmp_path, monkeypatch, protocol, content, named):
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path, "a.hist", pickle.dumps(content, protocol))
+    with pytest.raises(UnsafeModelError, match=named) as error:
+        load_history(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.hist"]
+    assert "\n" not in str(error.value)
+    assert "was not run" in str(error.value)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_history_object_says_what_to_pickle_instead(tmp_path, protocol):
+    path = write(tmp_path, "a.hist", pickle.dumps(FakeHistory(), protocol))
+    with pytest.raises(UnsafeModelError, match=r"pickle history\.history \(a dict of lists\) instead"):
+        load_history(path)
+
+
+DTYPE = b"cnumpy\ndtype\n"
+RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
+F8 = DTYPE + short("f8") + b"\x89\x88\x87R"  # dtype("f8", False, True), native order
+HEAD = b"\x80\x04}" + short("loss")
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"cos\nsystem\n(S'touch BOO'\ntR.", UnsafeModelError),
+        (b"(S'touch BOO'\nios\nsystem\n.", UnsafeModelError),  # INST
+        (b"(cos\nsystem\nS'touch BOO'\no.", UnsafeModelError),  # OBJ
+        (b"\x80\x04" + short("os") + short("system") + b"\x93.", UnsafeModelError),
+        (b"\x80\x02\x82\x01.", UnsafeModelError),  # EXT1: a name from the extension registry
+        (b"\x80\x02Pabc\n.", UnsafeModelError),  # PERSID
+        (b"\x80\x05\x97.", UnsafeModelError),  # NEXT_BUFFER
+        (b"cos\nsy\x1b[31m\n.", UnsafeModelError),
+        (b"cnumpy\nload\n.", UnsafeModelError),
+        (b"c__builtin__\neval\n.", UnsafeModelError),
+        (HEAD + b"K\x01)Rs.", UnsafeModelError),  # a call of the number 1
+        (HEAD + b"]\x85bs.", UnsafeModelError),  # the state of a string
+        (HEAD + b"]K\x01\x85bs.", UnsafeModelError),  # the state of a list
+        (HEAD + DTYPE + short("O8") + b"\x89\x88\x87Rs.", UnsafeModelError),
+        (HEAD + DTYPE + b")Rs.", DataError),  # dtype()
+        (HEAD + b"cnumpy\nndarray\n)Rs.", UnsafeModelError),  # the class itself is a name, not a call
+        # arrays whose shape and bytes disagree, an order that is no order, a shape that is no shape
+        (HEAD + RECONSTRUCT + b")R(K\x01K\x09\x85" + F8 + b"\x89C\x08" + bytes(8) + b"tbs.", DataError),
+        (
+            HEAD + RECONSTRUCT + b")R(K\x01J\xff\xff\xff\xff\x85" + F8 + b"\x89C\x08" + bytes(8) + b"tbs.",
+            DataError,
+        ),
+        (HEAD + RECONSTRUCT + b")R(K\x01N" + F8 + b"\x89C\x08" + bytes(8) + b"tbs.", UnsafeModelError),
+        (HEAD + RECONSTRUCT + b")R(K\x01K\x01\x85" + F8 + b"\x89]tbs.", UnsafeModelError),
+        (HEAD + RECONSTRUCT + b")R(K\x01K\x01\x85]\x89C\x08" + bytes(8) + b"tbs.", UnsafeModelError),
+        (HEAD + F8 + b"(K\x03" + short("x") + b"NNNtbs.", UnsafeModelError),
+        (HEAD + b"c_codecs\nencode\n" + short("a") + short("rot13") + b"\x86Rs.", UnsafeModelError),
+        # the stack machine itself: too few objects, no mark, no memo, a list where a dict should be
+        (b"\x80\x04.", DataError),
+        (b"K\x01\x87.", DataError),
+        (b"K\x01t.", DataError),
+        (b"h\x07.", DataError),
+        (b"]K\x01K\x02s.", DataError),
+        (b"}K\x01a.", DataError),
+        (b"}(K\x01u.", DataError),
+        (b"S'abc\n.", DataError),
+        (b"\x80\x04\x8e" + struct.pack("<Q", 2**63) + b"a.", DataError),  # BINBYTES8 of 2**63 bytes
+        (b"\x80\x04\x8d" + struct.pack("<Q", 2**40) + b"a.", DataError),  # BINUNICODE8 of 2**40 bytes
+        (b"]r\xff\xff\xff\xff.", DataError),  # memo number 2**32 - 1 costs nothing; a list is no history
+        (b"}" + short("a") + b"I" + b"9" * 10_000 + b"\ns.", DataError),
+    ],
+)
+def test_crafted_pickles(tmp_path, monkeypatch, data, kind):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DiagError) as error:
+        load_history(write(tmp_path, "a.hist", data))
+    assert isinstance(error.value, kind)
+    assert str(error.value).isprintable()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.hist"]
+
+
+@pytest.mark.parametrize("one", [b"]", b"(", b"]a", b"]\x85", b"(K\x01t"])
+def test_deep_nesting(tmp_path, one):
+    depth = 200_000
+    closed = {b"]": b"]" * depth + b"a" * (depth - 1), b"]\x85": b"]" + b"\x85" * depth}.get(one, one * depth)
+    with pytest.raises(DataError):
+        load_history(write(tmp_path, "a.hist", HEAD + closed + b"s."))
+
+
+def test_a_deep_tuple_as_a_key_is_refused_without_hashing_it(tmp_path):
+    # Python's hash of nested tuples is recursive in C without a limit.
+    with pytest.raises(DataError, match="a str is missing"):
+        load_history(write(tmp_path, "a.hist", b"\x80\x04})" + b"\x85" * 500_000 + b"K\x01s."))
+
+
+def test_a_billion_laughs(tmp_path):
+    # Each list holds the one before ten times: 10**30 numbers if anyone walked it.
+    laughs = b"](K\x01K\x01e\x94" + b"".join(b"](" + (b"h" + bytes([i])) * 10 + b"e\x94" for i in range(30))
+    with pytest.raises(DataError, match="Received: list"):
+        load_history(write(tmp_path, "a.hist", HEAD + b"(" + laughs + b"ts."))
+
+
+def test_one_large_list_under_many_names(tmp_path):
+    shared = [1.0] * 1000
+    data = pickle.dumps({f"m{i}": shared for i in range(2001)})  # 2,001,000 numbers in 30 kB
+    assert len(data) < 100_000
+    with pytest.raises(DataError, match="at most 2000000 numbers"):
+        load_history(write(tmp_path, "a.hist", data))
+
+
+def test_a_list_that_holds_itself(tmp_path):
+    loop: list = []
+    loop.append(loop)
+    with pytest.raises(DataError, match="Received: list"):
+        load_history(write(tmp_path, "a.hist", pickle.dumps({"loss": loop})))
+
+
+def test_too_many_opcodes(tmp_path):
+    with pytest.raises(DataError, match="more than 2000000 opcodes"):
+        load_history(write(tmp_path, "a.hist", b"\x80\x04" * 1 + b"\x8a\x00" * 2_000_000 + b"."))
+
+
+def test_too_large_a_file(tmp_path):
+    path = tmp_path / "a.hist"
+    with path.open("wb") as file:
+        file.truncate(histories.MAX_BYTES + 1)
+    with pytest.raises(DataError, match="at most 16777216 bytes"):
+        load_history(path)
