@@ -8,11 +8,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-import diag.explain
+import diag.explain  # noqa: F401
 
 # The package diag.explain is loaded (it holds nothing but a docstring) and its name given free, so that
 # diag.explain is the function below, whichever of the package's modules somebody imports first.
-del explain  # type: ignore[name-defined]  # noqa: F821
+del explain  # noqa: F821
 
 if TYPE_CHECKING:
     from diag.engines.local import compare as compare

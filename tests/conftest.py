@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from types import MappingProxyType, SimpleNamespace
 
-import numpy as np
 import pytest
+
+from tests.fakes import build_run
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -46,28 +46,5 @@ def chromium():
 
 @pytest.fixture
 def make_run():
-    """Build an Evaluation from labels and probabilities alone: no file, no network, no images."""
-    from diag.metrics.samples import sample_columns
-    from diag.results.evaluation import Evaluation
-
-    def build(y_true, y_proba, name="model", class_names=None, digest="data", sample_names=None):
-        y_true, y_proba = np.asarray(y_true), np.asarray(y_proba, dtype=np.float64)
-        k = y_proba.shape[1]
-        data = SimpleNamespace(
-            name="toy", digest=digest, sample_names=sample_names, split="test", notes=(), labels=y_true,
-            images=np.zeros((len(y_true), 2, 2, 1), np.uint8),
-        )
-        model = SimpleNamespace(name=name, n_params=7, file=SimpleNamespace(file_size=99), path=f"{name}.h5")
-        return Evaluation(
-            model=model,
-            data=data,
-            samples=MappingProxyType(sample_columns(y_true, y_proba)),
-            proba=y_proba.astype(np.float32),
-            class_names=tuple(class_names or map(str, range(k))),
-            notes=(),
-            seconds=0.5,
-            from_cache=False,
-            versions=MappingProxyType({}),
-        )
-
-    return build
+    """`tests.fakes.build_run`."""
+    return build_run

@@ -22,7 +22,7 @@ def name_of(path):
 
 
 @pytest.fixture(scope="module")
-def test_split():
+def digits_test():
     return load_dataset("digits", split="test")
 
 
@@ -71,10 +71,10 @@ def test_history(path):
 
 
 @pytest.mark.parametrize("path", MODELS, ids=name_of)
-def test_the_card_gives_the_accuracy_that_the_model_has(path, test_split):
-    predicted = load_model(path).predict_proba(np.asarray(test_split.images[:])).argmax(axis=1)
-    accuracy = (predicted == test_split.labels).mean()
-    # One image is 0.00125; a processor that rounds otherwise may move an image on the border between two classes.
+def test_the_card_gives_the_accuracy_that_the_model_has(path, digits_test):
+    predicted = load_model(path).predict_proba(np.asarray(digits_test.images[:])).argmax(axis=1)
+    accuracy = (predicted == digits_test.labels).mean()
+    # One image is 0.00125; another processor may round one on the border otherwise.
     assert accuracy == pytest.approx(load_card(path).results["test_accuracy"], abs=2 / 797)
 
 
@@ -108,7 +108,7 @@ def test_networks_use_only_what_shap_explains():
     assert activations == {"relu", "softmax"}
 
 
-def test_validation_images_come_out_of_the_training_split(parts, test_split):
+def test_validation_images_come_out_of_the_training_split(parts, digits_test):
     assert {name: len(labels) for name, (_, labels) in parts.items()} == {
         "fit": 800,
         "validation": 200,
@@ -120,7 +120,7 @@ def test_validation_images_come_out_of_the_training_split(parts, test_split):
         sorted(image.tobytes() for image in np.asarray(images)) for images in (together, train.images[:])
     ]
     assert as_rows[0] == as_rows[1]
-    assert np.array_equal(parts["test"][0], test_split.images[:])
+    assert np.array_equal(parts["test"][0], digits_test.images[:])
 
 
 def test_readme_has_the_figures_of_the_cards():

@@ -18,7 +18,7 @@ from diag.errors import DiagError
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="diag")
 def cli() -> None:
-    """Debug saved Keras classifiers: which one is better, where does each fail, and why.
+    r"""Debug saved Keras classifiers: which one is better, where does each fail, and why.
 
     \b
     diag report model.h5 --data test.npz     one HTML file that works offline

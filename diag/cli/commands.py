@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from diag.cli.options import BACKGROUND, CACHE, MODEL, MODELS, SEED, data_options, evaluate_all, image_options, open_data, open_models, stages
+from diag.cli.options import (
+    BACKGROUND,
+    CACHE,
+    MODEL,
+    MODELS,
+    SEED,
+    data_options,
+    evaluate_all,
+    image_options,
+    open_data,
+    open_models,
+    path_type,
+    stages,
+)
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 
@@ -15,8 +29,16 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures 
 @click.command()
 @MODELS
 @data_options
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("report.html"), show_default=True)
-@click.option("--explain", "n_explain", type=click.IntRange(0), default=20, show_default=True, metavar="N", help="Images to explain with SHAP.")
+@click.option("--out", type=path_type(dir_okay=False), default=Path("report.html"), show_default=True)
+@click.option(
+    "--explain",
+    "n_explain",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Images to explain with SHAP.",
+)
 @click.option("--no-explain", is_flag=True, help="No SHAP maps.")
 @BACKGROUND
 @SEED
@@ -72,8 +94,15 @@ def evaluate(models: tuple[Path, ...], cache: bool, as_json: bool, **given: Any)
 @click.command()
 @MODEL
 @data_options
-@click.option("--index", "indices", type=click.IntRange(0), multiple=True, required=True, help="Which image; may be repeated.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("map.png"), show_default=True)
+@click.option(
+    "--index",
+    "indices",
+    type=click.IntRange(0),
+    multiple=True,
+    required=True,
+    help="Which image; may be repeated.",
+)
+@click.option("--out", type=path_type(dir_okay=False), default=Path("map.png"), show_default=True)
 @BACKGROUND
 @SEED
 @CACHE
@@ -97,7 +126,7 @@ def explain(
             background,
             seed=seed,
             cache=cache,
-            progress=lambda done, total: stage("Explain", done, total),
+            progress=partial(stage, "Explain"),
         )
     write_aside(out, attribution_figure(attribution))
     error = float(attribution.additivity_error.max())
@@ -119,10 +148,16 @@ def inspect(model: Path, as_json: bool) -> None:
 @click.command()
 @MODEL
 @image_options
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("Submission.csv"), show_default=True)
+@click.option("--out", type=path_type(dir_okay=False), default=Path("Submission.csv"), show_default=True)
 @click.option("--id-column", default="Id", show_default=True, help="Header of the first column.")
 @click.option("--label-column", default="Category", show_default=True, help="Header of the predicted class.")
-@click.option("--id-start", type=int, default=0, show_default=True, help="The first image's Id, when the data has no Ids.")
+@click.option(
+    "--id-start",
+    type=int,
+    default=0,
+    show_default=True,
+    help="The first image's Id, when the data has no Ids.",
+)
 def predict(model: Path, out: Path, id_column: str, label_column: str, id_start: int, **given: Any) -> None:
     """Write the predicted class of every image of unlabelled data to a CSV."""
     from diag.cli.output import check_folder
@@ -133,7 +168,17 @@ def predict(model: Path, out: Path, id_column: str, label_column: str, id_start:
     opened = open_models([model], given)[0]
     data = open_data([opened], given)
     proba = run_predict(opened, data)
-    write_aside(out, submission(opened.class_names, proba.argmax(axis=1).tolist(), data.sample_names, id_column, label_column, id_start))
+    write_aside(
+        out,
+        submission(
+            opened.class_names,
+            proba.argmax(axis=1).tolist(),
+            data.sample_names,
+            id_column,
+            label_column,
+            id_start,
+        ),
+    )
     click.echo(f"{len(proba):,} predictions by {opened.name}.")
     click.echo(str(out))
 
@@ -159,9 +204,17 @@ def submission(
 
 
 @click.command()
-@click.option("--models", "folder", type=click.Path(path_type=Path), help="Another folder of models.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("demo-report.html"), show_default=True)
-@click.option("--explain", "n_explain", type=click.IntRange(0), default=12, show_default=True, metavar="N", help="Images to explain with SHAP.")
+@click.option("--models", "folder", type=path_type(), help="Another folder of models.")
+@click.option("--out", type=path_type(dir_okay=False), default=Path("demo-report.html"), show_default=True)
+@click.option(
+    "--explain",
+    "n_explain",
+    type=click.IntRange(0),
+    default=12,
+    show_default=True,
+    metavar="N",
+    help="Images to explain with SHAP.",
+)
 @CACHE
 def demo(folder: Path | None, out: Path, n_explain: int, cache: bool) -> None:
     """Write the comparison report of the shipped models on the built-in digits. Needs no network."""

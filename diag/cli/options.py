@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +19,30 @@ if TYPE_CHECKING:
 
     Stage = Callable[[str, int, int], None]
 
-MODEL = click.argument("model", type=click.Path(path_type=Path))
-MODELS = click.argument("models", nargs=-1, required=True, type=click.Path(path_type=Path))
-DATA = click.option("--data", metavar="SRC", help="digits, mnist, fashion_mnist, cifar10, cifar100, a .npz, a .csv or a folder.")
-CACHE = click.option("--cache/--no-cache", default=True, show_default=True, help="Use results kept by content.")
+
+def path_type(**wishes: Any) -> Any:
+    """Return click's type for paths, giving `pathlib.Path`."""
+    factory: Any = click.Path
+    return factory(path_type=Path, **wishes)
+
+
+MODEL = click.argument("model", type=path_type())
+MODELS = click.argument("models", nargs=-1, required=True, type=path_type())
+DATA = click.option(
+    "--data",
+    metavar="SRC",
+    help="digits, mnist, fashion_mnist, cifar10, cifar100, a .npz, a .csv or a folder.",
+)
+CACHE = click.option(
+    "--cache/--no-cache", default=True, show_default=True, help="Use results kept by content."
+)
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Seeds everything that is drawn.")
 BACKGROUND = click.option(
     "--background", type=click.IntRange(1), default=100, show_default=True, help="Reference images for SHAP."
 )
-LABEL_COLUMN = click.option("--label-column", metavar="NAME", help="The CSV column with the labels (name or number).")
+LABEL_COLUMN = click.option(
+    "--label-column", metavar="NAME", help="The CSV column with the labels (name or number)."
+)
 _IMAGES = (
     DATA,
     click.option("--split", help="Part of the data set: train or test.  [default: the card's, else test]"),
@@ -96,7 +112,7 @@ def evaluate_all(paths: Sequence[Path], given: dict[str, Any], cache: bool, stag
     for model in models:
         name = f"Evaluate {model.name}"
         stage(name, 0, len(data))
-        runs.append(evaluate(model, data, cache=cache, progress=lambda done, total, name=name: stage(name, done, total)))
+        runs.append(evaluate(model, data, cache=cache, progress=partial(stage, name)))
         stage(name, len(data), len(data))
     return runs
 

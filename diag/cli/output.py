@@ -99,7 +99,7 @@ def plain(value: Any) -> Any:
 def print_model_file(file: ModelFile, as_json: bool) -> None:
     """Print what a model file holds."""
     frame = file.frame()
-    head = {
+    head: dict[str, Any] = {
         "file": str(file.path),
         "format": file.format,
         "size": file.file_size,
@@ -135,12 +135,18 @@ def shipped_models(folder: Path | None) -> list[Path]:
     place = folder or Path(__file__).resolve().parents[2] / "saved_models" / "digits"
     files = sorted(path for path in place.glob("*") if path.suffix in MODEL_ENDINGS) if place.is_dir() else []
     if not files:
-        advice = "pass a folder with model files." if folder else "clone the repository, or pass --models FOLDER."
-        raise DataError(f"{place}: expected model files ({', '.join(MODEL_ENDINGS)}). Received: none. To go on, {advice}")
+        advice = (
+            "pass a folder with model files." if folder else "clone the repository, or pass --models FOLDER."
+        )
+        raise DataError(
+            f"{place}: expected model files ({', '.join(MODEL_ENDINGS)}). Received: none. To go on, {advice}"
+        )
     return files
 
 
 def check_folder(out: Path) -> None:
     """Refuse an output whose folder does not exist before any work is done."""
     if not out.resolve().parent.is_dir():
-        raise InvalidInputError(f"--out {out}: expected a folder that exists. Received: {out.parent}. Create it first.")
+        raise InvalidInputError(
+            f"--out {out}: expected a folder that exists. Received: {out.parent}. Create it first."
+        )

@@ -11,11 +11,11 @@ from diag.errors import DataError, InvalidInputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from diag.io.datasets import Dataset
+    from diag.io.datasets import Dataset, ImageSource
 
 
 def draw_background(
-    background: int | NDArray[Any], data: Dataset | NDArray[Any], seed: int
+    background: int | NDArray[Any], data: Dataset | ImageSource | NDArray[Any], seed: int
 ) -> tuple[NDArray[Any], str]:
     """Return reference images (m, h, w, c) in the data's own units, and a sentence on where they came from.
 
@@ -36,7 +36,9 @@ def draw_background(
     if not isinstance(background, int | np.integer):
         images = np.asarray(background)
         if images.ndim != 4 or not len(images):
-            raise InvalidInputError(f"background: expected images (m, h, w, c). Received: shape {images.shape}.")
+            raise InvalidInputError(
+                f"background: expected images (m, h, w, c). Received: shape {images.shape}."
+            )
         return images, f"{len(images)} references were given."
     if background < 1:
         raise InvalidInputError(f"background: expected at least 1 reference. Received: {background}.")
@@ -46,16 +48,20 @@ def draw_background(
     return np.asarray(source[chosen]), f"{count} references drawn at random (seed {seed}) from {where}."
 
 
-def _source(data: Dataset | NDArray[Any]) -> tuple[Any, str]:
-    if isinstance(data, np.ndarray):
+def _source(data: Dataset | ImageSource | NDArray[Any]) -> tuple[Any, str]:
+    from diag.io.datasets import Dataset, load_dataset
+
+    if not isinstance(data, Dataset):
         return data, "the images given"
     if data.split == "test":
-        from diag.io.datasets import load_dataset
-
         try:
             train = load_dataset(data.source, split="train")
         except DataError:
             train = None
-        if train is not None and train.digest != data.digest and train.images.shape[1:] == data.images.shape[1:]:
+        if (
+            train is not None
+            and train.digest != data.digest
+            and train.images.shape[1:] == data.images.shape[1:]
+        ):
             return train.images, f"the training split of {data.name}"
     return data.images, f"{data.name} itself (it has no training split)"

@@ -9,6 +9,8 @@ arXiv:1704.02685.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import re
 import threading
 import warnings
@@ -20,11 +22,12 @@ from diag._lazy import import_keras, import_shap
 from diag.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
 _LOCK = threading.Lock()  # DeepExplainer swaps TensorFlow's gradients for all threads while it runs
+_PICKER = "diag_picked_outputs"
 _MISSING = re.compile(r"(?:no entry for: shap_|shap_)(\w+)")
 
 # TensorFlow operations that DeepExplainer has no rule for, and what in Keras makes them.
@@ -72,16 +75,18 @@ def shap_values(
     shap = import_shap()
     flat = _flat_output(model, outputs)
     values = []
-    with _LOCK, warnings.catch_warnings():
+    with _LOCK, warnings.catch_warnings(), _quiet_tensorflow():
         # Functional models warn that DeepExplainer wraps their input in a list.
         warnings.simplefilter("ignore")
         try:
             explainer = shap.DeepExplainer(flat, references)
             for row in range(len(inputs)):
-                values.append(np.asarray(explainer.shap_values(inputs[row : row + 1], check_additivity=False)))
+                values.append(
+                    np.asarray(explainer.shap_values(inputs[row : row + 1], check_additivity=False))
+                )
                 if progress is not None:
                     progress(row + 1, len(inputs))
-        except Exception as error:  # noqa: BLE001 - the boundary to shap, which raises many kinds
+        except Exception as error:  # the boundary to shap, which raises many kinds
             raise UnsupportedModelError(_refusal(model, error)) from error
         base = np.asarray(explainer.expected_value, dtype=np.float64).reshape(-1)
     k = len(base)
@@ -91,18 +96,30 @@ def shap_values(
     return stacked.astype(np.float32), base
 
 
+@contextlib.contextmanager
+def _quiet_tensorflow() -> Iterator[None]:
+    """Drop TensorFlow's advice on retracing: DeepExplainer makes one graph an output, and that is as it should be."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def _flat_output(model: Any, outputs: Sequence[int] | None) -> Any:
     """Return the model as DeepExplainer wants it: a functional model with an output of shape (n, k)."""
     keras = import_keras()
     output = model.outputs[0]
     if len(output.shape) != 2:
-        output = keras.layers.Flatten()(output)
+        output = keras.layers.Flatten(name=f"{_PICKER}_flat")(output)
     if outputs is not None:
         # A linear layer that picks outputs: DeepExplainer walks through it exactly, and only the picked ones cost time.
-        picker = keras.layers.Dense(len(outputs), use_bias=False, trainable=False)
+        picker = keras.layers.Dense(len(outputs), use_bias=False, trainable=False, name=_PICKER)
         output = picker(output)
         picker.set_weights([np.eye(picker.kernel.shape[0], dtype=np.float32)[:, list(outputs)]])
-    return keras.Model(model.inputs, output)
+    return keras.Model(model.inputs[0], output)
 
 
 def _refusal(model: Any, error: Exception) -> str:

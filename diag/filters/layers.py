@@ -89,7 +89,9 @@ def activations(
     source = images.images if isinstance(images, Dataset) else np.asarray(images)
     chosen = np.arange(len(source)) if indices is None else np.asarray(indices, dtype=np.int64).reshape(-1)
     if len(chosen) and (chosen.min() < 0 or chosen.max() >= len(source)):
-        raise InvalidInputError(f"indices: expected 0..{len(source) - 1}. Received: {chosen.min()}..{chosen.max()}.")
+        raise InvalidInputError(
+            f"indices: expected 0..{len(source) - 1}. Received: {chosen.min()}..{chosen.max()}."
+        )
     model, _ = model.resolve(source)
     inputs = model.prepare(np.asarray(source[chosen]))
     key = store.content_key(
@@ -104,11 +106,16 @@ def activations(
         if cache:
             store.save("activations", key, kept)
     return Activations(
-        layers=MappingProxyType(_named(kept)), indices=chosen, model_name=model.name, model_digest=model.digest
+        layers=MappingProxyType(_named(kept)),
+        indices=chosen,
+        model_name=model.name,
+        model_digest=model.digest,
     )
 
 
-def _outputs(network: Any, inputs: NDArray[np.float32], names: Sequence[str] | None) -> dict[str, NDArray[np.float32]]:
+def _outputs(
+    network: Any, inputs: NDArray[np.float32], names: Sequence[str] | None
+) -> dict[str, NDArray[np.float32]]:
     """Run the network once and collect the outputs of the wanted layers, nested ones included."""
     keras = import_keras()
     every = dict(_walk(network))
@@ -126,7 +133,7 @@ def _outputs(network: Any, inputs: NDArray[np.float32], names: Sequence[str] | N
         local = {name: layer for name, layer in _direct(model, prefix) if name in wanted}
         if not local:
             continue
-        probe = keras.Model(model.inputs, [layer.output for layer in local.values()])
+        probe = keras.Model(model.inputs[0], [layer.output for layer in local.values()])
         outputs = probe(feed, training=False)
         outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
         for (name, layer), output in zip(local.items(), outputs, strict=True):
@@ -142,7 +149,7 @@ def _stages(network: Any, inputs: Any, prefix: str = "") -> list[tuple[str, Any,
         if not hasattr(layer, "layers"):
             continue
         try:
-            probe = keras.Model(network.inputs, layer.input)
+            probe = keras.Model(network.inputs[0], layer.input)
         except (ValueError, AttributeError) as error:
             raise UnsupportedModelError(
                 f"layer {prefix}{layer.name!r}: expected a nested model that is used once. {error}"

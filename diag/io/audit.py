@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from diag.errors import ModelLoadError, UnsafeModelError
-from diag.io.layer_shapes import head_of, layer_infos
+from diag.io.layer_shapes import entries, head_of, layer_infos
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")  # no filter plug-ins: a file may name one to be loaded
 MAX_CONFIG = 32 * 2**20
 MAX_WEIGHTS = 8 * 2**30
+MAX_MEMBERS = 200_000  # groups and data sets of a weight file
 MAX_RATIO = 1000  # no real weights shrink further than this when compressed
 # What h5py, zipfile, json and arithmetic on a stranger's numbers raise when a file is damaged.
 READ_ERRORS = (
-    OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, ArithmeticError, MemoryError,
-    EOFError, struct.error, zlib.error, zipfile.BadZipFile,
+    OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, ArithmeticError,
+    MemoryError, EOFError, struct.error, zlib.error, zipfile.BadZipFile,
 )  # fmt: skip
 _LOOKS = (
     (b"\x89PNG", "a PNG image"),
@@ -103,7 +104,7 @@ def audit(path: Path | str) -> ModelFile:
     Raises
     ------
     ModelLoadError
-        If there is no such file, or it is not a saved classifier; the message says what it looks like instead.
+        If there is no such file, or it is not a saved classifier; the message says what it looks like.
     UnsafeModelError
         If its weights point outside the file.
     """
@@ -118,12 +119,16 @@ def audit(path: Path | str) -> ModelFile:
             first = file.read(32)
         common = {"path": path, "digest": file_digest(path), "file_size": size}
     except OSError as error:
-        raise ModelLoadError(f"{path.name}: expected a readable file. {error.strerror}. Check its permissions.") from error
+        raise ModelLoadError(
+            f"{path.name}: expected a readable file. {error.strerror}. Check its permissions."
+        ) from error
     if first.startswith(b"PK"):
         return _audit_zip(common)
     if first.startswith(b"\x89HDF\r\n\x1a\n"):
         return _audit_hdf5(common)
-    raise ModelLoadError(f"{path.name}: expected a Keras .keras, .h5 or .hdf5 file, or .skops. Received: {_look(first)}.")
+    raise ModelLoadError(
+        f"{path.name}: expected a Keras .keras, .h5 or .hdf5 file, or .skops. Received: {_look(first)}."
+    )
 
 
 def _regular_size(path: Path) -> int:
@@ -135,7 +140,8 @@ def _regular_size(path: Path) -> int:
     if stat.S_ISDIR(info.st_mode):
         if (path / "saved_model.pb").exists():
             raise ModelLoadError(
-                f"{path}: a TensorFlow SavedModel, which Keras 3 does not load. Save it again with model.save('name.keras')."
+                f"{path}: a TensorFlow SavedModel, which Keras 3 does not load. "
+                "Save it again with model.save('name.keras')."
             )
         raise ModelLoadError(f"{path}: expected a model file. Received: a folder.")
     if not stat.S_ISREG(info.st_mode):
@@ -165,7 +171,8 @@ def _audit_zip(common: dict[str, Any]) -> ModelFile:
                 return ModelFile(**common, format="skops", **audit_skops(_json(archive, "schema.json", path), archive))
             if "config.json" not in names:
                 raise ModelLoadError(
-                    f"{path.name}: a zip archive without config.json or schema.json is neither .keras nor .skops."
+                    f"{path.name}: expected a .keras or .skops archive. "
+                    "Received: a zip archive without config.json or schema.json."
                 )
             config = _json(archive, "config.json", path)
             metadata = _json(archive, "metadata.json", path) if "metadata.json" in names else {}
@@ -184,7 +191,9 @@ def _json(archive: zipfile.ZipFile, member: str, path: Path) -> dict[str, Any]:
 
 def _parsed(text: bytes | str, where: str) -> dict[str, Any]:
     if not isinstance(text, bytes | str) or len(text) > MAX_CONFIG:
-        raise ModelLoadError(f"{where}: expected JSON of at most {MAX_CONFIG >> 20} MiB. Received: {type(text).__name__}.")
+        raise ModelLoadError(
+            f"{where}: expected JSON of at most {MAX_CONFIG >> 20} MiB. Received: {type(text).__name__}."
+        )
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -216,7 +225,8 @@ def _audit_hdf5(common: dict[str, Any]) -> ModelFile:
         with h5py.File(path, "r") as file:
             if "model_config" not in file.attrs:
                 raise ModelLoadError(
-                    f"{path.name}: holds weights but no architecture. Save the whole model with model.save('name.keras')."
+                    f"{path.name}: holds weights but no architecture. "
+                    "Save the whole model with model.save('name.keras')."
                 )
             config = _parsed(file.attrs["model_config"], f"{path.name}: model_config")
             version = _text(file.attrs.get("keras_version"))
@@ -224,7 +234,11 @@ def _audit_hdf5(common: dict[str, Any]) -> ModelFile:
             shapes = _dataset_shapes(file, path)  # of the whole file: a name in it may lead to any part
     except READ_ERRORS as error:
         raise _damaged(path, "HDF5 file", error) from error
-    inner = {name.removeprefix("model_weights/"): shape for name, shape in shapes.items() if name.startswith("model_weights/")}
+    inner = {
+        name.removeprefix("model_weights/"): shape
+        for name, shape in shapes.items()
+        if name.startswith("model_weights/")
+    }
     weights = inner or {name: shape for name, shape in shapes.items() if not name.startswith("optimizer_weights/")}
     return _model_file(common, "hdf5", config, weights, version, backend)
 
@@ -234,14 +248,17 @@ def _dataset_shapes(group: Any, path: Path) -> dict[str, tuple[int, ...]]:
     import h5py
 
     shapes: dict[str, tuple[int, ...]] = {}
+    budget = iter(range(MAX_MEMBERS))
 
     def visit(node: Any, prefix: str, depth: int) -> None:
-        if depth > 40 or len(shapes) > 200_000:
-            raise UnsafeModelError(f"{path.name}: its weights are nested too deep or too many: refused.")
         for key in node:
+            if depth > 40 or next(budget, None) is None:  # groups may be linked in a circle
+                raise UnsafeModelError(f"{path.name}: its weights are nested too deep or too many: refused.")
             link = node.get(key, getlink=True)
             if not isinstance(link, h5py.HardLink):
-                raise UnsafeModelError(f"{path.name}: weight {prefix}{key} is a link, perhaps out of the file: refused.")
+                raise UnsafeModelError(
+                    f"{path.name}: weight {prefix}{key} is a link, perhaps out of the file: refused."
+                )
             item = node[key]
             if isinstance(item, h5py.Group):
                 visit(item, f"{prefix}{key}/", depth + 1)
@@ -286,11 +303,26 @@ def _model_file(
         n_params=sum(layer.n_params for layer in layers),
         input_shape=head.input_shape,
         n_outputs=head.n_outputs,
-        activation=head.activation,
+        activation=head.activation.removesuffix("_v2") if head.activation else None,  # TF 1 wrote softmax_v2
         keras_version=version,
         backend=backend,
         config=config,
-        notes=head.notes,
+        notes=(*head.notes, *_backend_notes(config, version, backend)),
+    )
+
+
+def _backend_notes(config: dict[str, Any], version: str | None, backend: str | None) -> tuple[str, ...]:
+    """Theano turns kernels round; where Keras 1 did not write down the backend, nobody can know."""
+    first = any(
+        isinstance(entry["config"], dict) and entry["config"].get("dim_ordering") == "th"
+        for entry in entries(config)
+        if str(entry["class_name"]).startswith(("Conv", "Deconv", "Atrous"))
+    )
+    if not first or backend is not None or not (version or "1").startswith("1"):
+        return ()
+    return (
+        "The file does not say whether TensorFlow or Theano wrote it: kernels are used as they stand. "
+        "If accuracy is far below what the authors report, it was Theano, which turns kernels round.",
     )
 
 

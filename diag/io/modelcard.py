@@ -81,8 +81,12 @@ def _read(values: Mapping[str, Any], path: Path) -> ModelCard:
     for key in ("title", "description", "history"):
         _text(values.get(key), f"{path.name}: {key}")
     names = values.get("class_names")
-    if names is not None and not (isinstance(names, list) and names and len(set(map(str, names))) == len(names)):
-        raise InvalidInputError(f"{path.name}: class_names: expected a list of different names. Received: {names!r}.")
+    if names is not None and not (
+        isinstance(names, list) and names and len(set(map(str, names))) == len(names)
+    ):
+        raise InvalidInputError(
+            f"{path.name}: class_names: expected a list of different names. Received: {names!r}."
+        )
     data = values.get("data", {})
     history = values.get("history")
     return ModelCard(
@@ -94,7 +98,11 @@ def _read(values: Mapping[str, Any], path: Path) -> ModelCard:
         split=_text(data.get("split"), f"{path.name}: data.split"),
         preprocessing=Preprocessing.from_dict(values.get("preprocessing", {}), f"{path.name}: preprocessing"),
         results=MappingProxyType(
-            {key: float(value) for key, value in values.get("results", {}).items() if isinstance(value, int | float)}
+            {
+                key: float(value)
+                for key, value in values.get("results", {}).items()
+                if isinstance(value, int | float)
+            }
         ),
     )
 

@@ -169,7 +169,9 @@ class Model:
         if isinstance(self._backend, KerasBackend):
             inputs = self._backend.model.inputs
             if len(inputs) != 1:
-                raise UnsupportedModelError(f"{self.name}: expected one input. Received: {len(inputs)} inputs.")
+                raise UnsupportedModelError(
+                    f"{self.name}: expected one input. Received: {len(inputs)} inputs."
+                )
             return tuple(inputs[0].shape[1:])
         raise UnsupportedModelError(f"{self.name}: the file does not say how many numbers it takes.")
 
@@ -250,7 +252,9 @@ class Model:
             return np.zeros((0, self.n_classes), dtype=np.float32)
         return np.concatenate([proba for _, proba in batches])
 
-    def predict_batches(self, images: Any, batch_size: int = 256) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def predict_batches(
+        self, images: Any, batch_size: int = 256
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (index of the first image, probabilities) batch by batch; nothing is kept."""
         if batch_size < 1:
             raise InvalidInputError(f"batch_size: expected at least 1. Received: {batch_size}.")
@@ -319,7 +323,9 @@ def to_probabilities(raw: NDArray[Any], head: str) -> NDArray[np.float32]:
         values = np.exp(values - values.max(axis=1, keepdims=True))
     total = values.sum(axis=1, keepdims=True)
     # All sigmoids at zero: the model favours no class.
-    shares = np.divide(values, total, out=np.full_like(values, 1 / values.shape[1]), where=total > 0)
+    shares: NDArray[np.float64] = np.divide(
+        values, total, out=np.full_like(values, 1 / values.shape[1]), where=total > 0
+    )
     return shares.astype(np.float32)
 
 
@@ -378,6 +384,10 @@ def _load_skops(path: Path) -> Any:
     try:
         return skops_io.load(path, trusted=[])
     except UntrustedTypesFoundException as error:
-        raise UnsafeModelError(f"{path.name}: holds types that are not known to be harmless, so it was not loaded: {error}") from error
+        raise UnsafeModelError(
+            f"{path.name}: holds types that are not known to be harmless, so it was not loaded: {error}"
+        ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelLoadError(f"{path.name}: expected a scikit-learn estimator saved with skops.io.dump. {error}") from error
+        raise ModelLoadError(
+            f"{path.name}: expected a scikit-learn estimator saved with skops.io.dump. {error}"
+        ) from error

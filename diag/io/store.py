@@ -66,7 +66,9 @@ def array_digest(array: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def versions(names: Iterable[str] = ("tensorflow", "keras", "scikit-learn", "numpy", "shap")) -> dict[str, str]:
+def versions(
+    names: Iterable[str] = ("tensorflow", "keras", "scikit-learn", "numpy", "shap"),
+) -> dict[str, str]:
     """Return installed versions without importing the packages; a package that is absent is left out."""
     found = {}
     for name in names:
@@ -84,7 +86,9 @@ def load(kind: str, key: str) -> Entry | None:
 
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        arrays = {path.stem: _frozen(np.load(path, allow_pickle=False)) for path in sorted(folder.glob("*.npy"))}
+        arrays = {
+            path.stem: _frozen(np.load(path, allow_pickle=False)) for path in sorted(folder.glob("*.npy"))
+        }
         samples: dict[str, NDArray[Any]] = {}
         if (folder / "samples.parquet").exists():
             from pyarrow import parquet

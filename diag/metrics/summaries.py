@@ -57,7 +57,7 @@ class Summary:
             brier=float(samples["brier"].sum()),
             bin_count=np.bincount(bins, minlength=N_BINS),
             bin_correct=np.bincount(bins[correct], minlength=N_BINS),
-            bin_confidence=np.bincount(bins, weights=confidence, minlength=N_BINS),
+            bin_confidence=np.bincount(bins, weights=confidence, minlength=N_BINS).astype(np.float64),
         )
 
     def merge(self, other: Self) -> Self:

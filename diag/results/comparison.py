@@ -163,7 +163,7 @@ class Comparison:
         """Return one or two sentences: which model is best, and which the data cannot separate from it."""
         table = self.table()
         best = str(table.index[0])
-        accuracy = table.loc[best]
+        accuracy = {str(key): float(value) for key, value in table.iloc[0].items()}
         head = (
             f"{best}: {accuracy['accuracy']:.1%} of {int(accuracy['n']):,} images right "
             f"(95% interval {accuracy['accuracy_low']:.1%} to {accuracy['accuracy_high']:.1%})."
@@ -193,7 +193,9 @@ class Comparison:
             for note in run.notes:
                 found.setdefault(note, []).append(name)
         every = len(self.runs)
-        return [note if len(names) == every else f"{', '.join(names)}: {note}" for note, names in found.items()]
+        return [
+            note if len(names) == every else f"{', '.join(names)}: {note}" for note, names in found.items()
+        ]
 
     def _against(self, best: str) -> tuple[list[str], list[str]]:
         """Return the models that `best` beats and those it ties with, in the order of the table."""
@@ -226,9 +228,12 @@ _PAIR_COLUMNS = [
 def _unique_names(runs: Sequence[Evaluation]) -> tuple[str, ...]:
     """Return the runs' names; equal ones get their file's name, then a number."""
     names = [run.name for run in runs]
-    for rename in (lambda run: f"{run.name} ({run.model.path.name})", lambda run: str(run.model.path)):
+    for renamed in (
+        [f"{run.name} ({run.model.path.name})" for run in runs],
+        [str(run.model.path) for run in runs],
+    ):
         counts = Counter(names)
-        names = [rename(run) if counts[name] > 1 else name for run, name in zip(runs, names, strict=True)]
+        names = [new if counts[old] > 1 else old for new, old in zip(renamed, names, strict=True)]
     seen: Counter[str] = Counter()
     unique = []
     for name in names:

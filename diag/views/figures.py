@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from diag.views.images import attribution_png, image_png
+from diag.views.images import attribution_png, image_png, tile_sheet
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL import Image
+
     from diag.results.attribution import Attribution
 
 CELL = 112
@@ -68,11 +71,27 @@ def attribution_figure(attribution: Attribution) -> bytes:
     return buffer.getvalue()
 
 
-def _fitted(tile: object) -> object:
+def kernel_figure(kernel: NDArray[Any], side: int = 48, most: int = 64) -> bytes:
+    """Return kernels (kh, kw, in, out) as one PNG: the mean over input channels, each filter on its own grey scale."""
+    filters = kernel.mean(axis=2) if kernel.shape[3] > 1 else kernel[..., 0]
+    return activation_figure(filters, side, most)
+
+
+def activation_figure(values: NDArray[Any], side: int = 64, most: int = 64) -> bytes:
+    """Return a layer's maps (h, w, filters) as one PNG, each on its own grey scale and about `side` pixels large."""
+    maps = np.moveaxis(values[..., :most], -1, 0).astype(np.float32)
+    low = maps.min(axis=(1, 2), keepdims=True)
+    span = maps.max(axis=(1, 2), keepdims=True) - low
+    tiles = np.rint((maps - low) / np.where(span > 0, span, 1) * 255).astype(np.uint8)
+    factor = max(1, round(side / max(tiles.shape[1:])))
+    tiles = tiles.repeat(factor, axis=1).repeat(factor, axis=2)
+    framed = np.pad(tiles, ((0, 0), (2, 2), (2, 2)), constant_values=200)
+    return tile_sheet(framed[..., None], columns=16).data
+
+
+def _fitted(tile: Image.Image) -> Image.Image:
     from PIL import Image, ImageOps
 
-    if not isinstance(tile, Image.Image):
-        return tile
     return ImageOps.pad(tile, (CELL, CELL), method=Image.Resampling.NEAREST, color=PAPER)
 
 

@@ -1,0 +1,18 @@
+"""diag's dashboard: ``streamlit run dashboard/app.py [-- --models PATH --data SRC]``."""
+
+import streamlit as st
+from diag_state import keep_url
+
+st.set_page_config(page_title="diag", page_icon="🔎", layout="wide")
+page = st.navigation(
+    [
+        st.Page("app_pages/overview.py", title="Overview", icon=":material/leaderboard:", default=True),
+        st.Page("app_pages/confusion.py", title="Confusion", icon=":material/grid_on:"),
+        st.Page("app_pages/errors.py", title="Errors", icon=":material/error:"),
+        st.Page("app_pages/explain.py", title="Explain", icon=":material/visibility:"),
+        st.Page("app_pages/filters.py", title="Filters", icon=":material/filter_alt:"),
+    ],
+    position="top",
+)
+page.run()
+keep_url()

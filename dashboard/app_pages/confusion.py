@@ -1,0 +1,44 @@
+"""What is taken for what; a click on a cell shows its images."""
+
+import streamlit as st
+from diag_loaders import open_comparison
+from diag_parts import cards, section
+from diag_state import get_cell, get_choice, plain, put, segmented
+
+from diag.views.charts import confusion_chart
+
+PER_ROW = 3
+VIEWS = {"share": "Per cent of the true class", "errors": "Errors only, as counts"}
+
+comparison = open_comparison()
+if comparison is not None:
+    names = list(comparison.names)
+    view = segmented("Cells show", "view", list(VIEWS), VIEWS)
+    st.caption("Click a cell to see its images.")
+    for start in range(0, len(names), PER_ROW):
+        columns = st.columns(min(PER_ROW, len(names)), gap="medium")
+        for name, column in zip(names[start : start + PER_ROW], columns, strict=False):
+            with column, section():
+                run = comparison.run(name)
+                st.markdown(f"**{plain(name)}**")
+                chart = confusion_chart(run, "true" if view == "share" else None, blank_diagonal=view == "errors", size=330)
+                event = st.altair_chart(
+                    chart, width="content", on_select="rerun", selection_mode="cell", key=f"matrix-{view}-{name}"
+                )
+                picked = event.selection.get("cell")
+                seen = f"seen-{view}-{name}"
+                if picked and st.session_state.get(seen) != picked:
+                    put("cell", f"{picked[0]['y_true']}-{picked[0]['y_pred']}")
+                    put("model", name)
+                st.session_state[seen] = picked
+
+    cell = get_cell(comparison.runs[0].n_classes)
+    if cell is not None:
+        name = get_choice("model", names)
+        run = comparison.run(name)
+        true, predicted = (plain(run.class_names[number]) for number in cell)
+        indices = run.cell(*cell)
+        kind = "rightly recognised" if cell[0] == cell[1] else f"taken for {predicted}"
+        st.subheader(f"{plain(name)}: {true} {kind}, {len(indices):,} images")
+        with section():
+            cards(comparison, indices, "cell")

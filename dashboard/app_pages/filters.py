@@ -1,0 +1,32 @@
+"""What convolution layers look for, and what they answer to an image."""
+
+import streamlit as st
+from diag_loaders import load_activations, load_kernels, load_tile, open_comparison
+from diag_parts import section
+from diag_state import get_number, plain, put
+
+from diag.views.figures import activation_figure, kernel_figure
+
+comparison = open_comparison()
+if comparison is not None:
+    first = comparison.runs[0]
+    left, right = st.columns([1, 4])
+    with left:
+        last = len(first) - 1
+        index = int(st.number_input("Image", 0, last, get_number("index", 0, last)))
+        put("index", index)
+    with right:
+        st.image(load_tile(first.data.digest, index, 112, first.data), width=112)
+    for name, run in zip(comparison.names, comparison.runs, strict=True):
+        st.subheader(plain(name))
+        with section():
+            kernels = load_kernels(run.model.digest, run.model)
+            if not kernels:
+                st.caption("This network has no 2-D convolution layer.")
+                continue
+            layer, kernel = next(iter(kernels.items()))
+            st.caption(f"Kernels of the first convolution, {plain(layer)}: each on its own scale, black to white")
+            st.image(kernel_figure(kernel))
+            for layer, values in load_activations(run.model.digest, run.data.digest, index, run).items():
+                st.caption(f"Activations of {plain(layer)}, {values.shape[1]}×{values.shape[2]}, {values.shape[3]} filters")
+                st.image(activation_figure(values[0]))

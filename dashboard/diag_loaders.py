@@ -1,0 +1,162 @@
+"""Everything that is loaded or computed, kept between runs. The only file with ``st.cache_*``.
+
+Results are frozen and read-only, so they are shared (``cache_resource``) instead of copied.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+from diag_state import arguments, get, plain, put
+
+import diag
+from diag.errors import DiagError
+from diag.io.pairing import data_for
+
+if TYPE_CHECKING:
+    from diag.io.datasets import Dataset
+    from diag.io.models import Model
+    from diag.results import Activations, Attribution, Comparison, Evaluation
+
+ENDINGS = (".keras", ".h5", ".hdf5", ".skops")
+BACKGROUND = 50
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def load_model(path: str, stamp: int) -> Model:
+    """Return a model; `stamp` is its file's time, so that a new file is read again."""
+    return diag.load_model(path)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the data")
+def load_data(paths: tuple[str, ...], stamps: tuple[int, ...], source: str) -> Dataset:
+    """Return the data that all models are judged on."""
+    models = [load_model(path, stamp) for path, stamp in zip(paths, stamps, strict=True)]
+    return data_for(models, source or None)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def load_run(path: str, stamp: int, digest: str, _data: Dataset) -> Evaluation:
+    """Return a model's evaluation; from diag's cache on disk it comes without TensorFlow."""
+    model = load_model(path, stamp)
+    bar = st.progress(0.0, text=plain(f"Evaluating {model.name}"))
+    try:
+        return diag.evaluate(model, _data, progress=lambda done, total: bar.progress(done / total))
+    finally:
+        bar.empty()
+
+
+@st.cache_resource(max_entries=256, show_spinner="Explaining")
+def load_attribution(digest: str, data_digest: str, index: int, _run: Evaluation) -> Attribution:
+    """Return the maps of one image."""
+    return diag.explain(_run.model, _run.data, [index], BACKGROUND)
+
+
+@st.cache_resource(max_entries=256, show_spinner="Running the layers")
+def load_activations(digest: str, data_digest: str, index: int, _run: Evaluation) -> Activations:
+    """Return the convolution layers' answers to one image."""
+    return diag.activations(_run.model, _run.data, indices=[index])
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def load_kernels(digest: str, _model: Model) -> Any:
+    """Return a model's kernels."""
+    return diag.kernels(_model)
+
+
+@st.cache_data(max_entries=5000, show_spinner=False)
+def load_tile(data_digest: str, index: int, side: int, _data: Dataset) -> bytes:
+    """Return an image as a PNG of about `side` pixels, enlarged without blur."""
+    from diag.views.images import image_png, to_uint8
+
+    image = to_uint8(np.asarray(_data.images[index]))
+    factor = max(1, round(side / max(image.shape[:2])))
+    return image_png(image.repeat(factor, axis=0).repeat(factor, axis=1))
+
+
+@st.cache_resource(show_spinner=False)
+def upload_folder() -> Path:
+    """Return the folder for uploaded files of this server."""
+    return Path(tempfile.mkdtemp(prefix="diag-uploads-"))
+
+
+def keep_upload(name: str, content: bytes, endings: tuple[str, ...]) -> Path | None:
+    """Write an uploaded file under a name of our own making; None for an ending that is not wanted."""
+    import hashlib
+
+    original = Path(name.replace("\\", "/")).name
+    ending = Path(original).suffix.lower()
+    if ending not in endings:
+        return None
+    stem = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in Path(original).stem)[:60]
+    folder = upload_folder() / hashlib.sha256(content).hexdigest()[:12]
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{stem or 'file'}{ending}"
+    path.write_bytes(content)
+    return path
+
+
+def model_files() -> dict[str, Path]:
+    """Return the model files that can be chosen, by name."""
+    files: list[Path] = []
+    for place in [*arguments().models, *st.session_state.get("uploads", [])]:
+        files += sorted(path for path in place.iterdir() if path.suffix in ENDINGS) if place.is_dir() else [place]
+    named: dict[str, Path] = {}
+    for path in files:
+        name = path.name if path.name not in named else f"{path.name} ({path.parent.name})"
+        named[name] = path
+    return named
+
+
+def sidebar() -> dict[str, Path]:
+    """Draw the choice of models and data; return the chosen files by name."""
+    with st.sidebar:
+        st.header("diag")
+        uploaded = st.file_uploader("Add models", type=[ending[1:] for ending in ENDINGS], accept_multiple_files=True)
+        kept = [keep_upload(file.name, file.getvalue(), ENDINGS) for file in uploaded]
+        st.session_state["uploads"] = [path for path in kept if path is not None]
+        files = model_files()
+        before = [name for name in get("models").split("|") if name in files] or list(files)
+        chosen = st.multiselect("Models", list(files), default=before, format_func=plain)
+        put("models", "" if set(chosen) == set(files) else "|".join(chosen))
+        source = st.text_input(
+            "Data", value=get("data", arguments().data or ""), placeholder="what the model cards name",
+            help="digits, mnist, fashion\\_mnist, cifar10, cifar100, or the path of a .npz, a .csv or a folder",
+        )  # fmt: skip
+        put("data", source.strip())
+    return {name: files[name] for name in chosen}
+
+
+def open_comparison() -> Comparison | None:
+    """Return the chosen models on their data. What cannot be loaded says so in one line; the rest goes on."""
+    good: list[tuple[str, int]] = []
+    for name, path in sidebar().items():
+        try:
+            stamp = path.stat().st_mtime_ns if path.exists() else 0
+            load_model(str(path), stamp)
+            good.append((str(path), stamp))
+        except DiagError as error:
+            st.error(f"**{plain(name)}** {plain(error)}")
+    if not good:
+        st.info("No model to show. Choose one on the left, or start with: -- --models FOLDER --data SRC")
+        return None
+    runs = []
+    try:
+        data = load_data(tuple(path for path, _ in good), tuple(stamp for _, stamp in good), get("data"))
+    except DiagError as error:
+        st.error(plain(error))
+        return None
+    for path, stamp in good:
+        try:
+            runs.append(load_run(path, stamp, data.digest, data))
+        except DiagError as error:
+            st.error(plain(error))
+    try:
+        return diag.compare(runs) if runs else None
+    except DiagError as error:
+        st.error(plain(error))
+        return None

@@ -1,0 +1,66 @@
+"""Pieces that several pages draw: images as cards, a section that may fail alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from diag_loaders import load_tile
+from diag_state import plain, put
+
+from diag.errors import DiagError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from diag.results import Comparison, Evaluation
+
+CARDS = 8
+SIDE = 84
+
+
+@contextlib.contextmanager
+def section() -> Iterator[None]:
+    """Show the message of what fails inside, and go on."""
+    try:
+        yield
+    except DiagError as error:
+        st.warning(plain(error), icon=":material/info:")
+
+
+def said(run: Evaluation, index: int) -> str:
+    """Return what a model says of an image, with its confidence."""
+    predicted, confidence = run.samples["y_pred"][index], run.samples["confidence"][index]
+    colour = "blue" if run.correct_mask[index] else "orange"
+    return f":{colour}[{plain(run.class_names[predicted])}] {confidence:.0%}"
+
+
+def cards(comparison: Comparison, indices: Sequence[int], key: str, limit: int = 48) -> None:
+    """Draw images with what every model says of them; the button below one leads to its maps."""
+    if not len(indices):
+        st.caption("None.")
+        return
+    if len(indices) > limit:
+        st.caption(f"{limit} of {len(indices):,} shown")
+    shown = [int(index) for index in indices[:limit]]
+    for start in range(0, len(shown), CARDS):
+        for column, index in zip(st.columns(CARDS), shown[start : start + CARDS], strict=False):
+            with column:
+                card(comparison, index, f"{key}-{index}")
+
+
+def card(comparison: Comparison, index: int, key: str) -> None:
+    """Draw one image, what every model says of it, and a button that leads to its maps."""
+    first = comparison.runs[0]
+    st.image(load_tile(first.data.digest, index, SIDE, first.data), width=SIDE)
+    true = plain(first.class_names[first.samples["y_true"][index]])
+    several = len(comparison.runs) > 1
+    lines = [f"true **{true}**"]
+    for name, run in zip(comparison.names, comparison.runs, strict=True):
+        lines.append(f"{plain(name) if several else 'says'}: {said(run, index)}")
+    st.caption("  \n".join(lines))
+    if st.button(f"Explain {index}", key=key, type="tertiary"):
+        put("index", index)
+        st.switch_page("app_pages/explain.py")

@@ -1,0 +1,81 @@
+"""The selection: what is chosen lives in the session and in the URL, so that a link shows the same view again."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+ROOT = Path(__file__).resolve().parents[1]
+KEYS = ("data", "models", "model", "cell", "index", "view", "list", "group")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~&])")
+
+
+def plain(text: Any) -> str:
+    """Return a text from a file such that Markdown shows it as it is: no image, no link, no colour."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def arguments() -> argparse.Namespace:
+    """Return what stands behind ``--`` on the command line."""
+    parser = argparse.ArgumentParser(prog="streamlit run dashboard/app.py --", description=__doc__, exit_on_error=False)
+    parser.add_argument("--models", action="append", type=Path, help="a model file, or a folder of them; may be repeated")
+    parser.add_argument("--data", help="a built-in set, a .npz, a .csv or a folder")
+    known, _ = parser.parse_known_args(sys.argv[1:])
+    if not known.models:
+        known.models = [ROOT / "saved_models" / "digits"]
+    return known
+
+
+def get(key: str, default: str = "") -> str:
+    """Return a part of the selection: the session's, else the URL's, else `default`."""
+    if key not in st.session_state.setdefault("selection", {}):
+        st.session_state["selection"][key] = st.query_params.get(key, default)
+    return str(st.session_state["selection"][key] or default)
+
+
+def put(key: str, value: Any) -> None:
+    """Choose something."""
+    st.session_state.setdefault("selection", {})[key] = "" if value is None else str(value)
+
+
+def get_number(key: str, low: int, high: int) -> int:
+    """Return a number of the selection, kept within low..high."""
+    text = get(key, str(low))
+    return min(max(int(text), low), high) if re.fullmatch(r"-?\d{1,12}", text) else low
+
+
+def get_choice(key: str, options: list[str]) -> str:
+    """Return a part of the selection that is one of `options`; the first when it is not."""
+    value = get(key, options[0])
+    return value if value in options else options[0]
+
+
+def get_cell(n_classes: int) -> tuple[int, int] | None:
+    """Return the chosen cell (true, predicted), or None."""
+    found = re.fullmatch(r"(\d{1,6})-(\d{1,6})", get("cell"))
+    if found is None:
+        return None
+    cell = int(found[1]), int(found[2])
+    return cell if max(cell) < n_classes else None
+
+
+def segmented(label: str, key: str, options: list[str], names: dict[str, str]) -> str:
+    """Draw a switch whose choice is part of the selection."""
+    before = get_choice(key, options)
+    chosen = st.segmented_control(
+        label, options, format_func=lambda name: names[name], default=before, key=f"widget-{key}", label_visibility="collapsed"
+    )
+    put(key, chosen or before)
+    return chosen or before
+
+
+def keep_url() -> None:
+    """Write the selection into the URL."""
+    chosen = {key: value for key, value in st.session_state.get("selection", {}).items() if key in KEYS and value}
+    if chosen != st.query_params.to_dict():
+        st.query_params.from_dict(chosen)

@@ -1,0 +1,155 @@
+"""The command line: every command has help, does its work, and refuses in one line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from diag.cli import cli, main
+from diag.cli.commands import COMMANDS, submission
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIPPED = ROOT / "saved_models" / "digits"
+LINEAR, DENSE, CNN = SHIPPED / "logistic_l2.skops", SHIPPED / "dense.keras", SHIPPED / "cnn_lungu.keras"
+
+
+def invoke(*arguments):
+    result = CliRunner().invoke(cli, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_command_has_help_and_stands_in_the_readme(command):
+    assert command.help
+    assert f"diag {command.name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+    output = invoke(command.name, "--help")
+    for parameter in command.params:
+        assert getattr(parameter, "help", True), parameter.name
+        if parameter.param_type_name == "option":
+            assert parameter.opts[0] in output
+
+
+def test_help_imports_nothing_heavy():
+    heavy = ("numpy", "pandas", "tensorflow", "keras", "shap", "streamlit", "sklearn", "altair", "rich")
+    code = f"import sys, diag.cli; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_library_never_imports_streamlit_and_import_diag_is_light():
+    code = "import sys, diag; print('numpy' in sys.modules, [name for name in dir(diag) if not callable(getattr(diag, name)) and name != '__version__'], 'streamlit' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False [] False"
+    for path in (ROOT / "diag").rglob("*.py"):
+        assert "import streamlit" not in path.read_text(encoding="utf-8"), path
+
+
+def test_evaluate_json_is_the_notebooks_figure():
+    import diag
+
+    values = json.loads(invoke("evaluate", LINEAR, DENSE, "--json"))
+    run = diag.evaluate(diag.load_model(DENSE), diag.load_dataset("digits"))
+    assert values["models"][1]["accuracy"] == run.summary()["accuracy"].iloc[0]
+    assert values["models"][1]["confusion"] == run.confusion_matrix().to_numpy().tolist()
+    assert values["data"]["n"] == 797
+    assert "McNemar" in values["verdict"]
+
+
+def test_evaluate_prints_a_table():
+    output = invoke("evaluate", DENSE)
+    assert "log loss" in output
+    assert "digits, test: 797 images, 10 classes" in output
+
+
+def test_report_writes_one_file(tmp_path):
+    out = tmp_path / "report.html"
+    output = invoke("report", LINEAR, DENSE, "--out", out, "--no-explain")
+    assert output.strip().splitlines()[-1] == str(out)
+    assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_inspect_reads_without_running():
+    output = invoke("inspect", CNN)
+    assert "Conv2D" in output
+    assert "keras_version" in output
+    values = json.loads(invoke("inspect", LINEAR, "--json"))
+    assert values["class"] == "LogisticRegression"
+    assert values["parameters"] == 10 * 784 + 10
+
+
+def test_explain_writes_a_picture(tmp_path):
+    from PIL import Image
+
+    out = tmp_path / "map.png"
+    invoke("explain", CNN, "--index", 3, "--background", 5, "--out", out)
+    with Image.open(out) as picture:
+        assert picture.format == "PNG"
+        assert picture.width > 1000  # an image and ten maps
+
+
+def test_predict_writes_a_submission(tmp_path):
+    # Pixels are whole numbers, no header, no label: the third layout of the notebooks.
+    from diag import load_dataset, load_model
+
+    data = load_dataset("digits")
+    source, out = tmp_path / "test.csv", tmp_path / "Submission.csv"
+    np.savetxt(source, data.images[:5].reshape(5, -1), fmt="%d", delimiter=",")
+    invoke("predict", DENSE, "--data", source, "--out", out, "--id-column", "ImageId", "--label-column", "Label", "--id-start", 1)
+    rows = list(csv.reader(out.open()))
+    expected = load_model(DENSE).predict_proba(data.images[:5]).argmax(axis=1)
+    assert rows[0] == ["ImageId", "Label"]
+    assert rows[1:] == [[str(place + 1), str(label)] for place, label in enumerate(expected)]
+
+
+def test_submission_keeps_the_datas_own_ids():
+    assert submission(("a", "b"), [1, 0], ("7", "x,y"), "Id", "Category", 0) == 'Id,Category\n7,b\n"x,y",a\n'
+
+
+def test_cache_commands(empty_cache):
+    assert "0 results" in invoke("cache", "info")
+    invoke("evaluate", LINEAR)
+    assert "1 results" in invoke("cache", "info")
+    invoke("cache", "clear")
+    assert "0 results" in invoke("cache", "info")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["evaluate", "nowhere.h5"], "no such model file"),
+        (["evaluate", str(DENSE), "--data", "minst"], "Did you mean mnist?"),
+        (["evaluate", str(DENSE), "--data", "nowhere.csv"], "no such file"),
+        (["evaluate", str(DENSE), "--scale", "big"], "1/255"),
+        (["evaluate", str(ROOT / "README.md")], "expected a Keras"),
+        (["explain", str(DENSE), "--index", "797"], "0..796"),
+        (["explain", str(LINEAR), "--index", "1"], "expected a Keras network"),
+        (["report", str(DENSE), "--out", "/nowhere/at/all/report.html", "--no-explain"], "folder that exists"),
+        (["demo", "--models", str(ROOT / "tests" / "metrics")], "expected model files"),
+    ],
+)
+def test_a_refusal_is_one_line_and_status_1(arguments, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["diag", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    captured = capsys.readouterr()
+    assert caught.value.code == 1
+    assert captured.err.startswith("error: ")
+    assert len(captured.err.strip().splitlines()) == 1
+    assert said in captured.err
+
+
+def test_wrong_usage_is_status_2(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["diag", "report"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert "Missing argument" in capsys.readouterr().err
