@@ -121,7 +121,7 @@ def sidebar() -> dict[str, Path]:
         st.session_state["uploads"] = [path for path in kept if path is not None]
         files = model_files()
         before = [name for name in get("models").split("|") if name in files] or list(files)
-        chosen = st.multiselect("Models", list(files), default=before, format_func=plain)
+        chosen = st.multiselect("Models", list(files), default=before)
         put("models", "" if set(chosen) == set(files) else "|".join(chosen))
         source = st.text_input(
             "Data", value=get("data", arguments().data or ""), placeholder="what the model cards name",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from diag.results import Comparison, Evaluation
 
-CARDS = 8
+CARD = 136
 SIDE = 84
 
 
@@ -45,9 +45,9 @@ def cards(comparison: Comparison, indices: Sequence[int], key: str, limit: int =
     if len(indices) > limit:
         st.caption(f"{limit} of {len(indices):,} shown")
     shown = [int(index) for index in indices[:limit]]
-    for start in range(0, len(shown), CARDS):
-        for column, index in zip(st.columns(CARDS), shown[start : start + CARDS], strict=False):
-            with column:
+    with st.container(horizontal=True, gap="small"):
+        for index in shown:
+            with st.container(width=CARD, gap=None):
                 card(comparison, index, f"{key}-{index}")
 
 
@@ -61,6 +61,6 @@ def card(comparison: Comparison, index: int, key: str) -> None:
     for name, run in zip(comparison.names, comparison.runs, strict=True):
         lines.append(f"{plain(name) if several else 'says'}: {said(run, index)}")
     st.caption("  \n".join(lines))
-    if st.button(f"Explain {index}", key=key, type="tertiary"):
+    if st.button(f"Explain {index}", key=key, type="tertiary", icon=":material/visibility:"):
         put("index", index)
         st.switch_page("app_pages/explain.py")

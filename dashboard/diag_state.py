@@ -23,7 +23,9 @@ def plain(text: Any) -> str:
 def arguments() -> argparse.Namespace:
     """Return what stands behind ``--`` on the command line."""
     parser = argparse.ArgumentParser(prog="streamlit run dashboard/app.py --", description=__doc__, exit_on_error=False)
-    parser.add_argument("--models", action="append", type=Path, help="a model file, or a folder of them; may be repeated")
+    parser.add_argument(
+        "--models", action="append", type=Path, help="a model file, or a folder of them; may be repeated"
+    )
     parser.add_argument("--data", help="a built-in set, a .npz, a .csv or a folder")
     known, _ = parser.parse_known_args(sys.argv[1:])
     if not known.models:
@@ -33,14 +35,20 @@ def arguments() -> argparse.Namespace:
 
 def get(key: str, default: str = "") -> str:
     """Return a part of the selection: the session's, else the URL's, else `default`."""
-    if key not in st.session_state.setdefault("selection", {}):
-        st.session_state["selection"][key] = st.query_params.get(key, default)
-    return str(st.session_state["selection"][key] or default)
+    return str(_selection().get(key) or default)
 
 
 def put(key: str, value: Any) -> None:
     """Choose something."""
-    st.session_state.setdefault("selection", {})[key] = "" if value is None else str(value)
+    _selection()[key] = "" if value is None else str(value)
+
+
+def _selection() -> dict[str, str]:
+    """Return the session's selection, which begins as the URL's."""
+    if "selection" not in st.session_state:
+        st.session_state["selection"] = {key: st.query_params[key] for key in KEYS if key in st.query_params}
+    selection: dict[str, str] = st.session_state["selection"]
+    return selection
 
 
 def get_number(key: str, low: int, high: int) -> int:
@@ -68,7 +76,12 @@ def segmented(label: str, key: str, options: list[str], names: dict[str, str]) -
     """Draw a switch whose choice is part of the selection."""
     before = get_choice(key, options)
     chosen = st.segmented_control(
-        label, options, format_func=lambda name: names[name], default=before, key=f"widget-{key}", label_visibility="collapsed"
+        label,
+        options,
+        format_func=lambda name: names[name],
+        default=before,
+        key=f"widget-{key}",
+        label_visibility="collapsed",
     )
     put(key, chosen or before)
     return chosen or before
@@ -76,6 +89,6 @@ def segmented(label: str, key: str, options: list[str], names: dict[str, str]) -
 
 def keep_url() -> None:
     """Write the selection into the URL."""
-    chosen = {key: value for key, value in st.session_state.get("selection", {}).items() if key in KEYS and value}
+    chosen = {key: value for key, value in _selection().items() if key in KEYS and value}
     if chosen != st.query_params.to_dict():
         st.query_params.from_dict(chosen)

@@ -21,9 +21,11 @@ if comparison is not None:
             with column, section():
                 run = comparison.run(name)
                 st.markdown(f"**{plain(name)}**")
-                chart = confusion_chart(run, "true" if view == "share" else None, blank_diagonal=view == "errors", size=330)
+                chart = confusion_chart(
+                    run, "true" if view == "share" else None, blank_diagonal=view == "errors", size=330
+                )
                 event = st.altair_chart(
-                    chart, width="content", on_select="rerun", selection_mode="cell", key=f"matrix-{view}-{name}"
+                    chart.properties(height=400), width="content", on_select="rerun", selection_mode="cell", key=f"matrix-{view}-{name}"
                 )
                 picked = event.selection.get("cell")
                 seen = f"seen-{view}-{name}"

@@ -5,7 +5,11 @@ from diag_loaders import open_comparison
 from diag_parts import cards, section
 from diag_state import get_choice, plain, put, segmented
 
-LISTS = {"errors": "Most confident errors", "unsure": "Least confident right answers", "sure": "Most confident right answers"}
+LISTS = {
+    "errors": "Most confident errors",
+    "unsure": "Least confident right answers",
+    "sure": "Most confident right answers",
+}
 GROUPS = {"true": "by true class", "predicted": "by predicted class"}
 PER_CLASS = 8
 
@@ -17,7 +21,7 @@ if comparison is not None:
         kind = segmented("Show", "list", list(LISTS), LISTS)
         group = segmented("Group", "group", list(GROUPS), GROUPS) if kind == "errors" else "true"
     with right:
-        name = st.selectbox("Of", names, index=names.index(get_choice("model", names)), format_func=plain)
+        name = st.selectbox("Of", names, index=names.index(get_choice("model", names)))
         put("model", name)
     with section():
         run = comparison.run(name)

@@ -28,5 +28,7 @@ if comparison is not None:
             st.caption(f"Kernels of the first convolution, {plain(layer)}: each on its own scale, black to white")
             st.image(kernel_figure(kernel))
             for layer, values in load_activations(run.model.digest, run.data.digest, index, run).items():
-                st.caption(f"Activations of {plain(layer)}, {values.shape[1]}×{values.shape[2]}, {values.shape[3]} filters")
+                st.caption(
+                    f"Activations of {plain(layer)}, {values.shape[1]}×{values.shape[2]}, {values.shape[3]} filters"
+                )
                 st.image(activation_figure(values[0]))

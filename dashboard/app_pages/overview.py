@@ -7,23 +7,32 @@ from diag_state import plain
 
 from diag.views.charts import accuracy_chart, class_balance_chart
 
-PERCENT = st.column_config.NumberColumn(format="percent")
-DECIMAL = st.column_config.NumberColumn(format="%.3f")
+COLUMNS = {
+    "n": ("images", "localized", "Number of images"),
+    "accuracy": ("accuracy", "percent", "Share of right answers"),
+    "accuracy_low": ("from", "percent", "Lower end of the 95% interval (Wilson)"),
+    "accuracy_high": ("to", "percent", "Upper end of the 95% interval (Wilson)"),
+    "top3_accuracy": ("top 3", "percent", "The true class is among the three most probable"),
+    "log_loss": ("log loss", "%.3f", "Mean of -ln of the true class's probability; lower is better"),
+    "brier": ("Brier", "%.3f", "Squared error of the probabilities, 0 to 2; lower is better"),
+    "ece": ("ECE", "%.3f", "Expected calibration error: mean gap between confidence and accuracy"),
+    "n_params": ("parameters", "localized", "Number of weights"),
+    "file_size": ("file", "bytes", "Size of the file"),
+    "images_per_second": ("images/s", "%.0f", "Measured when the predictions were made"),
+}
 
 comparison = open_comparison()
 if comparison is not None:
     first = comparison.runs[0]
-    st.subheader(plain(comparison.verdict()))
+    st.markdown(f"#### {plain(comparison.verdict())}")
     for note in comparison.notes():
         st.caption(plain(note))
     with section():
         st.dataframe(
             comparison.table(),
             column_config={
-                **dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high", "top3_accuracy"), PERCENT),
-                **dict.fromkeys(("log_loss", "brier", "ece"), DECIMAL),
-                "file_size": st.column_config.NumberColumn(format="bytes"),
-                "images_per_second": st.column_config.NumberColumn(format="%.0f"),
+                name: st.column_config.NumberColumn(label, format=style, help=meaning)
+                for name, (label, style, meaning) in COLUMNS.items()
             },
         )
     if len(comparison.runs) > 1:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from diag.errors import ModelLoadError, UnsafeModelError
+from diag.io.audit_hdf5 import damaged_heap, damaged_heap_of, refuse_strange_types
 from diag.io.layer_shapes import entries, head_of, layer_infos
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ def _parsed(text: bytes | str, where: str) -> dict[str, Any]:
         )
     try:
         value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()  # half a character in a name fails here, not in a table
     except (ValueError, RecursionError) as error:
         raise ModelLoadError(f"{where}: expected JSON. {str(error)[:120]}") from error
     if not isinstance(value, dict):
@@ -209,7 +211,10 @@ def _archive_weights(archive: zipfile.ZipFile, path: Path) -> dict[str, tuple[in
         raise UnsafeModelError(f"{path.name}: its weights claim to unpack to {info.file_size:,} bytes: refused.")
     import h5py
 
-    with archive.open(info) as member, io.BytesIO(member.read(MAX_WEIGHTS)) as buffer:
+    with archive.open(info) as member:
+        data = member.read(MAX_WEIGHTS)
+    _refuse_damaged_heap(damaged_heap(data), path)
+    with io.BytesIO(data) as buffer:
         try:
             with h5py.File(buffer, "r") as file:
                 return _dataset_shapes(file, path)
@@ -221,8 +226,10 @@ def _audit_hdf5(common: dict[str, Any]) -> ModelFile:
     import h5py
 
     path = common["path"]
+    _refuse_damaged_heap(damaged_heap_of(path), path)
     try:
         with h5py.File(path, "r") as file:
+            refuse_strange_types(file)
             if "model_config" not in file.attrs:
                 raise ModelLoadError(
                     f"{path.name}: holds weights but no architecture. "
@@ -249,10 +256,11 @@ def _dataset_shapes(group: Any, path: Path) -> dict[str, tuple[int, ...]]:
 
     shapes: dict[str, tuple[int, ...]] = {}
     budget = iter(range(MAX_MEMBERS))
+    seen = {h5py.h5o.get_info(group.id).addr}
 
     def visit(node: Any, prefix: str, depth: int) -> None:
         for key in node:
-            if depth > 40 or next(budget, None) is None:  # groups may be linked in a circle
+            if depth > 40 or next(budget, None) is None:
                 raise UnsafeModelError(f"{path.name}: its weights are nested too deep or too many: refused.")
             link = node.get(key, getlink=True)
             if not isinstance(link, h5py.HardLink):
@@ -260,7 +268,12 @@ def _dataset_shapes(group: Any, path: Path) -> dict[str, tuple[int, ...]]:
                     f"{path.name}: weight {prefix}{key} is a link, perhaps out of the file: refused."
                 )
             item = node[key]
+            refuse_strange_types(item)
             if isinstance(item, h5py.Group):
+                address = h5py.h5o.get_info(item.id).addr
+                if address in seen:
+                    raise UnsafeModelError(f"{path.name}: group {prefix}{key} is in the file twice over: refused.")
+                seen.add(address)
                 visit(item, f"{prefix}{key}/", depth + 1)
             elif isinstance(item, h5py.Dataset):
                 if item.is_virtual or item.external:
@@ -324,6 +337,12 @@ def _backend_notes(config: dict[str, Any], version: str | None, backend: str | N
         "The file does not say whether TensorFlow or Theano wrote it: kernels are used as they stand. "
         "If accuracy is far below what the authors report, it was Theano, which turns kernels round.",
     )
+
+
+def _refuse_damaged_heap(place: int | None, path: Path) -> None:
+    """Raise before h5py opens a file whose texts the HDF5 library would read for ever."""
+    if place is not None:
+        raise _damaged(path, "HDF5 file", ValueError(f"The heap at byte {place:,} contradicts itself."))
 
 
 def _damaged(path: Path, kind: str, error: BaseException) -> ModelLoadError:

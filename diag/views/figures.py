@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
     from diag.results.attribution import Attribution
 
-CELL = 112
-GAP = 8
-HEAD = 26
-FOOT = 46
+# Twice the size that is meant, for sharp screens.
+CELL = 224
+GAP = 16
+HEAD = 52
+FOOT = 92
 INK, PAPER, FAINT = (28, 32, 38), (255, 255, 255), (110, 116, 124)
 
 
@@ -35,9 +36,9 @@ def attribution_figure(attribution: Attribution) -> bytes:
     height = HEAD + n * (CELL + FOOT) + HEAD
     page = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(page)
-    font = ImageFont.load_default(size=13)
+    font = ImageFont.load_default(size=26)
     for column, name in enumerate(("image", *attribution.class_names)):
-        draw.text((GAP + column * (CELL + GAP), 6), _short(name), fill=INK, font=font)
+        draw.text((GAP + column * (CELL + GAP), 12), _short(name), fill=INK, font=font)
     totals = attribution.values.sum(axis=3)
     for row in range(n):
         top = HEAD + row * (CELL + FOOT)
@@ -51,17 +52,17 @@ def attribution_figure(attribution: Attribution) -> bytes:
             draw.rectangle((left, top, left + CELL - 1, top + CELL - 1), outline=(214, 218, 222))
             if column:
                 share = float(attribution.predictions[row, column - 1])
-                draw.text((left, top + CELL + 3), f"p = {share:.3f}", fill=INK, font=font)
-        draw.text((GAP, top + CELL + 3), f"index {int(attribution.indices[row])}", fill=INK, font=font)
+                draw.text((left, top + CELL + 6), f"p = {share:.3f}", fill=INK, font=font)
+        draw.text((GAP, top + CELL + 6), f"index {int(attribution.indices[row])}", fill=INK, font=font)
         error = float(attribution.additivity_error[row])
         draw.text(
-            (GAP, top + CELL + 20),
+            (GAP, top + CELL + 42),
             f"full colour = {limit:.3g} of probability; additivity error {error:.1e}",
             fill=FAINT,
             font=font,
         )
     draw.text(
-        (GAP, height - 20),
+        (GAP, height - 42),
         f"{attribution.model_name}: {attribution.method}. Red for, blue against. {attribution.background_note}",
         fill=FAINT,
         font=font,
@@ -69,6 +70,29 @@ def attribution_figure(attribution: Attribution) -> bytes:
     buffer = io.BytesIO()
     page.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
+
+
+def attribution_tiles(attribution: Attribution, row: int, side: int) -> tuple[list[tuple[str, float, bytes]], str]:
+    """Return an image's maps as (class name, probability, PNG), on one colour scale, and a sentence that explains it.
+
+    PNGs are enlarged without blur to about twice `side` pixels.
+    """
+    totals = attribution.values[row].sum(axis=2)
+    limit = float(np.abs(totals).max())
+    factor = max(1, round(2 * side / max(totals.shape[:2])))
+    tiles = [
+        (name, float(attribution.predictions[row, place]), attribution_png(_enlarged(totals[..., place], factor), limit))
+        for place, name in enumerate(attribution.class_names)
+    ]
+    legend = (
+        f"{attribution.method}. Full colour is {limit:.2g} of probability a pixel. "
+        f"Additivity error {float(attribution.additivity_error[row]):.1e}. {attribution.background_note}"
+    )
+    return tiles, legend
+
+
+def _enlarged(values: NDArray[Any], factor: int) -> NDArray[Any]:
+    return values.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def kernel_figure(kernel: NDArray[Any], side: int = 48, most: int = 64) -> bytes:
@@ -85,7 +109,7 @@ def activation_figure(values: NDArray[Any], side: int = 64, most: int = 64) -> b
     tiles = np.rint((maps - low) / np.where(span > 0, span, 1) * 255).astype(np.uint8)
     factor = max(1, round(side / max(tiles.shape[1:])))
     tiles = tiles.repeat(factor, axis=1).repeat(factor, axis=2)
-    framed = np.pad(tiles, ((0, 0), (2, 2), (2, 2)), constant_values=200)
+    framed = np.pad(tiles, ((0, 0), (2, 2), (2, 2)), constant_values=255)
     return tile_sheet(framed[..., None], columns=16).data
 
 
