@@ -63,4 +63,4 @@ def card(comparison: Comparison, index: int, key: str) -> None:
     st.caption("  \n".join(lines))
     if st.button(f"Explain {index}", key=key, type="tertiary", icon=":material/visibility:"):
         put("index", index)
-        st.switch_page("app_pages/explain.py")
+        st.switch_page("app_pages/explain.py", query_params={"index": str(index)})

@@ -103,7 +103,20 @@ def test_predict_writes_a_submission(tmp_path):
     data = load_dataset("digits")
     source, out = tmp_path / "test.csv", tmp_path / "Submission.csv"
     np.savetxt(source, data.images[:5].reshape(5, -1), fmt="%d", delimiter=",")
-    invoke("predict", DENSE, "--data", source, "--out", out, "--id-column", "ImageId", "--label-column", "Label", "--id-start", 1)
+    invoke(
+        "predict",
+        DENSE,
+        "--data",
+        source,
+        "--out",
+        out,
+        "--id-column",
+        "ImageId",
+        "--label-column",
+        "Label",
+        "--id-start",
+        1,
+    )
     rows = list(csv.reader(out.open()))
     expected = load_model(DENSE).predict_proba(data.images[:5]).argmax(axis=1)
     assert rows[0] == ["ImageId", "Label"]

@@ -37,9 +37,7 @@ def test_every_recipe_is_shipped_and_every_model_has_a_recipe():
     from saved_models.recipes.train import recipes
 
     assert sorted(recipe.file for recipe in recipes()) == [path.name for path in MODELS]
-    assert {"logistic_l1", "logistic_l2", "dense", "dense_dropout", "cnn_dody", "cnn_sd"} <= {
-        *map(name_of, MODELS)
-    }
+    assert {"logistic_l1", "logistic_l2", "dense", "dense_dropout", "cnn_dody", "cnn_sd"} <= {*map(name_of, MODELS)}
 
 
 def test_all_formats_are_shipped_and_they_are_small():
@@ -84,9 +82,7 @@ def test_the_file_holds_the_network_of_its_recipe(path):
 
     built = next(recipe for recipe in recipes() if recipe.file == path.name).build()
     saved = load_model(path).keras
-    assert [type(layer).__name__ for layer in saved.layers] == [
-        type(layer).__name__ for layer in built.layers
-    ]
+    assert [type(layer).__name__ for layer in saved.layers] == [type(layer).__name__ for layer in built.layers]
     assert [weight.shape for weight in saved.weights] == [weight.shape for weight in built.weights]
 
 
@@ -116,9 +112,7 @@ def test_validation_images_come_out_of_the_training_split(parts, digits_test):
     }
     train = load_dataset("digits", split="train")
     together = np.concatenate([parts["fit"][0], parts["validation"][0]])
-    as_rows = [
-        sorted(image.tobytes() for image in np.asarray(images)) for images in (together, train.images[:])
-    ]
+    as_rows = [sorted(image.tobytes() for image in np.asarray(images)) for images in (together, train.images[:])]
     assert as_rows[0] == as_rows[1]
     assert np.array_equal(parts["test"][0], digits_test.images[:])
 

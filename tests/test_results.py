@@ -110,11 +110,7 @@ def test_verdict_separates(make_run):
     # 40 images that only a has right: p = 2^-39.
     a = make_run([0] * 50, [[0.9, 0.1]] * 50, "a")
     b = make_run([0] * 50, [[0.1, 0.9]] * 40 + [[0.9, 0.1]] * 10, "b")
-    assert (
-        Comparison.from_runs([b, a])
-        .verdict()
-        .endswith("It is better than b (McNemar's exact test, Holm, 5%).")
-    )
+    assert Comparison.from_runs([b, a]).verdict().endswith("It is better than b (McNemar's exact test, Holm, 5%).")
     assert "interval" in Comparison.from_runs([a]).verdict()
 
 

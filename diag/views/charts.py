@@ -134,7 +134,7 @@ def accuracy_chart(comparison: Comparison) -> alt.LayerChart:
         tooltip=tooltip,
     )
     points = base.mark_point(filled=True, size=70, color=theme.RIGHT).encode(x="accuracy:Q", tooltip=tooltip)
-    return alt.layer(bars, points).properties(width="container", height=alt.Step(26))
+    return alt.layer(bars, points).properties(width="container", height=26 * max(len(table), 2))
 
 
 def per_class_chart(run: Evaluation, max_classes: int = MAX_CLASSES) -> alt.LayerChart:
@@ -151,7 +151,7 @@ def per_class_chart(run: Evaluation, max_classes: int = MAX_CLASSES) -> alt.Laye
         tooltip=tooltip,
     )
     point = base.mark_point(filled=True, size=55, color=theme.RIGHT).encode(x="recall:Q", tooltip=tooltip)
-    return alt.layer(rule, point).properties(width="container", height=alt.Step(18))
+    return alt.layer(rule, point).properties(width="container", height=18 * max(len(table), 2))
 
 
 def confidence_histogram(run: Evaluation) -> alt.Chart:
@@ -175,7 +175,7 @@ def confidence_histogram(run: Evaluation) -> alt.Chart:
         .encode(
             x=alt.X("from:Q", bin="binned", title="confidence", axis=alt.Axis(format="%")),
             x2="to:Q",
-            y=alt.Y("images:Q", scale=alt.Scale(type="sqrt"), title="images (square-root scale)", stack=None),
+            y=alt.Y("images:Q", scale=alt.Scale(type="sqrt"), title="images (√ scale)", stack=None, axis=alt.Axis(tickCount=4)),
             color=color,
             row=alt.Row("answer:N", title=None, header=alt.Header(labels=False)),
             tooltip=[alt.Tooltip("from:Q", format=".0%"), alt.Tooltip("to:Q", format=".0%"), "answer:N", "images:Q"],

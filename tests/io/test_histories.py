@@ -128,9 +128,7 @@ def test_what_callback_csvlogger_itself_writes(tmp_path):
 
 
 def test_frame_is_tidy(tmp_path):
-    frame = load_history(
-        write(tmp_path, "a.json", '{"acc": [0.5, 1], "val_acc": [0, 0.25], "lr": [1, 2]}')
-    ).frame()
+    frame = load_history(write(tmp_path, "a.json", '{"acc": [0.5, 1], "val_acc": [0, 0.25], "lr": [1, 2]}')).frame()
     assert list(frame.columns) == ["epoch", "metric", "split", "value"]
     assert frame.to_numpy().tolist() == [
         [1, "accuracy", "train", 0.5],
@@ -161,9 +159,7 @@ def test_best_epoch(tmp_path):
     assert history.best_epoch("val_accuracy") == 2  # the highest, first of two
     with pytest.raises(DataError, match="NaN in every epoch"):
         history.best_epoch("loss")
-    with pytest.raises(
-        InvalidInputError, match=r"one of val_loss, val_accuracy, loss. Received: metric='f1'"
-    ):
+    with pytest.raises(InvalidInputError, match=r"one of val_loss, val_accuracy, loss. Received: metric='f1'"):
         history.best_epoch("f1")
 
 

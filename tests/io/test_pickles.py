@@ -35,9 +35,7 @@ def short(text):
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_cut_of_a_pickle_is_an_error(protocol):
-    data = pickle.dumps(
-        {"loss": [np.float32(1.5), 2.0, 300], "lr": np.arange(3.0), "t": (1, None, True)}, protocol
-    )
+    data = pickle.dumps({"loss": [np.float32(1.5), 2.0, 300], "lr": np.arange(3.0), "t": (1, None, True)}, protocol)
     for end in range(len(data)):
         with pytest.raises(DiagError):
             read_pickled_numbers("a", data[:end])

@@ -33,9 +33,7 @@ def test_paired_interval_covers():
     # A seeded simulation of 2,000 pairs with a true difference of .05: at least 93.5 % of the intervals hold it.
     rng = np.random.default_rng(0)
     draws = rng.multinomial(300, [0.10, 0.05, 0.85], size=2000)
-    held = [
-        low <= 0.05 <= high for _, low, high in (paired_difference_interval(300, a, b) for a, b, _ in draws)
-    ]
+    held = [low <= 0.05 <= high for _, low, high in (paired_difference_interval(300, a, b) for a, b, _ in draws)]
     assert np.mean(held) > 0.935
 
 

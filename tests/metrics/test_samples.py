@@ -22,8 +22,7 @@ def probabilities(max_n=20, max_k=6):
 def test_one_row_by_hand():
     # p = (.5, .3, .2), true class 1: the second most probable.
     columns = {
-        name: column[0]
-        for name, column in sample_columns(np.array([1]), np.array([[0.5, 0.3, 0.2]]), 7).items()
+        name: column[0] for name, column in sample_columns(np.array([1]), np.array([[0.5, 0.3, 0.2]]), 7).items()
     }
     assert list(columns) == list(COLUMNS)
     assert (columns["index"], columns["y_true"], columns["y_pred"], columns["rank"]) == (7, 1, 0, 2)

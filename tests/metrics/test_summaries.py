@@ -28,8 +28,7 @@ def test_parts_merge_to_the_whole(n, k, seed, data):
     cut = data.draw(st.integers(0, n))
     whole = Summary.from_samples(sample_columns(y_true, proba), k)
     parts = [
-        Summary.from_samples(sample_columns(y_true[rows], proba[rows]), k)
-        for rows in (slice(0, cut), slice(cut, n))
+        Summary.from_samples(sample_columns(y_true[rows], proba[rows]), k) for rows in (slice(0, cut), slice(cut, n))
     ]
     merged = parts[0].merge(parts[1])
     assert (merged.confusion == whole.confusion).all()

@@ -81,12 +81,12 @@
     const title = row === column
       ? `${data.classes[row]}, rightly recognised`
       : `${data.classes[row]} taken for ${data.classes[column]}`;
-    target.replaceChildren(make("h3", {}, `${title}: ${total} image${total === 1 ? "" : "s"}`),
+    target.replaceChildren(make("h3", {}, `${title}: ${total} image${total === 1 ? "" : "s"}`), ...[
       list.length < total ? make("p", { class: "faint" }, `${list.length} of ${total} shown, most confident first`) : null,
       make("div", { class: "cards" }, ...list.map(([index]) => card(index, model, false)).filter(Boolean)),
       found.length > shown
         ? make("button", { type: "button", onclick: () => showCell(number, row, column, shown + 5 * MORE) }, "Show more")
-        : null);
+        : null].filter(Boolean));
     const article = articles[number];
     article.querySelector(".cell-true").value = row;
     article.querySelector(".cell-pred").value = column;
