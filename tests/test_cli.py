@@ -117,7 +117,7 @@ def test_predict_writes_a_submission(tmp_path):
         "--id-start",
         1,
     )
-    rows = list(csv.reader(out.open()))
+    rows = list(csv.reader(out.read_text().splitlines()))
     expected = load_model(DENSE).predict_proba(data.images[:5]).argmax(axis=1)
     assert rows[0] == ["ImageId", "Label"]
     assert rows[1:] == [[str(place + 1), str(label)] for place, label in enumerate(expected)]

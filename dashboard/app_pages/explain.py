@@ -33,3 +33,5 @@ if comparison is not None:
                         st.image(png, width=SIDE)
                         st.caption(f"**{plain(label)}** {probability:.3f}")
             st.caption(plain(legend))
+            if attribution.warning():
+                st.warning(plain(attribution.warning()))

@@ -131,6 +131,8 @@ def explain(
     write_aside(out, attribution_figure(attribution))
     error = float(attribution.additivity_error.max())
     click.echo(f"{attribution.method}: {attribution.background_note} Largest additivity error {error:.1e}.")
+    if attribution.warning():
+        click.echo(f"warning: {attribution.warning()}", err=True)
     click.echo(str(out))
 
 

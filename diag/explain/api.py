@@ -101,9 +101,7 @@ def explain(
         kept = store.Entry(meta={}, arrays=_compute(model, images, references, picked, progress))
         if cache:
             store.save("attributions", key, kept)
-    return _attribution(
-        model, kept.arrays, images, chosen, wanted, picked is None, len(references), seed, note
-    )
+    return _attribution(model, kept.arrays, images, chosen, wanted, picked is None, len(references), seed, note)
 
 
 def _compute(
@@ -137,9 +135,7 @@ def _attribution(
     layout = model.preprocessing.layout or "channels_last"
     shape = model.preprocessing.input_image_shape(images.shape[1:])
     values, base, predictions = arrays["values"], arrays["base_values"], arrays["predictions"]
-    if (
-        len(base) == 1 and model.n_classes == 2
-    ):  # one sigmoid: what speaks for one class speaks against the other
+    if len(base) == 1 and model.n_classes == 2:  # one sigmoid: what speaks for one class speaks against the other
         values = np.concatenate([-values, values], axis=-1)
         base = np.concatenate([1 - base, base])
         predictions = np.concatenate([1 - predictions, predictions], axis=1)

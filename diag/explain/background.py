@@ -36,9 +36,7 @@ def draw_background(
     if not isinstance(background, int | np.integer):
         images = np.asarray(background)
         if images.ndim != 4 or not len(images):
-            raise InvalidInputError(
-                f"background: expected images (m, h, w, c). Received: shape {images.shape}."
-            )
+            raise InvalidInputError(f"background: expected images (m, h, w, c). Received: shape {images.shape}.")
         return images, f"{len(images)} references were given."
     if background < 1:
         raise InvalidInputError(f"background: expected at least 1 reference. Received: {background}.")
@@ -58,10 +56,6 @@ def _source(data: Dataset | ImageSource | NDArray[Any]) -> tuple[Any, str]:
             train = load_dataset(data.source, split="train")
         except DataError:
             train = None
-        if (
-            train is not None
-            and train.digest != data.digest
-            and train.images.shape[1:] == data.images.shape[1:]
-        ):
+        if train is not None and train.digest != data.digest and train.images.shape[1:] == data.images.shape[1:]:
             return train.images, f"the training split of {data.name}"
     return data.images, f"{data.name} itself (it has no training split)"

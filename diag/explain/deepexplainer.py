@@ -28,17 +28,24 @@ if TYPE_CHECKING:
 
 _LOCK = threading.Lock()  # DeepExplainer swaps TensorFlow's gradients for all threads while it runs
 _PICKER = "diag_picked_outputs"
-_MISSING = re.compile(r"(?:no entry for: shap_|shap_)(\w+)")
+_MISSING = re.compile(r"no entry for: (?:shap_)?(\w+)")
 
 # TensorFlow operations that DeepExplainer has no rule for, and what in Keras makes them.
 _MADE_BY = {
     "LeakyRelu": ("LeakyReLU", "leaky_relu"),
+    "Neg": ("PReLU", "LayerNormalization", "GroupNormalization"),
+    "DepthwiseConv2dNative": ("DepthwiseConv2D", "SeparableConv2D"),
+    "TensorListStack": ("LSTM", "GRU", "SimpleRNN", "Bidirectional"),
     "Erf": ("gelu",),
     "Erfc": ("gelu",),
-    "Elu": ("ELU", "elu"),
-    "Selu": ("selu",),
-    "Rsqrt": ("LayerNormalization", "GroupNormalization"),
 }
+# What it is known to walk through; the first layer that is not of these is named when it gives no operation.
+_KNOWN_LAYERS = (
+    "InputLayer", "Dense", "Conv1D", "Conv2D", "BatchNormalization", "MaxPooling2D", "AveragePooling2D",
+    "GlobalAveragePooling2D", "Flatten", "Reshape", "Dropout", "SpatialDropout2D", "Activation", "ReLU", "Softmax",
+    "Add", "Concatenate", "ZeroPadding2D", "Rescaling",
+)  # fmt: skip
+_KNOWN_ACTIVATIONS = ("", "linear", "relu", "sigmoid", "softmax", "tanh", "softplus", "elu")
 
 
 def shap_values(
@@ -81,9 +88,7 @@ def shap_values(
         try:
             explainer = shap.DeepExplainer(flat, references)
             for row in range(len(inputs)):
-                values.append(
-                    np.asarray(explainer.shap_values(inputs[row : row + 1], check_additivity=False))
-                )
+                values.append(np.asarray(explainer.shap_values(inputs[row : row + 1], check_additivity=False)))
                 if progress is not None:
                     progress(row + 1, len(inputs))
         except Exception as error:  # the boundary to shap, which raises many kinds
@@ -126,9 +131,10 @@ def _refusal(model: Any, error: Exception) -> str:
     text = " ".join(str(error).split())
     found = _MISSING.search(text)
     operation = found.group(1) if found else None
-    layer = _layer_of(model, operation) if operation else None
+    layer = _layer_of(model, operation)
     if layer is not None:
-        where = f"layer {layer.name!r} ({type(layer).__name__}), operation {operation}"
+        kind = ", ".join(name for name in (type(layer).__name__, _activation(layer), operation) if name)
+        where = f"layer {layer.name!r} ({kind})"
     elif operation:
         where = f"operation {operation}"
     else:
@@ -136,16 +142,21 @@ def _refusal(model: Any, error: Exception) -> str:
     return f"shap.DeepExplainer cannot explain this model. It stopped at: {where}. Use a model without it, or --no-explain."
 
 
-def _layer_of(model: Any, operation: str) -> Any:
-    """Return the first layer that makes a TensorFlow operation, by its type or activation."""
-    wanted = {operation.lower(), *(name.lower() for name in _MADE_BY.get(operation, ()))}
-    for layer in _walk(model):
-        activation = getattr(getattr(layer, "activation", None), "__name__", "")
-        if type(layer).__name__.lower() in wanted or activation.lower().replace("_", "") in {
-            name.replace("_", "") for name in wanted
-        }:
+def _layer_of(model: Any, operation: str | None) -> Any:
+    """Return the layer that makes a TensorFlow operation, else the first that is not known to work; None if all are."""
+    layers = _walk(model)
+    wanted = _MADE_BY.get(operation or "", ())
+    for layer in layers:
+        if type(layer).__name__ in wanted or _activation(layer) in wanted:
+            return layer
+    for layer in layers:
+        if type(layer).__name__ not in _KNOWN_LAYERS or _activation(layer) not in _KNOWN_ACTIVATIONS:
             return layer
     return None
+
+
+def _activation(layer: Any) -> str:
+    return getattr(getattr(layer, "activation", None), "__name__", "")
 
 
 def _walk(model: Any) -> list[Any]:

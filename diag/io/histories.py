@@ -87,9 +87,7 @@ class History:
             If the column holds nothing but NaN.
         """
         if metric not in self.columns:
-            raise InvalidInputError(
-                f"metric must be one of {', '.join(self.columns)}. Received: metric={metric!r}"
-            )
+            raise InvalidInputError(f"metric must be one of {', '.join(self.columns)}. Received: metric={metric!r}")
         values = self.columns[metric]
         if np.isnan(values).all():
             raise DataError(f"{self.source}: column {metric!r} is NaN in every epoch, so it has no best one")
@@ -137,10 +135,14 @@ def load_history(path: str | Path) -> History:
     except OSError as error:
         raise DataError(f"{path}: expected a training history; {error.strerror or error}") from error
     if len(data) > MAX_BYTES:
-        raise DataError(
-            f"{path}: a training history has at most {MAX_BYTES} bytes; this is another kind of file"
-        )
+        raise DataError(f"{path}: a training history has at most {MAX_BYTES} bytes; this is another kind of file")
+    if reader is not read_pickled_numbers and max(map(data.count, (b",", b";", b"\n"))) > MAX_VALUES:
+        raise _too_many(str(path))  # before a Python object is made of each
     return _history(str(path), reader(str(path), data))
+
+
+def _too_many(source: str) -> DataError:
+    return DataError(f"{source}: a training history has at most {MAX_VALUES} numbers; this holds more")
 
 
 def _history(source: str, content: object) -> History:
@@ -150,7 +152,7 @@ def _history(source: str, content: object) -> History:
         raise DataError(f"{source}: expected a dict of lists, as in history.history. Received: {what}")
     sized = (values for values in content.values() if isinstance(values, list | tuple | dict | NumberArray))
     if sum(map(len, sized)) > MAX_VALUES:
-        raise DataError(f"{source}: a training history has at most {MAX_VALUES} numbers; this holds more")
+        raise _too_many(source)
     columns: dict[str, npt.NDArray[np.float64]] = {}
     for key, values in content.items():
         if key in ("epoch", "", "Unnamed: 0"):
@@ -177,9 +179,7 @@ def _column(source: str, name: str, values: object) -> npt.NDArray[np.float64]:
         try:
             column = np.array([_number(value) for value in values], np.float64)
         except (TypeError, OverflowError) as error:
-            raise DataError(
-                f"{source}: column {_shown(name)} must hold one number an epoch; {error}"
-            ) from error
+            raise DataError(f"{source}: column {_shown(name)} must hold one number an epoch; {error}") from error
     else:
         kind = type(values).__name__
         raise DataError(f"{source}: column {_shown(name)} must be a list of numbers. Received: {kind}")
@@ -221,9 +221,7 @@ def _read_csv(source: str, data: bytes) -> object:
         raise DataError(f"{source}: expected a CSVLogger file, a table with a header; the file is empty")
     names, rows = [name.strip() for name in table[0]], table[1:]
     if len(set(names)) < len(names) or any(_is_number(name) for name in names):
-        raise DataError(
-            f"{source}: expected a header of different column names. Received: {_shown(lines[0])}"
-        )
+        raise DataError(f"{source}: expected a header of different column names. Received: {_shown(lines[0])}")
     columns: dict[str, list[float]] = {name: [] for name in names}
     for i, row in enumerate(rows, start=2):
         if len(row) != len(names):

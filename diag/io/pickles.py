@@ -21,6 +21,7 @@ import numpy.typing as npt
 from diag.errors import DataError, UnsafeModelError
 
 MAX_OPCODES = 2_000_000
+MAX_PARTS = 9  # of one call or state; NumPy's longest is a dtype's
 
 _T = TypeVar("_T")
 _NUMBER_TYPES = frozenset(("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"))
@@ -94,7 +95,7 @@ def read_pickled_numbers(source: str, data: bytes) -> object:
     UnsafeModelError
         If it asks for anything else.
     DataError
-        If it is damaged or has more than 2,000,000 opcodes.
+        If it is damaged, has more than 2,000,000 opcodes, or makes more bytes than it has itself.
     """
     try:
         return _Machine(data).run()
@@ -105,9 +106,7 @@ def read_pickled_numbers(source: str, data: bytes) -> object:
         ) from error
     except (IndexError, KeyError, TypeError, ValueError, OverflowError, struct.error) as error:
         reason = ascii(str(error).partition("\n")[0][:100])[1:-1]
-        raise DataError(
-            f"{source}: expected a pickled dict of lists; the file is damaged ({reason})"
-        ) from error
+        raise DataError(f"{source}: expected a pickled dict of lists; the file is damaged ({reason})") from error
 
 
 def _refuse(what: str) -> NoReturn:
@@ -124,11 +123,13 @@ class _Machine:
     """A stack machine for the part of the pickle language that numbers need.
 
     No step is recursive and each one makes at most one object, so neither deep nesting nor a list that holds
-    another a billion times costs more than its bytes.
+    another a billion times costs more than its bytes. What a step copies is bounded as well: a call has few
+    parts, and all the text that is turned into bytes is together no longer than the file.
     """
 
     def __init__(self, data: bytes) -> None:
         self.file = io.BytesIO(data)
+        self.bytes_left = len(data)
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -202,17 +203,37 @@ class _Machine:
         arguments, function = _of_type(self.stack.pop(), tuple), self.stack.pop()
         if not isinstance(function, _Name) or function.name not in _REBUILT:
             _refuse("a call of something that is not a NumPy number")
-        self.stack.append(_REBUILT[function.name](*arguments))
+        self.stack.append(_REBUILT[function.name](self, *_few(arguments)))
 
     def build(self) -> None:
-        state, target = _of_type(self.stack.pop(), tuple), self.stack[-1]
+        state, target = _few(_of_type(self.stack.pop(), tuple)), self.stack[-1]
         if isinstance(target, _DType):
             target.order = _byte_order(state)
         elif isinstance(target, NumberArray):
             shape, dtype, _, raw = state[-4:]
-            target.numbers = _flat(dtype, shape, raw).numbers
+            target.numbers = self.flat(dtype, shape, raw).numbers
         else:
             _refuse("the state of an object that is not a NumPy number")
+
+    def latin1(self, text: str) -> bytes:
+        """Turn text into bytes. No honest pickle does so twice with one text; a bomb does, out of the memo."""
+        self.bytes_left -= len(text)
+        if self.bytes_left < 0:
+            raise ValueError("it makes more bytes than it has")
+        return text.encode("latin1")
+
+    def flat(self, dtype: object, shape: object, raw: object) -> NumberArray:
+        """Make an array of at most one dimension, whose bytes must be as many as its shape says."""
+        if not isinstance(dtype, _DType) or not isinstance(shape, tuple) or len(shape) > 1:
+            _refuse("a NumPy array that is not a row of numbers")
+        if isinstance(raw, str):  # Python 2's bytes
+            raw = self.latin1(raw)
+        if not isinstance(raw, bytes | bytearray):
+            _refuse("a NumPy array that is not a row of numbers")
+        numbers: npt.NDArray[Any] = np.frombuffer(raw, np.dtype(dtype.order + dtype.code))
+        if numbers.size != (shape[0] if shape else 1):
+            raise ValueError("an array whose bytes are not as many as its shape says")
+        return NumberArray(numbers)
 
 
 _STEPS: dict[str, Callable[[_Machine, Any], object]] = {
@@ -270,43 +291,35 @@ def _byte_order(state: tuple[Any, ...]) -> str:
     return str(order)
 
 
-def _dtype(code: object, *_align_and_copy: object) -> _DType:
+def _few(parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(parts) > MAX_PARTS:
+        _refuse("a call with more parts than a NumPy number has")
+    return parts
+
+
+def _dtype(_machine: _Machine, code: object, *_align_and_copy: object) -> _DType:
     if not isinstance(code, str) or code not in _NUMBER_TYPES:
         _refuse("a NumPy type that is not a number")
     return _DType(code)
 
 
-def _encoded(text: object, encoding: object) -> bytes:
+def _encoded(machine: _Machine, text: object, encoding: object) -> bytes:
     """Bytes, as protocols before 3 write them."""
     if encoding != "latin1":
         _refuse("text in an encoding that is not latin1")
-    return _of_type(text, str).encode("latin1")
+    return machine.latin1(_of_type(text, str))
 
 
-def _scalar(dtype: object, raw: object) -> object:
-    return _flat(dtype, (), raw).numbers[0].item()
+def _scalar(machine: _Machine, dtype: object, raw: object) -> object:
+    return machine.flat(dtype, (), raw).numbers[0].item()
 
 
-def _empty_array(*_class_shape_type: object) -> NumberArray:
+def _empty_array(_machine: _Machine, *_class_shape_type: object) -> NumberArray:
     return NumberArray(np.empty(0))
 
 
-def _array_from_buffer(raw: object, dtype: object, shape: object, _order: object) -> NumberArray:
-    return _flat(dtype, shape, raw)
-
-
-def _flat(dtype: object, shape: object, raw: object) -> NumberArray:
-    """Make an array of at most one dimension, whose bytes must be as many as its shape says."""
-    if not isinstance(dtype, _DType) or not isinstance(shape, tuple) or len(shape) > 1:
-        _refuse("a NumPy array that is not a row of numbers")
-    if isinstance(raw, str):  # Python 2's bytes
-        raw = raw.encode("latin1")
-    if not isinstance(raw, bytes | bytearray):
-        _refuse("a NumPy array that is not a row of numbers")
-    numbers: npt.NDArray[Any] = np.frombuffer(bytes(raw), np.dtype(dtype.order + dtype.code))
-    if numbers.size != (shape[0] if shape else 1):
-        raise ValueError("an array whose bytes are not as many as its shape says")
-    return NumberArray(numbers)
+def _array_from_buffer(machine: _Machine, raw: object, dtype: object, shape: object, _order: object) -> NumberArray:
+    return machine.flat(dtype, shape, raw)
 
 
 _REBUILT: dict[str, Callable[..., object]] = {

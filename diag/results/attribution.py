@@ -64,6 +64,22 @@ class Attribution:
         error = np.abs(total - self.predictions)
         return error.max(axis=1) if error.shape[1] else np.zeros(len(error))
 
+    @property
+    def tolerance(self) -> float:
+        """From which additivity error on a map is called inexact: one point of probability."""
+        return 0.01
+
+    def warning(self) -> str | None:
+        """Return a sentence if maps do not add up to the output, else None."""
+        inexact = int((self.additivity_error > self.tolerance).sum())
+        if not inexact:
+            return None
+        return (
+            f"{inexact} of {len(self)} maps do not add up to the model's output (additivity error above "
+            f"{self.tolerance:g}, at most {float(self.additivity_error.max()):.2g}): {self.method} is inexact for a layer "
+            "of this model, do not rely on them."
+        )
+
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.values)

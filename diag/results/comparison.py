@@ -193,9 +193,7 @@ class Comparison:
             for note in run.notes:
                 found.setdefault(note, []).append(name)
         every = len(self.runs)
-        return [
-            note if len(names) == every else f"{', '.join(names)}: {note}" for note, names in found.items()
-        ]
+        return [note if len(names) == every else f"{', '.join(names)}: {note}" for note, names in found.items()]
 
     def _against(self, best: str) -> tuple[list[str], list[str]]:
         """Return the models that `best` beats and those it ties with, in the order of the table."""

@@ -203,15 +203,11 @@ class Evaluation:
         indices: NDArray[np.int64] = self.samples["index"][rows[order]]
         return indices
 
-    def _ranked(
-        self, chosen: NDArray[np.bool_], key: NDArray[Any], per_class: int | None, group: str
-    ) -> pd.DataFrame:
+    def _ranked(self, chosen: NDArray[np.bool_], key: NDArray[Any], per_class: int | None, group: str) -> pd.DataFrame:
         if group not in ("true", "predicted"):
             raise InvalidInputError(f"group: expected 'true' or 'predicted'. Received: {group!r}.")
         if per_class is not None and per_class < 1:
-            raise InvalidInputError(
-                f"per_class: expected at least 1, or None for all. Received: {per_class}."
-            )
+            raise InvalidInputError(f"per_class: expected at least 1, or None for all. Received: {per_class}.")
         classes = self.samples["y_true" if group == "true" else "y_pred"]
         rows = np.flatnonzero(chosen)
         rows = rows[np.lexsort((rows, key[rows], classes[rows]))]

@@ -101,6 +101,7 @@ def _maps(attribution: Attribution, run: Evaluation) -> dict[str, Any]:
             "pred": int(run.samples["y_pred"][index]),
             "proba": [round(float(value), 4) for value in attribution.predictions[row]],
             "error": f"{attribution.additivity_error[row]:.1e}",
+            "inexact": bool(attribution.additivity_error[row] > attribution.tolerance),
         }
         for row, index in enumerate(attribution.indices)
     ]
@@ -113,6 +114,7 @@ def _maps(attribution: Attribution, run: Evaluation) -> dict[str, Any]:
         "limit": f"{limit:.2g}",
         "note": f"{attribution.method}. {attribution.background_note}",
         "worst": f"{float(attribution.additivity_error.max()):.1e}",
+        "warning": attribution.warning(),
     }
 
 

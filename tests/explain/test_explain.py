@@ -109,6 +109,18 @@ def test_references_come_from_the_training_split():
     assert "training split of digits" in first.background_note
 
 
+def test_layers_without_rules_are_named(tmp_path, layers, images):
+    for culprit in (layers.PReLU(name="culprit"), layers.LayerNormalization(name="culprit")):
+        model = saved(
+            tmp_path, layers, layers.Flatten(), layers.Dense(4), culprit, layers.Dense(2, activation="softmax")
+        )
+        with pytest.raises(UnsupportedModelError, match="layer 'culprit'"):
+            diag.explain(model, images[:1], background=images[1:], cache=False)
+    pooling = [layers.Conv2D(3, 3), layers.GlobalMaxPooling2D(name="culprit"), layers.Dense(2, activation="softmax")]
+    with pytest.raises(UnsupportedModelError, match="layer 'culprit'"):
+        diag.explain(saved(tmp_path, layers, *pooling), images[:1], background=images[1:], cache=False)
+
+
 @pytest.mark.parametrize("activation", ["leaky_relu", "gelu"])
 def test_an_unsupported_layer_is_named_in_one_line(tmp_path, layers, images, activation):
     model = saved(
@@ -118,6 +130,14 @@ def test_an_unsupported_layer_is_named_in_one_line(tmp_path, layers, images, act
     with pytest.raises(UnsupportedModelError, match="layer 'culprit'") as caught:
         diag.explain(model, images[:1], background=images[1:])
     assert "\n" not in str(caught.value)
+
+
+def test_an_inexact_map_says_so(tmp_path, layers, images):
+    # DeepExplainer has no rule for swish and falls back to the gradient: its maps do not add up.
+    model = saved(tmp_path, layers, layers.Flatten(), layers.Dense(9, activation="swish"), layers.Dense(2))
+    attribution = diag.explain(model, images[:2] * 20, background=images[2:])
+    assert attribution.additivity_error.max() > attribution.tolerance
+    assert "do not add up" in attribution.warning()
 
 
 def test_refusals(tmp_path, layers, images):

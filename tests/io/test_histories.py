@@ -203,6 +203,19 @@ def test_one_line_says_what_is_wrong(tmp_path, name, content, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.json", "[" + "0," * 2_000_001 + "0]"),
+        ("a.csv", "loss\n" + "1\n" * 2_000_001),
+        ("a.log", "a;b\n" + ";" * 2_000_001),
+    ],
+)
+def test_more_numbers_than_a_history_has(tmp_path, name, content):
+    with pytest.raises(DataError, match="at most 2000000 numbers"):
+        load_history(write(tmp_path, name, content))
+
+
 def test_a_missing_file_and_a_folder(tmp_path):
     for path in (tmp_path / "a.hist", tmp_path):
         with pytest.raises(DataError, match="expected a"):

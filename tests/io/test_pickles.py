@@ -6,6 +6,7 @@ import builtins
 import os
 import pickle
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +203,60 @@ def test_a_list_that_holds_itself(tmp_path):
     loop.append(loop)
     with pytest.raises(DataError, match="Received: list"):
         load_history(write(tmp_path, "a.hist", pickle.dumps({"loss": loop})))
+
+
+def binunicode(text):
+    return b"X" + struct.pack("<I", len(text)) + text.encode()
+
+
+# A text of 100 kB that is turned into bytes 10,000 times, a gigabyte in all, out of 200 kB of file. Every part is
+# put into the memo once: q0 the function or type, q1 the arguments or the state.
+TEXT = binunicode("a" * 100_000)
+BYTES_TWICE = b"\x80\x02c_codecs\nencode\nq\x00" + TEXT + binunicode("latin1") + b"\x86q\x01"
+STATE = b"(K\x01J" + struct.pack("<i", 100_000) + b"\x85h\x00\x89" + TEXT + b"tq\x01"
+ARRAYS_TWICE = b"\x80\x02cnumpy\ndtype\n" + binunicode("u1") + b"\x85Rq\x00" + STATE
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        BYTES_TWICE + b"](" + b"h\x00h\x01R" * 10_000 + b"e.",
+        ARRAYS_TWICE + RECONSTRUCT + b")R" + b"h\x01b" * 10_000 + b".",
+    ],
+    ids=["encode", "state"],
+)
+def test_bytes_made_of_one_text_again_and_again(data):
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="it makes more bytes than it has"):
+            read_pickled_numbers("a", data)
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(data)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("use", [b"h\x00h\x01R", b"h\x02h\x01b"], ids=["call", "state"])
+def test_a_call_with_very_many_parts(use):
+    # Each use would copy a million references; a dtype's state, the longest that NumPy writes, has eight or nine.
+    data = (
+        b"\x80\x02cnumpy\ndtype\nq\x00"
+        + (binunicode("f4") + b"\x85R" + b"q\x02")
+        + (b"h\x00(" + binunicode("f4") + b"N" * 1_000_000 + b"tq\x01")
+        + use
+        + b"."
+    )
+    with pytest.raises(UnsafeModelError, match="more parts than a NumPy number has"):
+        read_pickled_numbers("a", data)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_honest_pickles_stay_below_the_limit_on_bytes(protocol):
+    # One-character texts are one object in Python, so a pickle below protocol 3 shares them out of its memo.
+    content = {"a": [np.int8(1)] * 3 + [np.int8(1) for _ in range(300)], "b": np.ones(5000, "i1"), "c": b"x" * 999}
+    read = read_pickled_numbers("a", pickle.dumps(content, protocol))
+    assert read["a"] == [1] * 303
+    assert read["b"].numbers.tolist() == [1] * 5000
+    assert read["c"] == b"x" * 999
 
 
 def test_too_many_opcodes(tmp_path):

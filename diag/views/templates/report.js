@@ -174,7 +174,7 @@
     const body = found.rows.map((row, y) => make("tr", {},
       make("th", { class: "row", scope: "row" }, make("b", {}, row.true === row.pred
         ? `${data.classes[row.true]}, right` : `${data.classes[row.true]} → ${data.classes[row.pred]}`),
-        make("br"), `index ${row.index}`, make("br"), make("span", { title: "largest |base value + sum of the map − output|" },
+        make("br"), `index ${row.index}`, make("br"), make("span", { class: row.inexact ? "wrong" : "", title: "largest |base value + sum of the map − output|" },
           `additivity ${row.error}`)),
       make("td", {}, tile(row.index, 72)),
       ...found.columns.map((number, x) => {
@@ -183,7 +183,7 @@
         const kind = `${number === row.true ? "true " : ""}${number === row.pred ? "pred" : ""}`;
         return make("td", { class: kind }, box, make("span", { class: "p" }, row.proba[x].toFixed(3)));
       })));
-    return target.replaceChildren(
+    return target.replaceChildren(...(found.warning ? [make("p", { class: "message" }, found.warning)] : []),
       make("p", { class: "faint" }, `Red pixels spoke for the class of the column, blue ones against it; under each map the class's probability. The true class is framed blue, a wrong prediction orange. ${found.note} Largest additivity error: ${found.worst}.`),
       make("div", { class: "bar" }, `−${found.limit}`, make("i"), `+${found.limit} of probability a pixel, one scale for all maps`),
       make("div", { class: "scroll" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...body))));
