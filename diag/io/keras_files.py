@@ -37,8 +37,11 @@ _RUNS_CODE = (
     "FlaxLayer",
 )  # read another file, or run what is in it
 _NOT_NEEDED = ("_initializer", "_regularizer", "_constraint")
-_SIZES = ("units", "filters", "output_dim", "input_dim", "nb_filter")
-MAX_UNITS = 2**14  # more only if the weights in the file have as many
+# Sizes of a layer, and what they may be even if no weight in the file is as long.
+_SIZES = {
+    **dict.fromkeys(("units", "filters", "output_dim", "input_dim", "nb_filter"), 2**14),
+    **dict.fromkeys(("kernel_size", "nb_row", "nb_col", "filter_length"), 2**8),
+}
 MAX_NUMBERS = 2**28  # of one layer's output for one image
 
 
@@ -150,9 +153,11 @@ def refuse_oversized(file: ModelFile) -> None:
     stored = max((size for layer in file.layers for shape in layer.weight_shapes for size in shape), default=0)
     for part in _parts(file.config):
         inner = part.get("config")
-        for key in _SIZES:
-            size = inner.get(key) if isinstance(inner, dict) else None
-            if isinstance(size, int) and size > max(MAX_UNITS, stored):
+        for key, limit in _SIZES.items():
+            value = inner.get(key) if isinstance(inner, dict) else None
+            sizes = value if isinstance(value, list) else [value]
+            size = max((size for size in sizes if isinstance(size, int)), default=0)
+            if size > max(limit, stored):
                 raise ModelLoadError(
                     f"{file.path.name}: layer {entry_name(part)!r} claims {key}={size:,}; the largest "
                     f"weight in the file has {stored:,}. The file is damaged or was tampered with."

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag import load_dataset
+from diag._lazy import import_tensorflow
 from diag.io.readers.builtin import test_rows
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Recipe:
     title: str
     description: str
     build: Callable[[], Any]
-    scale: str = "1/255"
+    scale: str = '"1/255"'  # as the card writes it
     history: str | None = None
 
 
@@ -95,7 +96,7 @@ def recipes() -> list[Recipe]:
             "CNN lungu",
             "Channels first, scaling inside the network, two convolutions with max pooling, after lungu.",
             nets.cnn_lungu,
-            scale="1",
+            scale="1",  # the network rescales
             history="log",
         ),
     ]
@@ -115,15 +116,15 @@ def split() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def train_linear(recipe: Recipe, parts: dict[str, Any], out: Path) -> dict[str, float]:
     """Fit a scikit-learn estimator on flat pixels 0..1 and save it with skops."""
+    from sklearn.exceptions import ConvergenceWarning
     from skops import io as skops_io
 
     flat = {
-        name: (images.reshape(len(images), -1) / np.float32(255), labels)
-        for name, (images, labels) in parts.items()
+        name: (images.reshape(len(images), -1) / np.float32(255), labels) for name, (images, labels) in parts.items()
     }
     estimator = recipe.build()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # saga stops after max_iter, well before the last digit
+        warnings.simplefilter("ignore", ConvergenceWarning)  # saga stops after max_iter, well before the last digit
         estimator.fit(*flat["fit"])
     skops_io.dump(estimator, out / recipe.file)
     return {name: float(estimator.score(*flat[name])) for name in flat}
@@ -136,7 +137,7 @@ def train_network(recipe: Recipe, parts: dict[str, Any], out: Path) -> dict[str,
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     model = recipe.build()
-    scale = np.float32(1 / 255 if recipe.scale == "1/255" else 1)
+    scale = np.float32(1 if recipe.scale == "1" else 1 / 255)
     first = model.input_shape[1] == 1
     data = {
         name: (np.moveaxis(images, -1, 1) * scale if first else images * scale, labels)
@@ -175,8 +176,10 @@ def save_network(model: Any, path: Path) -> None:
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
-    model.save(path)
-    logger.setLevel(level)
+    try:
+        model.save(path)
+    finally:
+        logger.setLevel(level)
 
 
 def write_card(recipe: Recipe, scores: dict[str, float], out: Path) -> None:
@@ -192,7 +195,7 @@ def write_card(recipe: Recipe, scores: dict[str, float], out: Path) -> None:
         'split = "test"',
         "",
         "[preprocessing]",
-        f'scale = "{recipe.scale}"',
+        f"scale = {recipe.scale}",
         "",
     ]
     lines += [
@@ -213,8 +216,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE, metavar="DIR")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    import tensorflow as tf
-
+    tf = import_tensorflow()
     tf.config.experimental.enable_op_determinism()
     parts = split()
     chosen = [recipe for recipe in recipes() if arguments.only in (None, Path(recipe.file).stem)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,7 @@ import pytest
 
 from diag.errors import DiagError, ModelLoadError, UnsafeModelError
 from diag.io.audit import audit
+from diag.io.audit_hdf5 import damaged_heap
 
 # Saving a model is Keras's own work; TensorFlow's tensors do not know NumPy 2's copy argument yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -265,6 +267,59 @@ def test_weights_outside_the_file_or_never_stored(tmp_path, change):
         change(file, tmp_path)
     with pytest.raises(UnsafeModelError, match="refused"):
         audit(path)
+
+
+def _overwrite(path, place, old, new):
+    """Change one number in the file; it must have been what the HDF5 specification says."""
+    content = bytearray(path.read_bytes())
+    assert content[place : place + len(old)] == old
+    content[place : place + len(new)] = new
+    path.write_bytes(content)
+
+
+def test_a_text_heap_that_would_hang_the_library(tmp_path):
+    """A free place of length 0 in the global heap: the HDF5 library steps on by 0 bytes for ever."""
+    path = linear_file(tmp_path / "a.h5")
+    whole = path.read_bytes()
+    start = whole.find(b"GCOL")
+    (size,) = struct.unpack_from("<Q", whole, start + 8)
+    place = start + 16
+    while struct.unpack_from("<H", whole, place)[0]:  # objects: index, references, reserved, length; padded to 8
+        place += 16 + -(-struct.unpack_from("<Q", whole, place + 8)[0] // 8) * 8
+    rest = struct.pack("<Q", start + size - place)  # the free place reaches to the heap's end
+    _overwrite(path, place + 8, rest, bytes(8))
+    assert damaged_heap(path.read_bytes()) == start
+    with pytest.raises(ModelLoadError, match="heap"):
+        audit(path)
+
+
+def test_free_places_in_a_circle_would_hang_the_library(tmp_path):
+    path = linear_file(tmp_path / "a.h5")
+    whole = path.read_bytes()
+    start = whole.find(b"HEAP")
+    _, free, address = struct.unpack_from("<QQQ", whole, start + 8)
+    _overwrite(path, address + free, struct.pack("<Q", 1), struct.pack("<Q", free))  # 1 ends the list
+    assert damaged_heap(whole) is None
+    assert damaged_heap(path.read_bytes()) == start
+    with pytest.raises(ModelLoadError, match="heap"):
+        audit(path)
+
+
+def test_attributes_are_numbers_or_texts(tmp_path):
+    """Other types, which one changed byte makes of a text, can crash the library while it reads them."""
+    path = linear_file(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        file["model_weights"].attrs["odd"] = file["model_weights"].ref
+    with pytest.raises(ModelLoadError, match="neither numbers nor texts"):
+        audit(path)
+
+
+def test_half_a_character_in_a_name(tmp_path):
+    """JSON can write half of a pair of characters, which no table can show."""
+    config = json.dumps(sequential(dense("d", 3, batch_input_shape=[None, 4]))).replace('"d"', '"\\udc80"')
+    _zip(tmp_path / "a.keras", config__json=config)
+    with pytest.raises(ModelLoadError, match="JSON"):
+        audit(tmp_path / "a.keras")
 
 
 STRANGE = [

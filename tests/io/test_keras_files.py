@@ -267,6 +267,10 @@ def test_lambda_in_an_archive(tmp_path):
         (sequential(dense("d", 3, batch_input_shape=[None, 4]), dense("e", 3)), "2 layers with weights"),
         (sequential(dense("d", 2 * 10**9, batch_input_shape=[None, 4])), "units=2,000,000,000"),
         (sequential(layer("Flatten", "f", batch_input_shape=[None, 10**6, 10**6])), "too many"),
+        (
+            sequential(layer("Conv2D", "c", filters=1, kernel_size=[10**7, 1], batch_input_shape=[None, 4, 4, 1])),
+            "kernel_size=10,000,000",
+        ),
         (sequential(layer("Highway", "h", batch_input_shape=[None, 4])), "no longer has"),
         (sequential(dense("d", 3, batch_input_shape=["a", -4])), "cannot build"),
         ({"class_name": "MyModel", "config": {}}, "MyModel"),

@@ -1,0 +1,76 @@
+"""Charts are values: their rows and fields, and the limit on both."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from diag.io.histories import History
+from diag.results import Comparison
+from diag.views import charts
+from tests.fakes import build_run
+
+
+def drawn(k, n, seed=0):
+    rng = np.random.default_rng(seed)
+    return build_run(rng.integers(0, k, n), rng.dirichlet(np.ones(k), n), class_names=[f"class {i}" for i in range(k)])
+
+
+def rows(chart):
+    datasets = chart.to_dict()["datasets"]
+    return [row for values in datasets.values() for row in values]
+
+
+def test_confusion_rows_are_the_matrix():
+    run = build_run([0, 0, 1], [[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]], class_names=["cat", "dog"])
+    found = {(row["y_true"], row["y_pred"]): (row["count"], row["share"]) for row in rows(charts.confusion_chart(run))}
+    assert found == {(0, 0): (1, 0.5), (0, 1): (1, 0.5), (1, 0): (0, 0.0), (1, 1): (1, 1.0)}
+    blank = rows(charts.confusion_chart(run, None, blank_diagonal=True))
+    assert {(row["true_class"], row["predicted_class"]) for row in blank} == {("cat", "dog"), ("dog", "cat")}
+
+
+def test_cells_can_be_clicked():
+    spec = charts.confusion_chart(drawn(3, 30)).to_dict()
+    (cell,) = spec["params"]
+    assert cell["name"] == "cell"
+    assert cell["select"]["fields"] == ["y_true", "y_pred"]
+
+
+@pytest.mark.parametrize("k", [1, 2, 10, 100, 1000])
+def test_never_more_than_5000_rows(k):
+    run = drawn(k, 3000)
+    comparison = Comparison.from_runs([run])
+    made = [
+        charts.confusion_chart(run),
+        charts.confusion_chart(run, None, blank_diagonal=True),
+        charts.accuracy_chart(comparison),
+        charts.per_class_chart(run),
+        charts.confidence_histogram(run),
+        charts.class_balance_chart(run.data, run.class_names, run.samples["y_true"]),
+    ]
+    assert all(len(rows(chart)) <= 5000 for chart in made)
+
+
+def test_many_classes_are_those_with_most_errors():
+    # Class 5 of 100 is wrong ten times, all others never.
+    y_true = np.repeat(np.arange(100), 10)
+    y_pred = np.where(y_true == 5, 7, y_true)
+    run = build_run(y_true, np.eye(100)[y_pred])
+    chart = charts.confusion_chart(run, max_classes=2)
+    assert {row["y_true"] for row in rows(chart)} == {5, 7}
+    assert "the 2 of 100 classes with most errors" in str(chart.to_dict()["title"])
+
+
+def test_histogram_counts_every_sample():
+    run = drawn(4, 500)
+    counted = rows(charts.confidence_histogram(run))
+    for answer, mask in (("right", run.correct_mask), ("wrong", ~run.correct_mask)):
+        assert sum(row["images"] for row in counted if row["answer"] == answer) == mask.sum()
+
+
+def test_the_best_epoch_is_marked():
+    columns = {"loss": np.array([3.0, 2.0, 1.0]), "val_loss": np.array([3.0, 1.5, 2.0])}
+    spec = charts.history_chart(History(source="h", columns=columns), "loss").to_dict()
+    (point,) = [values for values in spec["datasets"].values() if len(values) == 1]
+    assert point[0]["epoch"] == 2
+    assert charts.history_chart(History(source="h", columns={"loss": np.array([1.0])}), "loss").to_dict()

@@ -1,0 +1,195 @@
+"""The report as a file: what is in it, what is not, and how it behaves in a browser with the network cut."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import diag
+from diag.errors import DataError, InvalidInputError
+from diag.views.report import embedded_json
+from tests.fakes import save_model
+
+SHIPPED = Path(__file__).resolve().parents[2] / "saved_models" / "digits"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def payload_of(html):
+    return json.loads(re.search(r'<script type="application/json" id="payload">(.*?)</script>', html, re.DOTALL)[1])
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    """A report of two shipped models with two explained images, and its runs."""
+    data = diag.load_dataset("digits")
+    runs = [diag.evaluate(diag.load_model(SHIPPED / name), data) for name in ("cnn_lungu.keras", "logistic_l2.skops")]
+    out = tmp_path_factory.mktemp("report") / "report.html"
+    return diag.report(runs, out, explain=2, background=5), runs
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """A model and data whose names try to break out of the page, not square, in colour, with a constant classifier."""
+    from diag._lazy import import_keras
+
+    layers = import_keras().layers
+    folder = tmp_path_factory.mktemp("hostile")
+    save_model(folder / "m.keras", [layers.Flatten(), layers.Dense(3)], (5, 9, 3))
+    names = ("</script><script>alert(1)</script>", "<img src=x onerror=alert(2)>", "{{ 7*7 }} & \u2028")
+    (folder / "m.toml").write_text(f"title = {json.dumps(names[0])}\nclass_names = {json.dumps(list(names))}\n")
+    rng = np.random.default_rng(0)
+    data = diag.load_dataset((rng.integers(0, 256, (40, 5, 9, 3), dtype=np.uint8), rng.integers(0, 3, 40)))
+    return diag.report(diag.evaluate(diag.load_model(folder / "m.keras"), data), folder / "r.html", explain=0)
+
+
+def test_the_policy_admits_our_scripts_only(shipped):
+    html = shipped[0].read_text(encoding="utf-8")
+    policy = re.search(r'Content-Security-Policy" content="(.*?)"', html)[1].replace("&#39;", "'")
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    styles = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    assert len(scripts) == 2
+    for text in [*scripts, *styles]:
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+
+
+def test_nothing_is_fetched(shipped):
+    html = shipped[0].read_text(encoding="utf-8")
+    outside = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
+    assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", outside)
+    assert "url(http" not in outside
+    assert shipped[0].stat().st_size < 15_000_000
+
+
+def test_the_figures_are_the_librarys(shipped):
+    path, runs = shipped
+    payload = payload_of(path.read_text(encoding="utf-8"))
+    for model, run in zip(payload["models"], runs, strict=True):
+        counts = run.counts().confusion
+        assert all(counts[row, column] == count for row, column, count in model["cells"])
+        assert sum(count for _, _, count in model["cells"]) == len(run)
+        assert model["pred"] == run.samples["y_pred"].tolist()
+        first = model["grids"]["errors"][0]
+        expected = run.errors(per_class=10)
+        assert first["items"] == expected[expected["class"] == first["name"]]["index"].tolist()
+    assert diag.compare(runs).verdict().replace("'", "&#39;") in path.read_text(encoding="utf-8")
+
+
+def test_maps_and_their_absence_are_there(shipped):
+    network, linear = payload_of(shipped[0].read_text(encoding="utf-8"))["models"]
+    assert len(network["explain"]["rows"]) == 2
+    assert network["explain"]["columns"] == list(range(10))
+    assert [layer["name"] for layer in network["activations"][0]["layers"]]
+    assert "expected a Keras network" in linear["explain_message"]
+    assert "expected a Keras network" in linear["filters_message"]
+
+
+def test_names_cannot_break_out(hostile):
+    html = hostile.read_text(encoding="utf-8")
+    assert html.count("<script>") == 2
+    assert "<img src=x" not in html
+    assert payload_of(html)["classes"][1] == "<img src=x onerror=alert(2)>"
+    assert embedded_json("</script>\u2028") == '"\\u003c/script>\\u2028"'
+
+
+@pytest.mark.parametrize(("k", "n"), [(1, 1), (2, 1), (2, 30), (100, 400), (1000, 2500)])
+def test_from_one_image_to_a_thousand_classes(tmp_path, k, n):
+    from diag._lazy import import_keras
+
+    layers = import_keras().layers
+    save_model(
+        tmp_path / "m.keras", [layers.Flatten(), layers.Dense(k, activation="softmax" if k > 1 else None)], (8, 6, 1)
+    )
+    rng = np.random.default_rng(0)
+    data = diag.load_dataset((rng.random((n, 8, 6)), rng.integers(0, k, n)))
+    out = diag.report(
+        diag.evaluate(diag.load_model(tmp_path / "m.keras"), data), tmp_path / "r.html", explain=2, background=2
+    )
+    payload = payload_of(out.read_text(encoding="utf-8"))
+    assert sum(count for _, _, count in payload["models"][0]["cells"]) == n
+    assert out.stat().st_size < 15_000_000
+
+
+def test_no_half_written_report(tmp_path, shipped, monkeypatch):
+    out = tmp_path / "report.html"
+    out.write_text("the old one")
+    monkeypatch.setattr("diag.views.report.render", lambda *_: (_ for _ in ()).throw(DataError("stop")))
+    with pytest.raises(DataError):
+        diag.report(shipped[1], out, explain=0)
+    assert out.read_text() == "the old one"
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    with pytest.raises(InvalidInputError, match="folder that exists"):
+        diag.report(shipped[1], tmp_path / "nowhere" / "r.html")
+
+
+@pytest.fixture
+def page(chromium):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        context = browser.new_context(offline=True, viewport={"width": 1300, "height": 900})
+        page = context.new_page()
+        page.problems = []
+        page.on("console", lambda message: page.problems.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: page.problems.append(str(error)))
+        yield page
+        browser.close()
+
+
+@pytest.mark.browser
+def test_a_click_on_a_cell_shows_its_images(shipped, page):
+    path, runs = shipped
+    counts = runs[0].counts().confusion.copy()
+    np.fill_diagonal(counts, 0)
+    true, predicted = np.unravel_index(counts.argmax(), counts.shape)
+    page.goto(path.as_uri())
+    article = page.locator("article:not([hidden])")
+    figure = article.locator("figure[data-chart=errors]")
+    figure.scroll_into_view_if_needed()
+    square = figure.get_by_label(re.compile(f"true: {true}; predicted: {predicted};")).first
+    if square.count() == 0:  # the label text is Vega's; the cell's place is ours
+        square = figure.locator(".mark-rect path").nth(cell_order(counts, true, predicted))
+    square.click(force=True)
+    shown = article.locator(".cell-images")
+    shown.get_by_text(f"{true} taken for {predicted}: {counts.max()} image").wait_for()
+    assert shown.locator(".tile").count() == counts.max()
+    assert page.problems == []
+
+
+def cell_order(counts, true, predicted):
+    """Return a cell's place among the chart's squares: row by row, without the diagonal."""
+    return int(true * (len(counts) - 1) + predicted - (predicted > true))
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [400, 1500])
+def test_the_whole_page_draws_without_a_complaint(shipped, hostile, page, width):
+    for path in (shipped[0], hostile):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(path.as_uri())
+        for figure in page.locator("article:not([hidden]) figure[data-chart]").all():
+            figure.scroll_into_view_if_needed()
+            figure.locator("svg").wait_for()
+        page.locator("#theme").click()
+        page.locator("article:not([hidden]) figure[data-chart=share] svg").wait_for()
+        wide, shown = page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+        assert wide <= shown
+        assert page.problems == []
+    assert page.get_by_text("alert(1)").count() > 0  # shown as text
