@@ -31,7 +31,7 @@ def confusion_chart(
     blank_diagonal: bool = False,
     max_classes: int = MAX_CLASSES,
     size: int = 380,
-) -> alt.LayerChart:
+) -> alt.LayerChart | alt.FacetChart:
     """Return a confusion matrix whose cells can be clicked.
 
     Parameters
@@ -62,7 +62,13 @@ def confusion_chart(
     palette = theme.ERRORS if blank_diagonal else theme.SHARE
     top = 1.0 if value == "share" and not blank_diagonal else float(max(rows[value].max() if len(rows) else 0, 1e-9))
     cell = alt.selection_point(name="cell", fields=["y_true", "y_pred"], on="click", empty=True)
-    axis = alt.Axis(labelLimit=110, labelOverlap=True, ticks=False, domain=False, labelAngle=0 if _short(names) else -45)
+    axis = alt.Axis(
+        labelLimit=110,
+        labelOverlap=len(names) > TEXT_LIMIT,
+        ticks=False,
+        domain=False,
+        labelAngle=0 if _short(names) else -45,
+    )
     base = alt.Chart(rows).encode(
         x=alt.X("predicted_class:N", title="predicted class", sort=names, scale=alt.Scale(domain=names), axis=axis),
         y=alt.Y("true_class:N", title="true class", sort=names, scale=alt.Scale(domain=names), axis=_upright(axis)),
@@ -80,7 +86,9 @@ def confusion_chart(
     layers: list[Any] = [squares.add_params(cell)]
     if len(names) <= TEXT_LIMIT:
         label = alt.Text("share:Q", format=".0%") if value == "share" else alt.Text("count:Q", format=",d")
-        shown = base.transform_filter("datum.count > 0").mark_text(fontSize=11 if len(names) <= 12 else 9, cursor="pointer")
+        shown = base.transform_filter("datum.count > 0").mark_text(
+            fontSize=11 if len(names) <= 12 else 9, cursor="pointer"
+        )
         dark = f"datum.{value} > {top * 0.55}"
         layers.append(shown.encode(text=label, color=alt.condition(dark, alt.value("#FFFFFF"), alt.value("#1C2026"))))
     title = "per cent of the true class" if value == "share" else "number of images"
@@ -88,7 +96,9 @@ def confusion_chart(
         title += ", right answers left out"
     if total > len(names):
         title += f"; the {len(names)} of {total} classes with most errors"
-    return alt.layer(*layers).properties(width=size, height=size, title=alt.Title(title, fontWeight="normal", fontSize=12))
+    return alt.layer(*layers).properties(
+        width=size, height=size, title=alt.Title(title, fontWeight="normal", fontSize=12)
+    )
 
 
 def confusion_rows(run: Evaluation, max_classes: int) -> tuple[pd.DataFrame, list[int], int]:
@@ -119,7 +129,7 @@ def confusion_rows(run: Evaluation, max_classes: int) -> tuple[pd.DataFrame, lis
     return frame, classes, k
 
 
-def accuracy_chart(comparison: Comparison) -> alt.LayerChart:
+def accuracy_chart(comparison: Comparison) -> alt.LayerChart | alt.FacetChart:
     """Return each model's accuracy with its 95 % interval, best first."""
     import altair as alt
 
@@ -137,7 +147,7 @@ def accuracy_chart(comparison: Comparison) -> alt.LayerChart:
     return alt.layer(bars, points).properties(width="container", height=26 * max(len(table), 2))
 
 
-def per_class_chart(run: Evaluation, max_classes: int = MAX_CLASSES) -> alt.LayerChart:
+def per_class_chart(run: Evaluation, max_classes: int = MAX_CLASSES) -> alt.LayerChart | alt.FacetChart:
     """Return each class's recall with its 95 % interval, lowest first."""
     import altair as alt
 
@@ -146,7 +156,9 @@ def per_class_chart(run: Evaluation, max_classes: int = MAX_CLASSES) -> alt.Laye
     base = alt.Chart(table).encode(y=alt.Y("class:N", sort=None, title=None, axis=alt.Axis(labelLimit=160)))
     tooltip = ["class:N", "support:Q", *(alt.Tooltip(f"recall{end}:Q", format=".1%") for end in ("", "_low", "_high"))]
     rule = base.mark_rule(strokeWidth=2, color=theme.RIGHT).encode(
-        x=alt.X("recall_low:Q", title="recall with 95 % interval", axis=alt.Axis(format="%"), scale=alt.Scale(zero=False)),
+        x=alt.X(
+            "recall_low:Q", title="recall with 95 % interval", axis=alt.Axis(format="%"), scale=alt.Scale(zero=False)
+        ),
         x2="recall_high:Q",
         tooltip=tooltip,
     )
@@ -154,7 +166,7 @@ def per_class_chart(run: Evaluation, max_classes: int = MAX_CLASSES) -> alt.Laye
     return alt.layer(rule, point).properties(width="container", height=18 * max(len(table), 2))
 
 
-def confidence_histogram(run: Evaluation) -> alt.Chart:
+def confidence_histogram(run: Evaluation) -> Any:
     """Return how sure the model was, of right and of wrong answers (counts on a square-root scale)."""
     import altair as alt
     import pandas as pd
@@ -175,7 +187,13 @@ def confidence_histogram(run: Evaluation) -> alt.Chart:
         .encode(
             x=alt.X("from:Q", bin="binned", title="confidence", axis=alt.Axis(format="%")),
             x2="to:Q",
-            y=alt.Y("images:Q", scale=alt.Scale(type="sqrt"), title="images (√ scale)", stack=None, axis=alt.Axis(tickCount=4)),
+            y=alt.Y(
+                "images:Q",
+                scale=alt.Scale(type="sqrt"),
+                title="images (√ scale)",
+                stack=None,
+                axis=alt.Axis(tickCount=4),
+            ),
             color=color,
             row=alt.Row("answer:N", title=None, header=alt.Header(labels=False)),
             tooltip=[alt.Tooltip("from:Q", format=".0%"), alt.Tooltip("to:Q", format=".0%"), "answer:N", "images:Q"],
@@ -185,7 +203,7 @@ def confidence_histogram(run: Evaluation) -> alt.Chart:
     )
 
 
-def class_balance_chart(data: Dataset, class_names: tuple[str, ...], labels: NDArray[Any]) -> alt.Chart:
+def class_balance_chart(data: Dataset, class_names: tuple[str, ...], labels: NDArray[Any]) -> Any:
     """Return how many images each class has; with many classes, the largest and smallest ones."""
     import altair as alt
     import pandas as pd
@@ -202,7 +220,12 @@ def class_balance_chart(data: Dataset, class_names: tuple[str, ...], labels: NDA
         alt.Chart(frame)
         .mark_bar(color=theme.NEUTRAL)
         .encode(
-            x=alt.X("class:N", sort=None, title=None, axis=alt.Axis(labelLimit=90, labelAngle=0 if _short(list(frame["class"])) else -45)),
+            x=alt.X(
+                "class:N",
+                sort=None,
+                title=None,
+                axis=alt.Axis(labelLimit=90, labelAngle=0 if _short(list(frame["class"])) else -45),
+            ),
             y=alt.Y("images:Q", title="images"),
             tooltip=["class:N", "images:Q", alt.Tooltip("share:Q", format=".1%")],
         )
@@ -210,7 +233,7 @@ def class_balance_chart(data: Dataset, class_names: tuple[str, ...], labels: NDA
     )
 
 
-def history_chart(history: History, metric: str) -> alt.LayerChart:
+def history_chart(history: History, metric: str) -> alt.LayerChart | alt.FacetChart:
     """Return a metric by epoch, training and validation in one chart; the best validation epoch is marked."""
     import altair as alt
 

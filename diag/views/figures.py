@@ -81,7 +81,11 @@ def attribution_tiles(attribution: Attribution, row: int, side: int) -> tuple[li
     limit = float(np.abs(totals).max())
     factor = max(1, round(2 * side / max(totals.shape[:2])))
     tiles = [
-        (name, float(attribution.predictions[row, place]), attribution_png(_enlarged(totals[..., place], factor), limit))
+        (
+            name,
+            float(attribution.predictions[row, place]),
+            attribution_png(_enlarged(totals[..., place], factor), limit),
+        )
         for place, name in enumerate(attribution.class_names)
     ]
     legend = (

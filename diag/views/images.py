@@ -32,13 +32,17 @@ def to_uint8(images: NDArray[Any], *, low: float | None = None, high: float | No
         return values
     values = values.astype(np.float32)
     if low is None or high is None:
-        low, high = float(values.min(initial=0)), float(values.max(initial=1))
-        if low >= 0 and high <= 1:
-            low, high = 0.0, 1.0
-        elif low >= 0 and high <= 255:
-            low, high = 0.0, 255.0
+        low, high = display_range(values)
     span = high - low if high > low else 1.0
     return np.clip(np.rint((values - low) * (255 / span)), 0, 255).astype(np.uint8)
+
+
+def display_range(values: NDArray[Any]) -> tuple[float, float]:
+    """Return which values are shown black and white: 0..1 or 0..255 where they fit, else smallest and largest."""
+    low, high = float(values.min(initial=0)), float(values.max(initial=1))
+    if low >= 0 and high <= 1:
+        return 0.0, 1.0
+    return (0.0, 255.0) if low >= 0 and high <= 255 else (low, high)
 
 
 def image_png(image: NDArray[Any]) -> bytes:
@@ -55,6 +59,38 @@ def attribution_png(values: NDArray[Any], limit: float) -> bytes:
     return _png(attribution_rgb(flat, limit))
 
 
+def attribution_sheet(maps: NDArray[Any], limit: float, columns: int) -> Sheet:
+    """Return maps (n, h, w) as one sheet in the colours of `attribution_rgb`, a byte a pixel (256 colours)."""
+    from PIL import Image
+
+    shades = 127
+    steps = np.rint(np.clip(maps / (limit or 1.0), -1, 1) * shades).astype(np.int16) + shades
+    n, height, width = maps.shape
+    picture = Image.fromarray(_page(steps.astype(np.uint8)[..., None], columns, shades)[..., 0])
+    picture.putpalette(attribution_rgb(np.linspace(-1, 1, 2 * shades + 1)[None], 1.0).tobytes())
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return Sheet(buffer.getvalue(), "image/png", columns, width, height, n)
+
+
+def block_sums(maps: NDArray[Any], largest: int) -> tuple[NDArray[Any], int]:
+    """Return maps (n, h, w) whose pixels are sums over f x f blocks, so that no side is over `largest`, and f.
+
+    A sum keeps what additivity says: all pixels of a map still add up to the same number.
+
+    Examples
+    --------
+    >>> sums, factor = block_sums(np.arange(8.0).reshape(1, 2, 4), 2)
+    >>> sums.tolist(), factor
+    ([[[10.0, 18.0]]], 2)
+    """
+    n, height, width = maps.shape
+    factor = max(1, math.ceil(max(height, width) / largest))
+    padded = np.pad(maps, ((0, 0), (0, -height % factor), (0, -width % factor)))
+    rows, columns = padded.shape[1] // factor, padded.shape[2] // factor
+    return padded.reshape(n, rows, factor, columns, factor).sum(axis=(2, 4)), factor
+
+
 def attribution_rgb(values: NDArray[Any], limit: float) -> NDArray[np.uint8]:
     """Return a map (h, w) as colours (h, w, 3).
 
@@ -65,7 +101,8 @@ def attribution_rgb(values: NDArray[Any], limit: float) -> NDArray[np.uint8]:
     """
     share = np.clip(np.asarray(values, dtype=np.float32) / (limit or 1.0), -1, 1)[..., None]
     hue = np.where(share > 0, np.array(FOR, dtype=np.float32), np.array(AGAINST, dtype=np.float32))
-    return np.rint(255 + (hue - 255) * np.abs(share)).astype(np.uint8)
+    colours: NDArray[np.uint8] = np.rint(255 + (hue - 255) * np.abs(share)).astype(np.uint8)
+    return colours
 
 
 def map_png(values: NDArray[Any]) -> bytes:
@@ -88,13 +125,9 @@ class Sheet:
 
 def tile_sheet(tiles: NDArray[np.uint8], columns: int = 40, *, lossy: bool = False) -> Sheet:
     """Return pictures (n, h, w, 1 or 3) as one sheet: PNG, or WebP where `lossy`."""
-    n, height, width, channels = tiles.shape
+    n, height, width, _ = tiles.shape
     columns = max(1, min(columns, n))
-    rows = max(1, math.ceil(n / columns))
-    page = np.full((rows * columns, height, width, channels), 255, dtype=np.uint8)
-    page[:n] = tiles
-    page = page.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
-    page = page.reshape(rows * height, columns * width, channels)
+    page = _page(tiles, columns, 255)
     if lossy:
         from PIL import Image
 
@@ -123,6 +156,16 @@ def thumbnails(images: NDArray[Any], largest: int = 64) -> NDArray[np.uint8]:
 def data_uri(data: bytes, mime: str = "image/png") -> str:
     """Return bytes as a ``data:`` address."""
     return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _page(tiles: NDArray[np.uint8], columns: int, empty: int) -> NDArray[np.uint8]:
+    """Return pictures (n, h, w, c) side by side, `columns` a row, as one (rows * h, columns * w, c)."""
+    n, height, width, channels = tiles.shape
+    rows = max(1, math.ceil(n / columns))
+    page = np.full((rows * columns, height, width, channels), empty, dtype=np.uint8)
+    page[:n] = tiles
+    page = page.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    return page.reshape(rows * height, columns * width, channels)
 
 
 def _picture(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 from diag.engines.local import compare
 from diag.errors import InvalidInputError
 from diag.io.store import write_aside
+from diag.results.evaluation import Evaluation
 from diag.views.report_evidence import explanations, filters
 from diag.views.report_payload import build_payload
 from diag.views.report_text import overview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from diag.results.evaluation import Evaluation
 
     Stage = Callable[[str, int, int], None]
 
@@ -65,7 +64,7 @@ def report(
     InvalidInputError
         If runs are on different samples, or the folder of `out` does not exist.
     """
-    comparison = compare([runs] if not isinstance(runs, list | tuple) else runs)
+    comparison = compare([runs] if isinstance(runs, Evaluation) else runs)
     path = Path(out)
     if not path.resolve().parent.is_dir():
         raise InvalidInputError(f"out={path}: expected a folder that exists. Received: {path.parent}. Create it first.")
@@ -79,7 +78,7 @@ def report(
     ]
     stage("Write the report", 0, 1)
     payload = build_payload(comparison, evidence)
-    html = render(overview(comparison, seed), payload)
+    html = render(overview(comparison, seed, explain, background), payload)
     write_aside(path, html)
     stage("Write the report", 1, 1)
     return path

@@ -9,7 +9,7 @@ import numpy as np
 from diag.errors import DiagError
 from diag.explain.api import explain as run_explain
 from diag.filters.layers import activations, kernels
-from diag.views.images import attribution_rgb, data_uri, image_png, map_png, tile_sheet
+from diag.views.images import attribution_sheet, block_sums, data_uri, image_png, map_png, tile_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS = 12
 MAX_FILTERS = 64
+MAX_MAP = 64
+"""Maps with a longer side are summed over blocks: in full size they would not fit into the file."""
+FILTER_BUDGET = 2_000_000
+"""Pixels of activations a model, over layers and images."""
 N_ACTIVATION_IMAGES = 3
 
 
@@ -90,10 +94,10 @@ def _few_outputs(runs: Sequence[Evaluation], indices: list[int]) -> tuple[list[i
 
 def _maps(attribution: Attribution, run: Evaluation) -> dict[str, Any]:
     totals = attribution.values.sum(axis=3)
-    limit = float(np.abs(totals).max()) or 1.0
-    n, height, width, k = totals.shape
-    tiles = np.stack([attribution_rgb(totals[row, ..., column], limit) for row in range(n) for column in range(k)])
-    sheet = tile_sheet(tiles, columns=k)
+    n, _, _, k = totals.shape
+    maps, block = block_sums(np.moveaxis(totals, -1, 1).reshape(n * k, *totals.shape[1:3]), MAX_MAP)
+    limit = float(np.abs(maps).max()) or 1.0
+    sheet = attribution_sheet(maps, limit, columns=k)
     rows = [
         {
             "index": int(index),
@@ -107,8 +111,9 @@ def _maps(attribution: Attribution, run: Evaluation) -> dict[str, Any]:
     ]
     return {
         "sheet": data_uri(sheet.data, sheet.mime),
-        "width": width,
-        "height": height,
+        "width": sheet.width,
+        "height": sheet.height,
+        "block": block,
         "columns": list(attribution.outputs),
         "rows": rows,
         "limit": f"{limit:.2g}",
@@ -132,13 +137,14 @@ def filters(run: Evaluation, runs: Sequence[Evaluation], stage: Stage, cache: bo
     except DiagError as error:
         return {"filters_message": str(error)}
     first, kernel = next(iter(found.items()))
+    side = _activation_side(len(indices) * len(answers))
     return {
         "kernels": {"layer": first, "shape": "×".join(map(str, kernel.shape)), "images": _kernel_images(kernel)},
         "activations": [
             {
                 "index": int(index),
                 "layers": [
-                    {"name": layer, "shape": "×".join(map(str, values.shape[1:])), **_filter_sheet(values[place])}
+                    {"name": layer, "shape": "×".join(map(str, values.shape[1:])), **_filter_sheet(values[place], side)}
                     for layer, values in answers.items()
                 ],
             }
@@ -161,9 +167,16 @@ def _kernel_images(kernel: NDArray[np.float32]) -> list[str]:
     return pictures
 
 
-def _filter_sheet(values: NDArray[np.float32]) -> dict[str, Any]:
+def _activation_side(pictures: int) -> int:
+    """Return the largest side of one filter's picture that keeps all layers and images within the budget."""
+    return int(np.clip((FILTER_BUDGET / (max(pictures, 1) * MAX_FILTERS)) ** 0.5, 12, 64))
+
+
+def _filter_sheet(values: NDArray[np.float32], side: int) -> dict[str, Any]:
     """Return the answers of a layer's filters (h, w, filters) as one picture, each filter on its own grey scale."""
     shown = np.moveaxis(values[..., :MAX_FILTERS], -1, 0)
+    step = -(-max(shown.shape[1:]) // side)
+    shown = shown[:, ::step, ::step]
     low = shown.min(axis=(1, 2), keepdims=True)
     span = shown.max(axis=(1, 2), keepdims=True) - low
     tiles = np.rint((shown - low) / np.where(span > 0, span, 1) * 255).astype(np.uint8)[..., None]

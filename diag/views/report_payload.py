@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.views import charts
-from diag.views.images import data_uri, thumbnails, tile_sheet
+from diag.views.images import data_uri, display_range, thumbnails, tile_sheet, to_uint8
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
 
     from diag.results.comparison import Comparison
     from diag.results.evaluation import Evaluation
@@ -19,6 +21,7 @@ GREY_BYTES = 9_000_000
 COLOUR_BYTES = 30_000_000
 MAX_TILES = 12_000
 GRID = 10
+PART = 256
 MAX_GROUPS = 100
 MAX_EXAMPLE_CLASSES = 20
 
@@ -35,7 +38,7 @@ def build_payload(comparison: Comparison, evidence: Sequence[dict[str, Any]]) ->
     runs = comparison.runs
     grids = [_grids(run) for run in runs]
     chosen = chosen_tiles(runs, grids, evidence)
-    tiles = thumbnails(np.asarray(runs[0].data.images[chosen]))
+    tiles = _thumbnails(runs[0].data.images, chosen)
     sheet = tile_sheet(tiles, columns=100, lossy=tiles.shape[-1] == 3)
     y_true = runs[0].samples["y_true"]
     names = runs[0].data.sample_names
@@ -64,7 +67,19 @@ def build_payload(comparison: Comparison, evidence: Sequence[dict[str, Any]]) ->
     }  # fmt: skip
 
 
-def chosen_tiles(runs: Sequence[Evaluation], grids: Sequence[dict[str, Any]], evidence: Sequence[dict[str, Any]]) -> Any:
+def _thumbnails(images: Any, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the chosen images as small pictures, read part by part; one range of values for all of them."""
+    parts = [chosen[start : start + PART] for start in range(0, len(chosen), PART)]
+    if images.dtype == np.uint8:
+        return np.concatenate([thumbnails(np.asarray(images[part])) for part in parts])
+    ranges = [display_range(np.asarray(images[part])) for part in parts]
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    return np.concatenate([thumbnails(to_uint8(np.asarray(images[part]), low=low, high=high)) for part in parts])
+
+
+def chosen_tiles(
+    runs: Sequence[Evaluation], grids: Sequence[dict[str, Any]], evidence: Sequence[dict[str, Any]]
+) -> Any:
     """Return, in order, the samples whose images go into the file: all of them while they are small.
 
     Otherwise those that a section shows, then errors by confidence, then the rest, up to the budget.

@@ -16,7 +16,7 @@ MAX_PAIRS = 45
 SURE = 0.9
 
 
-def overview(comparison: Comparison, seed: int) -> dict[str, Any]:
+def overview(comparison: Comparison, seed: int, explain: int = 20, background: int = 100) -> dict[str, Any]:
     """Return all that the template says outside of charts and images."""
     first = comparison.runs[0]
     table = comparison.table()
@@ -26,7 +26,7 @@ def overview(comparison: Comparison, seed: int) -> dict[str, Any]:
         "title": " and ".join(comparison.names) if len(comparison.names) <= 2 else f"{len(comparison.names)} models",
         "verdict": comparison.verdict(),
         "table": [{"name": name, "place": order[str(name)], **row} for name, row in _records(table)],
-        "pairs": pairs[:MAX_PAIRS],
+        "pairs": [{**pair, "place_a": order[pair["a"]], "place_b": order[pair["b"]]} for pair in pairs[:MAX_PAIRS]],
         "more_pairs": max(0, len(pairs) - MAX_PAIRS),
         "notes": comparison.notes(),
         "data": {
@@ -41,7 +41,18 @@ def overview(comparison: Comparison, seed: int) -> dict[str, Any]:
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
         "seed": seed,
+        "command": _command(comparison, seed, explain, background),
     }
+
+
+def _command(comparison: Comparison, seed: int, explain: int, background: int) -> str:
+    """Return the command that makes this report again."""
+    import shlex
+
+    first = comparison.runs[0].data
+    parts = ["diag", "report", *(str(run.model.path) for run in comparison.runs), "--data", str(first.source)]
+    parts += ["--explain", str(explain), "--background", str(background), "--seed", str(seed)]
+    return shlex.join(parts)
 
 
 def model_page(name: str, run: Evaluation) -> dict[str, Any]:
@@ -90,9 +101,8 @@ def next_steps(run: Evaluation) -> list[dict[str, Any]]:
                     "cell": [true, predicted],
                 }
             )
-    worst = run.per_class()["recall"].idxmin() if run.per_class()["recall"].notna().any() else None
-    if worst is not None:
-        row = run.per_class().loc[worst]
+    recalled = run.per_class().dropna(subset="recall").sort_values("recall", kind="stable")
+    for worst, row in _records(recalled.head(1)):
         steps.append(
             {
                 "text": f"Class {worst} has the lowest recall: {row['recall']:.1%} "

@@ -42,10 +42,10 @@
     if (position === undefined) return null;
     const predicted = model.pred[position];
     const right = predicted === data.true[position];
-    const said = `${showTrue ? `${data.classes[data.true[position]]} → ` : ""}${data.classes[predicted]}`;
+    const said = `${right ? "✓ " : "✗ "}${showTrue ? `${data.classes[data.true[position]]} → ` : ""}${data.classes[predicted]}`;
     return make("button", { class: "card", type: "button", onclick: () => zoom(index) },
       tile(index), make("small", { class: right ? "right" : "wrong" }, said),
-      make("small", {}, percent(model.conf[position])));
+      make("small", {}, percent(model.conf[position])), make("small", {}, `#${index}`));
   }
   function zoom(index) {
     const position = place.get(index);
@@ -69,7 +69,7 @@
   }
 
   // ---- confusion cells ----
-  function showCell(number, row, column, shown = MORE) {
+  function showCell(number, row, column) {
     const model = data.models[number];
     const target = articles[number].querySelector(".cell-images");
     const total = (model.cells.find((cell) => cell[0] === row && cell[1] === column) || [0, 0, 0])[2];
@@ -77,19 +77,42 @@
       .map((index, position) => [index, position])
       .filter(([, position]) => data.true[position] === row && model.pred[position] === column)
       .sort((a, b) => model.conf[b[1]] - model.conf[a[1]]);
-    const list = found.slice(0, shown);
     const title = row === column
       ? `${data.classes[row]}, rightly recognised`
       : `${data.classes[row]} taken for ${data.classes[column]}`;
-    target.replaceChildren(make("h3", {}, `${title}: ${total} image${total === 1 ? "" : "s"}`), ...[
-      list.length < total ? make("p", { class: "faint" }, `${list.length} of ${total} shown, most confident first`) : null,
-      make("div", { class: "cards" }, ...list.map(([index]) => card(index, model, false)).filter(Boolean)),
-      found.length > shown
-        ? make("button", { type: "button", onclick: () => showCell(number, row, column, shown + 5 * MORE) }, "Show more")
-        : null].filter(Boolean));
+    gallery(target, title, found.map(([index]) => index), total, model);
     const article = articles[number];
     article.querySelector(".cell-true").value = row;
     article.querySelector(".cell-pred").value = column;
+  }
+  function gallery(target, title, found, total, model, shown = MORE) {
+    const list = found.slice(0, shown);
+    target.replaceChildren(make("h3", {}, `${title}: ${total} image${total === 1 ? "" : "s"}`),
+      ...(list.length < total ? [make("p", { class: "faint" }, `${list.length} of ${total} shown, most confident first`)] : []),
+      make("div", { class: "cards" }, ...list.map((index) => card(index, model, true)).filter(Boolean)),
+      ...(found.length > shown ? [make("button", { type: "button",
+        onclick: () => gallery(target, title, found, total, model, shown + 5 * MORE) }, "Show more")] : []));
+  }
+  function showPair({ pair, a, b, total }) {
+    const [one, two] = [data.models[Number(a)], data.models[Number(b)]];
+    const shown = pair === "only_a" ? two : one;
+    const right = (model, position) => model.pred[position] === data.true[position];
+    const [first, second] = { only_a: [true, false], only_b: [false, true], both_wrong: [false, false] }[pair];
+    const found = data.index.filter((_, position) => right(one, position) === first && right(two, position) === second)
+      .sort((x, y) => shown.conf[place.get(y)] - shown.conf[place.get(x)]);
+    const title = { only_a: `Only ${one.name} is right`, only_b: `Only ${two.name} is right`,
+      both_wrong: `${one.name} and ${two.name} are wrong` }[pair];
+    const target = document.getElementById("pair-images");
+    gallery(target, `${title} (below: ${shown.name})`, found, Number(total), shown);
+    jump(target);
+  }
+  function arrows(event, number) {
+    const [down, across] = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key] || [];
+    if (down === undefined) return;
+    event.preventDefault();
+    const inside = (selector, step) => Math.min(data.classes.length - 1,
+      Math.max(0, Number(articles[number].querySelector(selector).value) + step));
+    showCell(number, inside(".cell-true", down), inside(".cell-pred", across));
   }
   const jump = (element) => element.scrollIntoView({ block: "nearest" });
 
@@ -185,7 +208,7 @@
       })));
     return target.replaceChildren(...(found.warning ? [make("p", { class: "message" }, found.warning)] : []),
       make("p", { class: "faint" }, `Red pixels spoke for the class of the column, blue ones against it; under each map the class's probability. The true class is framed blue, a wrong prediction orange. ${found.note} Largest additivity error: ${found.worst}.`),
-      make("div", { class: "bar" }, `−${found.limit}`, make("i"), `+${found.limit} of probability a pixel, one scale for all maps`),
+      make("div", { class: "bar" }, `−${found.limit}`, make("i"), `+${found.limit} of probability a ${found.block > 1 ? `block of ${found.block} × ${found.block} pixels` : "pixel"}, one scale for all maps`),
       make("div", { class: "scroll" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...body))));
   }
   function filters(target, model) {
@@ -236,6 +259,11 @@
         jump(article.querySelector(".cell-images"));
       });
     }
+    for (const figure of article.querySelectorAll("figure[data-click]")) {
+      figure.addEventListener("keydown", (event) => arrows(event, number));
+    }
+    const largest = model.cells.filter((cell) => cell[0] !== cell[1]).sort((a, b) => b[2] - a[2])[0];
+    if (largest) showCell(number, largest[0], largest[1]);
     examples(article.querySelector(".examples"), model);
     maps(article.querySelector(".maps"), model);
     filters(article.querySelector(".filters"), model);
@@ -285,6 +313,7 @@
   for (const button of document.querySelectorAll("button.link[data-model]")) {
     button.addEventListener("click", () => { choose(Number(button.dataset.model)); articles[current].scrollIntoView(); });
   }
+  for (const button of document.querySelectorAll("[data-pair]")) button.addEventListener("click", () => showPair(button.dataset));
   window.addEventListener("beforeprint", () => articles.forEach((article, number) => {
     article.hidden = false;
     fill(number);
