@@ -99,7 +99,8 @@ def test_clear_touches_only_what_diag_made(toy, empty_cache):
 
 def test_cached_evaluation_does_not_import_tensorflow(tmp_path):
     code = (
-        "import sys, diag; run = diag.evaluate(diag.load_model(sys.argv[1]), diag.load_dataset('digits'), progress=False);"
+        "import sys, diag\n"
+        "run = diag.evaluate(diag.load_model(sys.argv[1]), diag.load_dataset('digits'), progress=False)\n"
         "print(run.from_cache, 'tensorflow' in sys.modules, round(run.figures()['accuracy'], 4))"
     )
     command = [sys.executable, "-c", code, str(SHIPPED / "cnn_sd.h5")]

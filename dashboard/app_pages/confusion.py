@@ -25,7 +25,11 @@ if comparison is not None:
                     run, "true" if view == "share" else None, blank_diagonal=view == "errors", size=330
                 )
                 event = st.altair_chart(
-                    chart.properties(height=400), width="content", on_select="rerun", selection_mode="cell", key=f"matrix-{view}-{name}"
+                    chart.properties(height=400),
+                    width="content",
+                    on_select="rerun",
+                    selection_mode="cell",
+                    key=f"matrix-{view}-{name}",
                 )
                 picked = event.selection.get("cell")
                 seen = f"seen-{view}-{name}"

@@ -34,7 +34,7 @@ for command in COMMANDS:
 
 
 def main() -> None:
-    """Run the command line. A `DiagError` is one line on standard error and exit status 1; a bug keeps its traceback."""
+    """Run the command line. A `DiagError` is one line and exit status 1; a bug keeps its traceback."""
     try:
         cli(prog_name="diag")
     except DiagError as error:

@@ -29,7 +29,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures 
 @click.command()
 @MODELS
 @data_options
-@click.option("--out", type=path_type(dir_okay=False), default=Path("report.html"), show_default=True)
+@click.option(
+    "--out", type=path_type(dir_okay=False), default=Path("report.html"), show_default=True, help="The file to write."
+)
 @click.option(
     "--explain",
     "n_explain",
@@ -102,7 +104,9 @@ def evaluate(models: tuple[Path, ...], cache: bool, as_json: bool, **given: Any)
     required=True,
     help="Which image; may be repeated.",
 )
-@click.option("--out", type=path_type(dir_okay=False), default=Path("map.png"), show_default=True)
+@click.option(
+    "--out", type=path_type(dir_okay=False), default=Path("map.png"), show_default=True, help="The file to write."
+)
 @BACKGROUND
 @SEED
 @CACHE
@@ -150,7 +154,13 @@ def inspect(model: Path, as_json: bool) -> None:
 @click.command()
 @MODEL
 @image_options
-@click.option("--out", type=path_type(dir_okay=False), default=Path("Submission.csv"), show_default=True)
+@click.option(
+    "--out",
+    type=path_type(dir_okay=False),
+    default=Path("Submission.csv"),
+    show_default=True,
+    help="The file to write.",
+)
 @click.option("--id-column", default="Id", show_default=True, help="Header of the first column.")
 @click.option("--label-column", default="Category", show_default=True, help="Header of the predicted class.")
 @click.option(
@@ -207,7 +217,13 @@ def submission(
 
 @click.command()
 @click.option("--models", "folder", type=path_type(), help="Another folder of models.")
-@click.option("--out", type=path_type(dir_okay=False), default=Path("demo-report.html"), show_default=True)
+@click.option(
+    "--out",
+    type=path_type(dir_okay=False),
+    default=Path("demo-report.html"),
+    show_default=True,
+    help="The file to write.",
+)
 @click.option(
     "--explain",
     "n_explain",

@@ -33,16 +33,12 @@ DATA = click.option(
     metavar="SRC",
     help="digits, mnist, fashion_mnist, cifar10, cifar100, a .npz, a .csv or a folder.",
 )
-CACHE = click.option(
-    "--cache/--no-cache", default=True, show_default=True, help="Use results kept by content."
-)
+CACHE = click.option("--cache/--no-cache", default=True, show_default=True, help="Use results kept by content.")
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Seeds everything that is drawn.")
 BACKGROUND = click.option(
     "--background", type=click.IntRange(1), default=100, show_default=True, help="Reference images for SHAP."
 )
-LABEL_COLUMN = click.option(
-    "--label-column", metavar="NAME", help="The CSV column with the labels (name or number)."
-)
+LABEL_COLUMN = click.option("--label-column", metavar="NAME", help="The CSV column with the labels (name or number).")
 _IMAGES = (
     DATA,
     click.option("--split", help="Part of the data set: train or test.  [default: the card's, else test]"),

@@ -135,9 +135,7 @@ def shipped_models(folder: Path | None) -> list[Path]:
     place = folder or Path(__file__).resolve().parents[2] / "saved_models" / "digits"
     files = sorted(path for path in place.glob("*") if path.suffix in MODEL_ENDINGS) if place.is_dir() else []
     if not files:
-        advice = (
-            "pass a folder with model files." if folder else "clone the repository, or pass --models FOLDER."
-        )
+        advice = "pass a folder with model files." if folder else "clone the repository, or pass --models FOLDER."
         raise DataError(
             f"{place}: expected model files ({', '.join(MODEL_ENDINGS)}). Received: none. To go on, {advice}"
         )
@@ -147,6 +145,4 @@ def shipped_models(folder: Path | None) -> list[Path]:
 def check_folder(out: Path) -> None:
     """Refuse an output whose folder does not exist before any work is done."""
     if not out.resolve().parent.is_dir():
-        raise InvalidInputError(
-            f"--out {out}: expected a folder that exists. Received: {out.parent}. Create it first."
-        )
+        raise InvalidInputError(f"--out {out}: expected a folder that exists. Received: {out.parent}. Create it first.")

@@ -118,9 +118,7 @@ def match_classes(model: Model, data: Dataset) -> tuple[tuple[str, ...], NDArray
     """
     labels = data.labels
     if labels is None:
-        raise DataError(
-            f"{data.name}: expected labelled data. Received: no labels. Use 'diag predict' for such data."
-        )
+        raise DataError(f"{data.name}: expected labelled data. Received: no labels. Use 'diag predict' for such data.")
     if len(data) == 0:
         raise DataError(f"{data.name}: expected at least one image. Received: none.")
     k = model.n_classes
@@ -179,9 +177,7 @@ def _predict(
     seconds = time.perf_counter() - started
     samples = {name: _frozen(np.concatenate([part[name] for part in parts])) for name in parts[0]}
     arrays = {"proba": _frozen(np.concatenate(probabilities))} if keep else {}
-    return store.Entry(
-        meta={"seconds": seconds, "versions": _versions(model)}, samples=samples, arrays=arrays
-    )
+    return store.Entry(meta={"seconds": seconds, "versions": _versions(model)}, samples=samples, arrays=arrays)
 
 
 def _versions(model: Model) -> dict[str, str]:

@@ -89,9 +89,7 @@ def activations(
     source = images.images if isinstance(images, Dataset) else np.asarray(images)
     chosen = np.arange(len(source)) if indices is None else np.asarray(indices, dtype=np.int64).reshape(-1)
     if len(chosen) and (chosen.min() < 0 or chosen.max() >= len(source)):
-        raise InvalidInputError(
-            f"indices: expected 0..{len(source) - 1}. Received: {chosen.min()}..{chosen.max()}."
-        )
+        raise InvalidInputError(f"indices: expected 0..{len(source) - 1}. Received: {chosen.min()}..{chosen.max()}.")
     model, _ = model.resolve(source)
     inputs = model.prepare(np.asarray(source[chosen]))
     key = store.content_key(
@@ -113,9 +111,7 @@ def activations(
     )
 
 
-def _outputs(
-    network: Any, inputs: NDArray[np.float32], names: Sequence[str] | None
-) -> dict[str, NDArray[np.float32]]:
+def _outputs(network: Any, inputs: NDArray[np.float32], names: Sequence[str] | None) -> dict[str, NDArray[np.float32]]:
     """Run the network once and collect the outputs of the wanted layers, nested ones included."""
     keras = import_keras()
     every = dict(_walk(network))

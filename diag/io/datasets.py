@@ -251,7 +251,8 @@ def assemble(parts: Parts, source: str, request: Request, class_names: Sequence[
     if len(images) == 0:
         raise DataError(f"{parts.name}: expected at least one image. Received: none.")
     labels, found = label_numbers(parts.labels, len(images), parts.name)
-    names = tuple(str(name) for name in class_names) if class_names is not None else parts.class_names or found
+    wished = tuple(str(name) for name in class_names) if class_names is not None else None
+    names = tuple(printable(name) for name in wished or parts.class_names or found)
     if labels is not None and len(names) <= int(labels.max()):
         raise DataError(
             f"{parts.name}: expected a name for each of {int(labels.max()) + 1} classes. Received: {len(names)} names."
@@ -343,6 +344,17 @@ def label_numbers(labels: Any, n: int, name: str) -> tuple[NDArray[np.int64] | N
     return _frozen(numbers), tuple(str(number) for number in range(count))
 
 
+def printable(name: str) -> str:
+    r"""Return a name as one line of characters that can be shown.
+
+    Examples
+    --------
+    >>> printable("cat\u2028 \x00 dog")
+    'cat dog'
+    """
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())
+
+
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as file:
@@ -373,11 +385,11 @@ def _unknown(source: Any) -> str:
         return f"expected a name, a path, images or (images, labels). Received: {type(source).__name__}."
     path = Path(source)
     if path.exists():
-        return f"{path.name}: expected a .npz, a .csv, a .csv.gz or a folder of images. Received: {path.suffix or 'no ending'}."
+        return (
+            f"{path.name}: expected .npz, .csv, .csv.gz or a folder of images. Received: {path.suffix or 'no ending'}."
+        )
     import difflib
 
     close = difflib.get_close_matches(source, BUILTIN, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
     return f"{source}: no such file or folder, and no built-in set ({', '.join(BUILTIN)}).{hint}"
-
-

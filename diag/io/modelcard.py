@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from diag.errors import InvalidInputError
+from diag.io.datasets import printable
 from diag.io.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class ModelCard:
     history: Path | None = None
     source: str | None = None
     split: str | None = None
-    preprocessing: Preprocessing = Preprocessing()
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
     results: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -81,28 +82,20 @@ def _read(values: Mapping[str, Any], path: Path) -> ModelCard:
     for key in ("title", "description", "history"):
         _text(values.get(key), f"{path.name}: {key}")
     names = values.get("class_names")
-    if names is not None and not (
-        isinstance(names, list) and names and len(set(map(str, names))) == len(names)
-    ):
-        raise InvalidInputError(
-            f"{path.name}: class_names: expected a list of different names. Received: {names!r}."
-        )
+    if names is not None and not (isinstance(names, list) and names and len(set(map(str, names))) == len(names)):
+        raise InvalidInputError(f"{path.name}: class_names: expected a list of different names. Received: {names!r}.")
     data = values.get("data", {})
     history = values.get("history")
     return ModelCard(
-        title=values.get("title"),
+        title=None if values.get("title") is None else printable(values["title"]),
         description=values.get("description", ""),
-        class_names=None if names is None else tuple(str(name) for name in names),
+        class_names=None if names is None else tuple(printable(str(name)) for name in names),
         history=None if history is None else path.parent / history,
         source=_source(_text(data.get("source"), f"{path.name}: data.source"), path.parent),
         split=_text(data.get("split"), f"{path.name}: data.split"),
         preprocessing=Preprocessing.from_dict(values.get("preprocessing", {}), f"{path.name}: preprocessing"),
         results=MappingProxyType(
-            {
-                key: float(value)
-                for key, value in values.get("results", {}).items()
-                if isinstance(value, int | float)
-            }
+            {key: float(value) for key, value in values.get("results", {}).items() if isinstance(value, int | float)}
         ),
     )
 

@@ -169,9 +169,7 @@ class Model:
         if isinstance(self._backend, KerasBackend):
             inputs = self._backend.model.inputs
             if len(inputs) != 1:
-                raise UnsupportedModelError(
-                    f"{self.name}: expected one input. Received: {len(inputs)} inputs."
-                )
+                raise UnsupportedModelError(f"{self.name}: expected one input. Received: {len(inputs)} inputs.")
             return tuple(inputs[0].shape[1:])
         raise UnsupportedModelError(f"{self.name}: the file does not say how many numbers it takes.")
 
@@ -252,9 +250,7 @@ class Model:
             return np.zeros((0, self.n_classes), dtype=np.float32)
         return np.concatenate([proba for _, proba in batches])
 
-    def predict_batches(
-        self, images: Any, batch_size: int = 256
-    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def predict_batches(self, images: Any, batch_size: int = 256) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (index of the first image, probabilities) batch by batch; nothing is kept."""
         if batch_size < 1:
             raise InvalidInputError(f"batch_size: expected at least 1. Received: {batch_size}.")

@@ -52,9 +52,7 @@ def _implied(models: Sequence[Model]) -> tuple[str, str | None, tuple[str, ...]]
     named = {(model.card.source, model.card.split) for model in models if model.card.source is not None}
     if len(named) > 1:
         listed = ", ".join(sorted(f"{name} ({part or 'test'})" for name, part in named))
-        raise DataError(
-            f"the models' cards name different data: {listed}. Pass --data to judge them on the same."
-        )
+        raise DataError(f"the models' cards name different data: {listed}. Pass --data to judge them on the same.")
     if named:
         source, split = named.pop()
         if source is not None:

@@ -73,9 +73,7 @@ class Preprocessing:
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
-            raise InvalidInputError(
-                f"{where}: unknown key {unknown[0]!r}. Known keys: {', '.join(sorted(known))}."
-            )
+            raise InvalidInputError(f"{where}: unknown key {unknown[0]!r}. Known keys: {', '.join(sorted(known))}.")
         readers = {
             "scale": _number,
             "mean": _numbers,
@@ -208,9 +206,7 @@ def guess_layout(native_shape: tuple[int | None, ...]) -> Layout:
     if len(native_shape) == 2:
         return "no_channels"
     if len(native_shape) != 3:
-        raise InvalidInputError(
-            f"expected a model that takes images (1, 2 or 3 axes). Received: {native_shape}."
-        )
+        raise InvalidInputError(f"expected a model that takes images (1, 2 or 3 axes). Received: {native_shape}.")
     first, _, last = native_shape
     return "channels_first" if first in _CHANNELS and last not in _CHANNELS else "channels_last"
 
@@ -241,9 +237,7 @@ def image_shape(
         sizes = native_shape
     filled = [size if size is not None else other for size, other in zip(sizes, fallback, strict=True)]
     if any(size is None for size in filled):
-        raise InvalidInputError(
-            f"the model leaves its input size open: {native_shape}. Pass data, or --resize HxW."
-        )
+        raise InvalidInputError(f"the model leaves its input size open: {native_shape}. Pass data, or --resize HxW.")
     height, width, channels = (int(size) for size in filled if size is not None)
     return height, width, channels
 
@@ -263,9 +257,7 @@ def _flat_shape(
         side = math.isqrt(length // count)
         if side * side * count == length:
             return side, side, count
-    raise InvalidInputError(
-        f"the model takes {length} numbers, which is no square image. Set resize in a model card."
-    )
+    raise InvalidInputError(f"the model takes {length} numbers, which is no square image. Set resize in a model card.")
 
 
 def to_layout(batch: NDArray[Any], layout: Layout) -> NDArray[Any]:

@@ -86,9 +86,7 @@ def load(kind: str, key: str) -> Entry | None:
 
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        arrays = {
-            path.stem: _frozen(np.load(path, allow_pickle=False)) for path in sorted(folder.glob("*.npy"))
-        }
+        arrays = {path.stem: _frozen(np.load(path, allow_pickle=False)) for path in sorted(folder.glob("*.npy"))}
         samples: dict[str, NDArray[Any]] = {}
         if (folder / "samples.parquet").exists():
             from pyarrow import parquet

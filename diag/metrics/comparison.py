@@ -1,4 +1,4 @@
-"""Is one model really better than another on the same samples?"""
+"""Whether one model is really better than another on the same samples."""
 
 from __future__ import annotations
 

@@ -44,9 +44,7 @@ def normalize_confusion(counts: NDArray[Any], normalize: Normalize) -> NDArray[A
     if normalize is None:
         return counts
     if normalize not in ("true", "pred", "all"):
-        raise InvalidInputError(
-            f"normalize: expected None, 'true', 'pred' or 'all'. Received: {normalize!r}."
-        )
+        raise InvalidInputError(f"normalize: expected None, 'true', 'pred' or 'all'. Received: {normalize!r}.")
     axis = {"true": 1, "pred": 0, "all": None}[normalize]
     total = counts.sum(axis=axis, keepdims=True).astype(np.float64)
     shares: NDArray[Any] = np.divide(

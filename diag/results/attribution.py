@@ -76,8 +76,8 @@ class Attribution:
             return None
         return (
             f"{inexact} of {len(self)} maps do not add up to the model's output (additivity error above "
-            f"{self.tolerance:g}, at most {float(self.additivity_error.max()):.2g}): {self.method} is inexact for a layer "
-            "of this model, do not rely on them."
+            f"{self.tolerance:g}, at most {float(self.additivity_error.max()):.2g}): {self.method} is inexact for "
+            "a layer of this model, do not rely on them."
         )
 
     def __len__(self) -> int:

@@ -92,7 +92,7 @@ def _member(path: Path, key: str) -> Any:
             return file[key]
     except ValueError as error:
         raise DataError(
-            f"{path.name}: array {key!r} holds pickled Python objects, which are never loaded. Save plain numbers or texts."
+            f"{path.name}: array {key!r} holds pickled Python objects, never loaded here. Save plain numbers or texts."
         ) from error
 
 

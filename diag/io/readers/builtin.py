@@ -112,11 +112,13 @@ def _keras(name: str) -> tuple[Any, str]:
             with np.load(kept, allow_pickle=False) as file:
                 parts = (file["x_train"], file["y_train"]), (file["x_test"], file["y_test"])
         except (OSError, ValueError, KeyError, EOFError) as error:
-            raise DataError(f"{kept}: expected MNIST as Keras keeps it. Delete the file and try again. {error}") from error
+            raise DataError(
+                f"{kept}: expected MNIST as Keras keeps it. Delete the file and try again. {error}"
+            ) from error
         return parts, file_digest(kept)
     try:
         arrays = getattr(import_keras().datasets, name).load_data()
-    except Exception as error:  # noqa: BLE001 - Keras raises a plain Exception when a download fails
+    except Exception as error:  # Keras raises a plain Exception when a download fails
         raise DataError(
             f"{name}: could not be fetched ({' '.join(str(error).split())[:120]}). Put Keras's file for it into "
             f"{folder}, or pass --data with a .npz of your own."

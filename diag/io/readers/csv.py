@@ -91,7 +91,9 @@ def _label_column(header: list[str] | None, row: list[str], table: Any, request:
         return wish % count
     if wish is not None:
         if header is None or wish not in header:
-            raise DataError(f"{path.name}: no column named {wish!r}. Columns: {', '.join((header or ['no header'])[:8])}.")
+            raise DataError(
+                f"{path.name}: no column named {wish!r}. Columns: {', '.join((header or ['no header'])[:8])}."
+            )
         return header.index(wish)
     if header is not None:
         lower = [name.lower() for name in header]
@@ -115,7 +117,10 @@ def _fewer_values(table: Any, count: int) -> int:
 
 def _looks_like_labels(column: Any) -> bool:
     values = column.to_pylist()
-    return all(isinstance(value, str) or (value is not None and float(value).is_integer() and 0 <= value < 1000) for value in values)
+    return all(
+        isinstance(value, str) or (value is not None and float(value).is_integer() and 0 <= value < 1000)
+        for value in values
+    )
 
 
 def _is_image(pixels: int, size: tuple[int, int] | None) -> bool:
@@ -146,10 +151,14 @@ def _matrix(table: Any, pixels: list[int], header: list[str] | None, path: Path)
                 "Fill or drop these rows first."
             )
         if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-            raise DataError(f"{path.name}: column {name} holds texts, not pixels. Is it the label? Pass --label-column.")
+            raise DataError(
+                f"{path.name}: column {name} holds texts, not pixels. Is it the label? Pass --label-column."
+            )
         columns.append(column.to_numpy())
     whole = all(column.dtype.kind in "iu" and column.min() >= 0 and column.max() <= 255 for column in columns)
-    whole = whole or all((column == np.floor(column)).all() and column.min() >= 0 and column.max() <= 255 for column in columns)
+    whole = whole or all(
+        (column == np.floor(column)).all() and column.min() >= 0 and column.max() <= 255 for column in columns
+    )
     return np.stack([column.astype(np.uint8 if whole else np.float32) for column in columns], axis=1)
 
 
@@ -157,7 +166,9 @@ def _labels(table: Any, label: int, path: Path, header: list[str] | None) -> NDA
     column = table.column(label)
     if column.null_count:
         name = header[label] if header else str(label)
-        raise DataError(f"{path.name}: {column.null_count:,} labels are missing in column {name}. Drop these rows first.")
+        raise DataError(
+            f"{path.name}: {column.null_count:,} labels are missing in column {name}. Drop these rows first."
+        )
     return np.asarray(column.to_pylist())
 
 
