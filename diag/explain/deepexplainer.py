@@ -139,7 +139,7 @@ def _refusal(model: Any, error: Exception) -> str:
         where = f"operation {operation}"
     else:
         where = f"{type(error).__name__}: {text[:160]}"
-    return f"shap.DeepExplainer cannot explain this model, it stopped at: {where}. Use --no-explain, or a model without it."
+    return f"shap.DeepExplainer cannot explain this model, it stopped at: {where}. Use --no-explain, or another model."
 
 
 def _layer_of(model: Any, operation: str | None) -> Any:

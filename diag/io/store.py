@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -123,6 +123,18 @@ def save(kind: str, key: str, entry: Entry) -> None:
             shutil.rmtree(aside, ignore_errors=True)
 
 
+def kept_text(key: str, make: Callable[[], str]) -> str:
+    """Return a text that is slow to make and always the same for `key`: from the cache, else made and kept."""
+    path = cache_folder() / "assets" / key / "text"
+    with suppress(OSError, UnicodeDecodeError):
+        return path.read_text(encoding="utf-8")
+    text = make()
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_aside(path, text)
+    return text
+
+
 def usage() -> tuple[int, int]:
     """Return (number of entries, bytes) in the cache."""
     root = cache_folder()
@@ -139,7 +151,7 @@ def clear() -> int:
     return count
 
 
-KINDS = ("evaluations", "attributions", "activations", "kernels")
+KINDS = ("evaluations", "attributions", "activations", "kernels", "assets")
 
 
 def write_aside(path: Path, text: str | bytes) -> None:

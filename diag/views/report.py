@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diag.engines.local import compare
 from diag.errors import InvalidInputError
-from diag.io.store import write_aside
+from diag.io.store import content_key, kept_text, versions, write_aside
 from diag.results.evaluation import Evaluation
 from diag.views.report_evidence import explanations, filters
 from diag.views.report_payload import build_payload
@@ -143,9 +142,16 @@ def _file(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-@cache
 def _library() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script that leaves only ``vegaEmbed`` behind."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script that leaves only ``vegaEmbed`` behind.
+
+    Bundling takes a second, so the bundle is kept by the version of the package that makes it.
+    """
+    key = content_key(bundle="vegaEmbed", versions=versions(("vl-convert-python",)))
+    return kept_text(key, _bundle)
+
+
+def _bundle() -> str:
     import vl_convert
 
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
