@@ -1,0 +1,64 @@
+"""The house rules that a machine can hold: direction of imports, size of files, what must not stand in the code."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LAYERS = ["errors", "_lazy", "io", "metrics", "results", "explain", "filters", "engines", "views", "cli"]
+SOURCES = sorted(path for path in (ROOT / "diag").rglob("*.py") if path.name not in ("__init__.py", "__main__.py"))
+EXAMPLES = ["diag.io.preprocessing", "diag.io.models", "diag.io.datasets", "diag.metrics.samples", "diag.views.images"]
+EXAMPLES += [f"diag.metrics.{name}" for name in ("comparison", "confusion", "intervals")]
+
+
+def imported(path):
+    """Return the names of diag's modules that a file imports anywhere."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("diag."):
+            yield node.module.split(".")[1]
+        elif isinstance(node, ast.Import):
+            yield from (name.name.split(".")[1] for name in node.names if name.name.startswith("diag."))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_downward(path):
+    own = LAYERS.index(path.relative_to(ROOT / "diag").parts[0].removesuffix(".py"))
+    above = [name for name in imported(path) if LAYERS.index(name) > own]
+    assert not above
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_are_short_and_hold_no_assert(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 400
+    assert not any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(text)))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_in_docstrings_run(name):
+    outcome = doctest.testmod(importlib.import_module(name))
+    assert outcome.attempted
+    assert not outcome.failed
+
+
+def test_metrics_never_name_tensorflow_and_versions_are_locked():
+    for path in (ROOT / "diag" / "metrics").glob("*.py"):
+        assert not re.search(r"\b(tensorflow|keras)\b", path.read_text(encoding="utf-8"))
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][^/@ ]*", line) for line in lines)
+
+
+def test_the_script_that_ci_runs_is_executable_and_calls_the_readmes_command():
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    assert "make test" in script.read_text(encoding="utf-8")
+    assert "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
+    checked = subprocess.run(["bash", "-n", str(script)], capture_output=True, check=False)
+    assert checked.returncode == 0
