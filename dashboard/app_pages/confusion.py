@@ -7,7 +7,7 @@ from diag_state import get_cell, get_choice, plain, put, segmented
 
 from diag.views.charts import confusion_chart
 
-PER_ROW = 3
+WIDTH, HEIGHT = 350, 410
 VIEWS = {"share": "Per cent of the true class", "errors": "Errors only, as counts"}
 
 comparison = open_comparison()
@@ -15,17 +15,14 @@ if comparison is not None:
     names = list(comparison.names)
     view = segmented("Cells show", "view", list(VIEWS), VIEWS)
     st.caption("Click a cell to see its images.")
-    for start in range(0, len(names), PER_ROW):
-        columns = st.columns(min(PER_ROW, len(names)), gap="medium")
-        for name, column in zip(names[start : start + PER_ROW], columns, strict=False):
-            with column, section():
-                run = comparison.run(name)
+    with st.container(horizontal=True, gap="medium"):
+        for name, run in zip(names, comparison.runs, strict=True):
+            with st.container(width=WIDTH), section():
                 st.markdown(f"**{plain(name)}**")
-                chart = confusion_chart(
-                    run, "true" if view == "share" else None, blank_diagonal=view == "errors", size=330
-                )
+                counts = view == "errors"
+                chart = confusion_chart(run, None if counts else "true", blank_diagonal=counts, size=WIDTH)
                 event = st.altair_chart(
-                    chart.properties(height=400),
+                    chart.properties(height=HEIGHT),
                     width="content",
                     on_select="rerun",
                     selection_mode="cell",
