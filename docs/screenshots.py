@@ -14,7 +14,7 @@ from playwright.sync_api import Error, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-MODELS = "cnn_dody.h5|cnn_sd.h5|dense.keras"
+MODELS = "cnn_dody.h5|cnn_sd.h5"
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
         page.screenshot(path=IMAGES / "report.png")
         server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            page = browser.new_page(viewport={"width": 1280, "height": 860})
+            page = browser.new_page(viewport={"width": 1280, "height": 1010})
             while True:
                 try:
                     page.goto(f"http://127.0.0.1:{port}/confusion?models={MODELS}&cell=4-9&model=CNN dody")

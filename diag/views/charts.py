@@ -97,7 +97,10 @@ def confusion_chart(
     if total > len(names):
         title += f"; the {len(names)} of {total} classes with most errors"
     return alt.layer(*layers).properties(
-        width=size, height=size, title=alt.Title(title, fontWeight="normal", fontSize=12)
+        width=size,
+        height=size,
+        title=alt.Title(title, fontWeight="normal", fontSize=12),
+        view=alt.ViewBackground(fill=palette[0], stroke=None),  # a cell without images, also in a dark page
     )
 
 

@@ -6,6 +6,7 @@
   const articles = [...document.querySelectorAll("article.model")];
   const drawn = new Map(); // figure -> {spec, click, view}
   const MORE = 60;
+  const GROUPS = 12;
   let current = 0;
 
   const make = (tag, attributes = {}, ...children) => {
@@ -60,12 +61,16 @@
       make("p", { class: "faint" }, `index ${index}`));
     document.getElementById("zoom").showModal();
   }
-  function groups(target, found, model) {
-    target.replaceChildren(...found.map((group) => make("div", { class: "group" }, make("b", {}, group.name),
+  function groups(target, found, model, limit = GROUPS) {
+    target.replaceChildren(...found.slice(0, limit).map((group) => make("div", { class: "group" }, make("b", {}, group.name),
       make("div", { class: "cards" }, ...group.items.map((index) => (model
         ? card(index, model, false)
         : make("button", { class: "card", type: "button", onclick: () => zoom(index) }, tile(index)))).filter(Boolean)))));
     if (!found.length) target.replaceChildren(make("p", { class: "faint" }, "None."));
+    if (found.length > limit) {
+      target.append(make("button", { type: "button", onclick: () => groups(target, found, model, found.length) },
+        `Show all ${found.length} classes`));
+    }
   }
 
   // ---- confusion cells ----
