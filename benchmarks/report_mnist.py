@@ -62,7 +62,7 @@ def main() -> None:
         diag += ["--scale", "1/255", "--out", str(folder / "report.html")]
         commands = {
             "bare script: load, predict": [sys.executable, "-c", BARE, model, str(arguments.data)],
-            "diag report --no-explain": [*diag, "--no-explain", "--no-cache"],
+            "diag report --no-explain, 1st": [*diag, "--no-explain", "--no-cache"],
             "diag report --explain 20": [*diag, "--explain", "20", "--no-cache"],
             "diag report --no-explain, 2nd": [*diag, "--no-explain"],
         }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 from diag_loaders import load_tile
-from diag_state import plain, put
+from diag_state import get_number, plain, put
 
 from diag.errors import DiagError
 
@@ -28,6 +28,21 @@ def section() -> Iterator[None]:
         yield
     except DiagError as error:
         st.warning(plain(error), icon=":material/info:")
+
+
+def choose_image(comparison: Comparison) -> int:
+    """Draw the choice of an image, and the image; return its index."""
+    first = comparison.runs[0]
+    last = len(first) - 1
+    left, right = st.columns([1, 4])
+    with left:
+        index = int(st.number_input("Image", 0, last, get_number("index", 0, last)))
+        put("index", index)
+    with right:
+        st.image(load_tile(first.data.digest, index, 112, first.data), width=112)
+        true = plain(first.class_names[first.samples["y_true"][index]])
+        st.caption(f"index {index}, true class **{true}**")
+    return index
 
 
 def said(run: Evaluation, index: int) -> str:

@@ -10,6 +10,16 @@ import numpy as np
 from diag.metrics.samples import sample_columns
 from diag.results.evaluation import Evaluation
 
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
 
 def build_run(y_true, y_proba, name="model", class_names=None, digest="data", sample_names=None, images=None):
     """Return an Evaluation from labels and probabilities alone: no file, no network."""

@@ -62,6 +62,29 @@ def test_batches_do_not_change_the_result(toy, empty_cache):
     assert (whole.confusion_matrix().to_numpy() == confusion_matrix(labels, whole.samples["y_pred"])).all()
 
 
+def test_images_are_read_batch_by_batch(toy):
+    # A source that knows how many images were asked for at once: never more than a batch.
+    path, images, labels = toy
+
+    class Watched:
+        shape, dtype = images.shape, images.dtype
+        largest = 0
+
+        def __len__(self):
+            return len(images)
+
+        def __getitem__(self, key):
+            batch = images[key]
+            Watched.largest = max(Watched.largest, len(batch))
+            return batch
+
+    data = replace(diag.load_dataset((images, labels)), images=Watched())
+    rescaled = diag.load_model(path, preprocessing=diag.Preprocessing(scale=1 / 255))
+    run = diag.evaluate(rescaled, data, batch_size=7, cache=False)
+    assert Watched.largest == 7
+    assert len(run) == 50
+
+
 def test_cache_gives_the_same_and_notices_changes(toy, empty_cache):
     path, images, labels = toy
     model, data = diag.load_model(path), diag.load_dataset((images, labels))

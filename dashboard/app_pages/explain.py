@@ -1,9 +1,9 @@
 """What in an image spoke for each class, in every model."""
 
 import streamlit as st
-from diag_loaders import load_attribution, load_tile, open_comparison
-from diag_parts import said, section
-from diag_state import get_number, plain, put
+from diag_loaders import load_attribution, open_comparison
+from diag_parts import choose_image, said, section
+from diag_state import plain
 
 from diag.views.figures import attribution_tiles
 
@@ -11,16 +11,7 @@ SIDE = 84
 
 comparison = open_comparison()
 if comparison is not None:
-    first = comparison.runs[0]
-    left, right = st.columns([1, 4])
-    with left:
-        last = len(first) - 1
-        index = int(st.number_input("Image", 0, last, get_number("index", 0, last)))
-        put("index", index)
-    with right:
-        st.image(load_tile(first.data.digest, index, 112, first.data), width=112)
-        true = plain(first.class_names[first.samples["y_true"][index]])
-        st.caption(f"index {index}, true class **{true}**")
+    index = choose_image(comparison)
     st.caption("Red pixels speak for the class below the map, blue ones against it; the number is its probability.")
     for name, run in zip(comparison.names, comparison.runs, strict=True):
         st.markdown(f"**{plain(name)}** says {said(run, index)}")

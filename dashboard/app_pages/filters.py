@@ -1,22 +1,15 @@
 """What convolution layers look for, and what they answer to an image."""
 
 import streamlit as st
-from diag_loaders import load_activations, load_kernels, load_tile, open_comparison
-from diag_parts import section
-from diag_state import get_number, plain, put
+from diag_loaders import load_activations, load_kernels, open_comparison
+from diag_parts import choose_image, section
+from diag_state import plain
 
 from diag.views.figures import activation_figure, kernel_figure
 
 comparison = open_comparison()
 if comparison is not None:
-    first = comparison.runs[0]
-    left, right = st.columns([1, 4])
-    with left:
-        last = len(first) - 1
-        index = int(st.number_input("Image", 0, last, get_number("index", 0, last)))
-        put("index", index)
-    with right:
-        st.image(load_tile(first.data.digest, index, 112, first.data), width=112)
+    index = choose_image(comparison)
     for name, run in zip(comparison.names, comparison.runs, strict=True):
         st.subheader(plain(name))
         with section():

@@ -58,10 +58,11 @@ def report(
     **given: Any,
 ) -> None:
     """Write one self-contained, interactive HTML file about one or more MODELS on the same data."""
-    from diag.cli.output import print_json, print_verdict
+    from diag.cli.output import check_folder, print_json, print_verdict
     from diag.engines.local import compare
     from diag.views.report import report as write_report
 
+    check_folder(out)
     with stages() as stage:
         runs = evaluate_all(models, given, cache, stage)
         explain = 0 if no_explain else n_explain
@@ -236,10 +237,11 @@ def submission(
 @CACHE
 def demo(folder: Path | None, out: Path, n_explain: int, cache: bool) -> None:
     """Write the comparison report of the shipped models on the built-in digits. Needs no network."""
-    from diag.cli.output import print_table, print_verdict, shipped_models
+    from diag.cli.output import check_folder, print_table, print_verdict, shipped_models
     from diag.engines.local import compare
     from diag.views.report import report as write_report
 
+    check_folder(out)
     with stages() as stage:
         runs = evaluate_all(shipped_models(folder), {}, cache, stage)
         path = write_report(runs, out, n_explain, progress=stage, cache=cache)

@@ -11,7 +11,8 @@ from diag.errors import DataError, InvalidInputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from diag.io.datasets import Dataset, ImageSource
+    from diag.io.datasets import Dataset
+    from diag.io.sources import ImageSource
 
 
 def draw_background(

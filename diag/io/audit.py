@@ -113,7 +113,7 @@ def audit(path: Path | str) -> ModelFile:
 
     path = Path(path)
     size = _regular_size(path)
-    from diag.io.datasets import file_digest
+    from diag.io.sources import file_digest
 
     try:
         with path.open("rb") as file:

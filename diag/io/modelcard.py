@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from diag.errors import InvalidInputError
-from diag.io.datasets import printable
 from diag.io.preprocessing import Preprocessing
+from diag.io.sources import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -173,8 +173,10 @@ class Comparison:
         worse, tied = self._against(best)
         parts = [head]
         if not worse:
+            shared = float(table["accuracy"].iloc[1]) == float(table["accuracy"].iloc[0])
+            lead = "No other has a higher accuracy" if shared else "It has the highest accuracy"
             parts.append(
-                f"It has the highest accuracy, but the data cannot separate it from {_listed(tied)} "
+                f"{lead}, but the data cannot separate it from {_listed(tied)} "
                 "(McNemar's exact test, Holm, 5%): do not choose by this table alone."
             )
         elif tied:

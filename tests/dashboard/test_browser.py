@@ -11,16 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes import CHROMIUM_FLAGS
+
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture
@@ -43,7 +36,7 @@ def test_from_a_cell_to_a_map(server, chromium):
     from playwright.sync_api import Error, expect, sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         page = browser.new_page(viewport={"width": 1400, "height": 1200})
         page.set_default_timeout(120_000)
         expect.set_options(timeout=120_000)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from diag.errors import DataError
-from diag.io.datasets import flat_shape, label_numbers, load_dataset, printable
+from diag.io.datasets import flat_shape, label_numbers, load_dataset
 from diag.io.readers.builtin import test_rows as rows_for_testing
+from diag.io.sources import printable
 
 
 def test_digits_are_scikit_learns():

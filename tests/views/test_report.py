@@ -14,18 +14,9 @@ import pytest
 import diag
 from diag.errors import DataError, InvalidInputError
 from diag.views.report import embedded_json
-from tests.fakes import save_model
+from tests.fakes import CHROMIUM_FLAGS, save_model
 
 SHIPPED = Path(__file__).resolve().parents[2] / "saved_models" / "digits"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def payload_of(html):
@@ -143,7 +134,7 @@ def page(chromium):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         context = browser.new_context(offline=True, viewport={"width": 1300, "height": 900})
         page = context.new_page()
         page.problems = []

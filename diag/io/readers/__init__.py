@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from diag.io.readers import arrays, builtin, csv, folder
 
 if TYPE_CHECKING:
-    from diag.io.datasets import Parts, Request
+    from diag.io.sources import Parts, Request
 
 
 class Reader(Protocol):

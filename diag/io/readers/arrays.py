@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from diag.errors import DataError
-from diag.io.datasets import Parts, Request, file_digest
+from diag.io.sources import Parts, Request, file_digest
 from diag.io.store import array_digest
 
 _IMAGES = ("x", "X", "images", "data", "image")

@@ -10,12 +10,12 @@ import numpy as np
 
 from diag._lazy import import_keras
 from diag.errors import DataError
-from diag.io.datasets import Parts, file_digest
+from diag.io.sources import Parts, file_digest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from diag.io.datasets import Request
+    from diag.io.sources import Request
 
 _CLASSES: dict[str, tuple[str, ...] | None] = {
     "digits": tuple("0123456789"),

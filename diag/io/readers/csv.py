@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.errors import DataError
-from diag.io.datasets import Parts, Request, file_digest
+from diag.io.sources import Parts, Request, file_digest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

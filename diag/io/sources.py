@@ -1,0 +1,142 @@
+"""What readers are made of: images that are read lazily, and what a reader is asked for and returns."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from diag.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+class ImageSource(Protocol):
+    """Images that are read when they are asked for. A NumPy array is one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, h, w, c)."""
+        ...
+
+    @property
+    def dtype(self) -> Any:
+        """The pixels' dtype."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        ...
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return one image for a number, a batch for a slice or an array of numbers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selected:
+    """Some images of a source, in an order of their own."""
+
+    images: ImageSource
+    chosen: NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, h, w, c)."""
+        return (len(self.chosen), *self.images.shape[1:])
+
+    @property
+    def dtype(self) -> Any:
+        """The pixels' dtype."""
+        return self.images.dtype
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.chosen)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Read the images behind `key`."""
+        return self.images[self.chosen[key]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArrayImages:
+    """An array of images - in memory or memory-mapped - with its axes brought to (n, h, w, c) when it is read."""
+
+    array: NDArray[Any]
+    image_shape: tuple[int, int, int]
+    channels_first: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, h, w, c)."""
+        return (len(self.array), *self.image_shape)
+
+    @property
+    def dtype(self) -> Any:
+        """The pixels' dtype."""
+        return self.array.dtype
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.array)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Read the images behind `key`; refuse NaN and infinity."""
+        single = isinstance(key, int | np.integer)
+        rows = np.asarray(self.array[[key] if single else key])
+        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
+            bad = int(np.argmin(np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)))
+            number = np.arange(len(self))[key].reshape(-1)[bad]
+            raise DataError(f"image {number}: expected numbers. Received: NaN or infinity. Repair or drop that image.")
+        if self.channels_first:
+            rows = np.moveaxis(rows, 1, -1)
+        rows = rows.reshape(len(rows), *self.image_shape)
+        return rows[0] if single else rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """What a reader returns; labels may still be texts, one-hot rows or floats.
+
+    ``content`` names the source's content: a digest, or anything whose text differs when the content does.
+    """
+
+    name: str
+    images: ImageSource | NDArray[Any]
+    labels: Any
+    content: str
+    class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+    sample_names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the caller wants of a source."""
+
+    split: str
+    size: tuple[int, int] | None = None
+    label_column: str | int | None = None
+
+
+def printable(name: str) -> str:
+    r"""Return a name as one line of characters that can be shown.
+
+    Examples
+    --------
+    >>> printable("cat\u2028 \x00 dog")
+    'cat dog'
+    """
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
