@@ -156,16 +156,23 @@
       });
     }
   }
+  function start(figure) {
+    const state = drawn.get(figure);
+    if (!state || state.busy) return;
+    state.busy = true;
+    draw(figure, state.spec, state.number).catch((error) => figure.replaceChildren(
+      make("p", { class: "message" }, `This chart could not be drawn: ${error.message}`)));
+  }
   const watcher = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      const state = drawn.get(entry.target);
-      if (entry.isIntersecting && state && !state.view && !state.busy) {
-        state.busy = true;
-        draw(entry.target, state.spec, state.number).catch((error) => entry.target.replaceChildren(
-          make("p", { class: "message" }, `This chart could not be drawn: ${error.message}`)));
-      }
-    }
+    for (const entry of entries) if (entry.isIntersecting) start(entry.target);
   }, { rootMargin: "600px" });
+  // What nobody has scrolled to yet is drawn when there is time, so that printing finds it.
+  function drawRest() {
+    const waiting = [...drawn].find(([figure, state]) => !state.busy && figure.offsetParent !== null);
+    if (!waiting) return;
+    start(waiting[0]);
+    setTimeout(drawRest, 60);
+  }
   function charts(scope, specs, number) {
     for (const figure of scope.querySelectorAll("figure[data-chart]")) {
       const spec = specs[figure.dataset.chart];
@@ -285,6 +292,7 @@
     });
     fill(number);
     charts(articles[number], data.models[number].charts, number);
+    setTimeout(drawRest, 800);
   }
 
   // ---- tables that sort ----
@@ -319,12 +327,6 @@
     button.addEventListener("click", () => { choose(Number(button.dataset.model)); articles[current].scrollIntoView(); });
   }
   for (const button of document.querySelectorAll("[data-pair]")) button.addEventListener("click", () => showPair(button.dataset));
-  window.addEventListener("beforeprint", () => articles.forEach((article, number) => {
-    article.hidden = false;
-    fill(number);
-    charts(article, data.models[number].charts, number);
-  }));
-  window.addEventListener("afterprint", () => choose(current));
   groups(document.querySelector("[data-groups=samples]"), data.samples, null);
   charts(document.body, data.charts, 0);
   const first = document.querySelector(".figures tbody tr[data-place]");
