@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diag import __version__
@@ -45,14 +46,31 @@ def overview(comparison: Comparison, seed: int, explain: int = 20, background: i
     }
 
 
-def _command(comparison: Comparison, seed: int, explain: int, background: int) -> str:
-    """Return the command that makes this report again."""
+def _command(comparison: Comparison, seed: int, explain: int, background: int) -> str | None:
+    """Return the command that makes this report again; None when the data came from Python."""
     import shlex
 
-    first = comparison.runs[0].data
-    parts = ["diag", "report", *(str(run.model.path) for run in comparison.runs), "--data", str(first.source)]
+    data = comparison.runs[0].data
+    if data.source == "arrays":
+        return None
+    parts = ["diag", "report", *(_near(run.model.path) for run in comparison.runs), "--data", _near(Path(data.source))]
+    parts += [] if data.split == "test" else ["--split", data.split]
     parts += ["--explain", str(explain), "--background", str(background), "--seed", str(seed)]
     return shlex.join(parts)
+
+
+def _near(path: Path) -> str:
+    """Return a path as seen from here, else its name: a report is passed on, with nothing of its maker's folders."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return path.name
+
+
+def _input(values: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items()
+    )
 
 
 def model_page(name: str, run: Evaluation) -> dict[str, Any]:
@@ -70,7 +88,7 @@ def model_page(name: str, run: Evaluation) -> dict[str, Any]:
         "per_class": per_class,
         "next": next_steps(run),
         "digest": run.model.digest[:16],
-        "preprocessing": run.model.preprocessing.to_dict(),
+        "input": _input(run.model.preprocessing.to_dict()),
         "versions": ", ".join(f"{package} {version}" for package, version in run.versions.items()),
         "from_cache": run.from_cache,
         "history": history_state(run),
