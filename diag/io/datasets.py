@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from diag.errors import DataError
+from diag.errors import DataError, InvalidInputError
 from diag.io.sources import ArrayImages, ImageSource, Parts, Request, Selected, printable
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from numpy.typing import NDArray
+
+_MAX_CLASSES = 100_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,8 +67,19 @@ class Dataset:
             yield start, np.asarray(self.images[start : start + batch_size])
 
     def subset(self, indices: Sequence[int] | NDArray[Any]) -> Dataset:
-        """Return the data set of some images, still read lazily."""
-        chosen = np.asarray(indices, dtype=np.int64)
+        """Return the data set of some images, still read lazily.
+
+        Parameters
+        ----------
+        indices : sequence of int, or ndarray of bool, shape (n,)
+            Numbers of images in the order wished, or a mask that says which are kept.
+
+        Raises
+        ------
+        InvalidInputError
+            If a number is not that of an image, or a mask has another length.
+        """
+        chosen = _rows(indices, len(self))
         names = self.sample_names
         return replace(
             self,
@@ -105,7 +118,8 @@ def load_dataset(
         ``digits``, ``mnist``, ``fashion_mnist``, ``cifar10``, ``cifar100``; a ``.npz``, ``.csv`` or ``.csv.gz``; a
         folder of class folders; images, or images and labels. A Dataset is returned as it is.
     split : str
-        ``"test"``, ``"train"`` or ``"all"`` where the source has parts; sources without parts have only "test".
+        ``"test"``, ``"train"`` or ``"all"`` where the source has parts; a source without parts is read whole as "test"
+        or "all" and has no "train".
     size : (int, int), optional
         Height and width: what a flat row of pixels is, or what images of a folder are brought to.
     label_column : str or int, optional
@@ -131,10 +145,14 @@ def load_dataset(
     request = Request(split=split, size=size, label_column=label_column)
     if isinstance(source, Path):
         source = str(source)
-    for reader in READERS:
-        if reader.matches(source):
-            return assemble(reader.read(source, request), _said(source), request, class_names)
-    raise DataError(_unknown(source))
+    try:
+        reader = next((reader for reader in READERS if reader.matches(source)), None)
+        problem = _unknown(source) if reader is None else ""
+    except OSError as error:  # such as a name too long for the system
+        raise DataError(f"{printable(str(source))[:80]}: cannot be looked up: {error.strerror}.") from error
+    if reader is None:
+        raise DataError(problem)
+    return assemble(reader.read(source, request), _said(source), request, class_names)
 
 
 def assemble(parts: Parts, source: str, request: Request, class_names: Sequence[str] | None = None) -> Dataset:
@@ -170,6 +188,8 @@ def as_images(images: Any, size: tuple[int, int] | None, name: str) -> ImageSour
     if images.dtype.kind not in "buif":
         raise DataError(f"{name}: expected images as numbers. Received: dtype {images.dtype}.")
     shape = images.shape
+    if 0 in shape[1:]:
+        raise DataError(f"{name}: expected images with at least one pixel. Received: shape {shape}.")
     view = images.view()
     view.flags.writeable = False
     if len(shape) == 2:
@@ -210,7 +230,7 @@ def label_numbers(labels: Any, n: int, name: str) -> tuple[NDArray[np.int64] | N
     """
     if labels is None:
         return None, ()
-    values = np.asarray(labels)
+    values = _label_array(labels, name)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim not in (1, 2) or len(values) != n:
@@ -219,7 +239,7 @@ def label_numbers(labels: Any, n: int, name: str) -> tuple[NDArray[np.int64] | N
     if values.ndim == 2:
         values, k = _from_one_hot(values, name), values.shape[1]
     if values.dtype.kind in "SUO":
-        texts = [item.decode() if isinstance(item, bytes) else str(item) for item in values.tolist()]
+        texts = _texts(values, name)
         named, numbers = np.unique(np.asarray(texts, dtype=object).astype(str), return_inverse=True)
         return _frozen(numbers.astype(np.int64)), tuple(str(item) for item in named)
     if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.floor(values)).all()):
@@ -227,13 +247,49 @@ def label_numbers(labels: Any, n: int, name: str) -> tuple[NDArray[np.int64] | N
         raise DataError(f"{name}: expected labels that are whole numbers or names. Received: {bad}.")
     if values.dtype.kind not in "buif":
         raise DataError(f"{name}: expected labels that are numbers or names. Received: dtype {values.dtype}.")
+    if len(values) and values.min() < 0:
+        raise DataError(f"{name}: expected labels from 0 up. Received: {values.min()}.")
+    if len(values) and values.max() >= _MAX_CLASSES:
+        raise DataError(f"{name}: expected class numbers. Received: labels up to {values.max()}: a column of Ids?")
     numbers = values.astype(np.int64)
-    if len(numbers) and numbers.min() < 0:
-        raise DataError(f"{name}: expected labels from 0 up. Received: {numbers.min()}.")
     count = k if k is not None else int(numbers.max(initial=-1)) + 1
-    if count > 100_000:
-        raise DataError(f"{name}: expected class numbers. Received: labels up to {count - 1}: a column of Ids?")
     return _frozen(numbers), tuple(str(number) for number in range(count))
+
+
+def _label_array(labels: Any, name: str) -> NDArray[Any]:
+    """Return labels as an array; Python integers that came as objects are integers again."""
+    try:
+        values = np.asarray(labels)
+        whole = values.dtype.kind == "O" and all(isinstance(item, int | np.integer) for item in values.ravel())
+        return values.astype(np.int64) if whole else values
+    except (ValueError, OverflowError) as error:  # rows of different lengths, numbers beyond 64 bits
+        raise DataError(
+            f"{name}: expected one label for each image. Received: {printable(str(error))[:120]}"
+        ) from error
+
+
+def _texts(values: NDArray[Any], name: str) -> list[str]:
+    """Return labels as texts; what stands for "missing" is no class."""
+    texts = []
+    for row, item in enumerate(values.tolist()):
+        if item is None or item != item:
+            raise DataError(f"{name}: expected a label for every image. Received: {item} at {row}. Drop such images.")
+        texts.append(item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item))
+    return texts
+
+
+def _rows(indices: Any, n: int) -> NDArray[np.int64]:
+    """Return image numbers from 0 to n - 1, for numbers (negative ones count from the end) or a mask."""
+    given = np.asarray(indices)
+    if given.dtype.kind == "b" and given.shape == (n,):
+        return np.flatnonzero(given)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise InvalidInputError(f"expected image numbers or a mask of {n}. Received: {given.dtype} of {given.shape}.")
+    rows = given.astype(np.int64)
+    outside = rows[(rows < -n) | (rows >= n)]
+    if outside.size:
+        raise InvalidInputError(f"expected image numbers from 0 to {n - 1}. Received: {outside[0]}.")
+    return np.where(rows < 0, rows + n, rows)
 
 
 def _from_one_hot(values: NDArray[Any], name: str) -> NDArray[Any]:
@@ -260,11 +316,9 @@ def _unknown(source: Any) -> str:
         return f"expected a name, a path, images or (images, labels). Received: {type(source).__name__}."
     path = Path(source)
     if path.exists():
-        return (
-            f"{path.name}: expected .npz, .csv, .csv.gz or a folder of images. Received: {path.suffix or 'no ending'}."
-        )
+        return f"{printable(path.name)}: expected .npz, .csv, .csv.gz or a folder of images. Received: {path.suffix or 'no ending'}."
     import difflib
 
     close = difflib.get_close_matches(source, BUILTIN, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
-    return f"{source}: no such file or folder, and no built-in set ({', '.join(BUILTIN)}).{hint}"
+    return f"{printable(source)}: no such file or folder, and no built-in set ({', '.join(BUILTIN)}).{hint}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diag.errors import DataError
-from diag.io.sources import Parts, Request, file_digest
+from diag.io.sources import Parts, Request, file_digest, printable
 from diag.io.store import array_digest
 
 _IMAGES = ("x", "X", "images", "data", "image")
@@ -19,7 +20,7 @@ _LABELS = ("y", "Y", "labels", "target", "label", "targets")
 def matches(source: Any) -> bool:
     """Return whether `source` is an array, a pair of arrays, or an existing ``.npz``."""
     if isinstance(source, str):
-        return source.endswith(".npz") and Path(source).is_file()
+        return source.lower().endswith(".npz") and Path(source).is_file()
     return isinstance(source, np.ndarray) or (isinstance(source, tuple | list) and len(source) == 2)
 
 
@@ -27,73 +28,124 @@ def read(source: Any, request: Request) -> Parts:
     """Read it; stored members of an ``.npz`` are memory-mapped."""
     if isinstance(source, str):
         return _read_npz(Path(source), request)
-    if request.split == "train":
-        raise DataError("arrays: there is no training split. Pass the background images yourself.")
+    if request.split not in ("test", "all"):
+        raise DataError(f"arrays: there is no {request.split} split, only what was passed. Pass those images instead.")
     images, labels = (source, None) if isinstance(source, np.ndarray) else source
-    images = images if isinstance(images, np.ndarray) else np.asarray(images)
+    images, labels = _array(images, "images"), None if labels is None else _array(labels, "labels")
     content = array_digest(images) + ("" if labels is None else array_digest(_plain(labels)))
     return Parts(name="arrays", images=images, labels=labels, content=content)
 
 
+def _array(values: Any, what: str) -> Any:
+    try:
+        return values if isinstance(values, np.ndarray) else np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"arrays: expected {what} of one shape. {printable(str(error))[:120]}") from error
+
+
 def _plain(labels: Any) -> Any:
-    values = np.asarray(labels)
-    return values.astype(str) if values.dtype.kind == "O" else values
+    return labels.astype(str) if labels.dtype.kind == "O" else labels
 
 
 def _read_npz(path: Path, request: Request) -> Parts:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [Path(name).stem for name in archive.namelist() if name.endswith(".npy")]
+    names = _names(path)
+    if request.split == "all" and (keys := _all_keys(names, path)):
+        (train_x, train_y), (test_x, test_y) = keys
+        images = _joined(path, train_x, test_x)
+        labels = None if train_y is None or test_y is None else _joined(path, train_y, test_y)
+        image_key, label_key = f"{train_x}+{test_x}", None if labels is None else f"{train_y}+{test_y}"
+    else:
         image_key, label_key = _keys(names, request.split, path)
-        images = _member(path, image_key)
-        labels = None if label_key is None else np.asarray(_member(path, label_key))
-    except (OSError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"{path.name}: expected a .npz file as np.savez writes it. {error}") from error
+        images = member(path, image_key)
+        labels = None if label_key is None else np.asarray(member(path, label_key))
     found = f"{image_key} {images.shape} {images.dtype}" + (f", {label_key}" if label_key else ", no labels")
     return Parts(path.stem, images, labels, f"{file_digest(path)}|{image_key}", notes=(f"{path.name}: {found}.",))
 
 
-def _keys(names: list[str], split: str, path: Path) -> tuple[str, str | None]:
-    """Return the names of the arrays for a split."""
+def _names(path: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise _broken(path, error) from error
+
+
+def _find(names: list[str], split: str) -> tuple[str, str | None] | None:
+    """Return the names of the images and the labels of a split, such as ``x_test`` and ``y_test``."""
     for image in _IMAGES:
         for image_key in (f"{image}_{split}", f"{split}_{image}"):
             if image_key in names:
                 labels = [image_key.replace(image, label) for label in _LABELS]
                 return image_key, next((key for key in labels if key in names), None)
-    if split != "train":
+    return None
+
+
+def _all_keys(names: list[str], path: Path) -> list[tuple[str, str | None]] | None:
+    found = [keys for split in ("train", "test") if (keys := _find(names, split))]
+    if len({key is None for _, key in found}) > 1:
+        raise DataError(f"{path.name}: expected labels for both parts or for none. Received: {', '.join(names)}.")
+    return found if len(found) == 2 else None
+
+
+def _keys(names: list[str], split: str, path: Path) -> tuple[str, str | None]:
+    """Return the names of the arrays for a split; ``x`` and ``y`` without a split are the test part, and all."""
+    if found := _find(names, split):
+        return found
+    if split in ("test", "all"):
         for image in _IMAGES:
             if image in names:
                 return image, next((key for key in _LABELS if key in names), None)
     raise DataError(
-        f"{path.name}: expected arrays x_{split} and y_{split}, or x and y (also images/labels, data/target). "
-        f"Received: {', '.join(names) or 'none'}."
+        f"{path.name}: expected arrays x_{split} and y_{split}, or x and y for test (also images/labels, data/target). "
+        f"Received: {printable(', '.join(names))[:200] or 'none'}."
     )
 
 
-def _member(path: Path, key: str) -> Any:
-    """Return one array of the archive: mapped where it is stored as it is, else read. Pickled objects are refused."""
-    member = f"{key}.npy"
-    with zipfile.ZipFile(path) as archive:
-        info = archive.getinfo(member)
-        if info.compress_type == zipfile.ZIP_STORED:
-            with archive.open(info) as file:
-                version = np.lib.format.read_magic(file)
-                reader = (
-                    np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                )
-                shape, fortran, dtype = reader(file)
-                header = file.tell()
-            if not dtype.hasobject and 0 not in shape:
-                offset = _data_start(path, info) + header
-                order = "F" if fortran else "C"
-                return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)  # type: ignore[call-overload]
+def _joined(path: Path, *keys: str) -> Any:
+    parts = [np.asarray(member(path, key)) for key in keys]
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return file[key]
+        return np.concatenate(parts)
     except ValueError as error:
-        raise DataError(
-            f"{path.name}: array {key!r} holds pickled Python objects, never loaded here. Save plain numbers or texts."
-        ) from error
+        shapes = " and ".join(str(part.shape) for part in parts)
+        raise DataError(f"{path.name}: expected parts that fit together. Received: {shapes}. Pass --split.") from error
+
+
+def member(path: Path, key: str) -> Any:
+    """Return one array of an ``.npz``: memory-mapped where it is stored as it is, else read.
+
+    Raises
+    ------
+    DataError
+        If it is damaged, claims more values than it holds, or holds pickled Python objects.
+    """
+    try:
+        return _member(path, f"{key}.npy")
+    except (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise _broken(path, error) from error
+
+
+def _member(path: Path, name: str) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(name)
+        with archive.open(info) as file:
+            if np.lib.format.read_magic(file) == (1, 0):
+                shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+            else:
+                shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
+            header = file.tell()
+            if dtype.hasobject:
+                raise DataError(
+                    f"{path.name}: array {name.removesuffix('.npy')!r} holds pickled Python objects, never loaded "
+                    "here. Save plain numbers or texts."
+                )
+            count = int(np.prod([int(side) for side in shape], dtype=object))
+            if count * dtype.itemsize != info.file_size - header:
+                raise ValueError(f"{name} claims shape {shape} of {dtype}, and holds {info.file_size - header} bytes")
+            if info.compress_type != zipfile.ZIP_STORED or count * dtype.itemsize == 0:
+                flat = np.frombuffer(file.read(), dtype=dtype) if dtype.itemsize else np.empty(count, dtype=dtype)
+                return flat.reshape(shape, order="F" if fortran else "C")
+    offset = _data_start(path, info) + header
+    return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order="F" if fortran else "C")
 
 
 def _data_start(path: Path, info: zipfile.ZipInfo) -> int:
@@ -102,3 +154,8 @@ def _data_start(path: Path, info: zipfile.ZipInfo) -> int:
         file.seek(info.header_offset + 26)
         name, extra = (int.from_bytes(file.read(2), "little") for _ in range(2))
     return info.header_offset + 30 + name + extra
+
+
+def _broken(path: Path, error: Exception) -> DataError:
+    reason = printable(str(error))[:160] or type(error).__name__
+    return DataError(f"{printable(path.name)}: expected a .npz file as np.savez writes it. {reason}")

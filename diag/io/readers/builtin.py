@@ -10,6 +10,7 @@ import numpy as np
 
 from diag._lazy import import_keras
 from diag.errors import DataError
+from diag.io.readers.arrays import member
 from diag.io.sources import Parts, file_digest
 
 if TYPE_CHECKING:
@@ -108,19 +109,20 @@ def _keras(name: str) -> tuple[Any, str]:
     folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
     kept = folder / "mnist.npz"
     if name == "mnist" and kept.is_file():
-        try:
-            with np.load(kept, allow_pickle=False) as file:
-                parts = (file["x_train"], file["y_train"]), (file["x_test"], file["y_test"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise DataError(
-                f"{kept}: expected MNIST as Keras keeps it. Delete the file and try again. {error}"
-            ) from error
-        return parts, file_digest(kept)
+        return _kept_mnist(kept), file_digest(kept)
+    source = getattr(import_keras().datasets, name)
     try:
-        arrays = getattr(import_keras().datasets, name).load_data()
+        arrays = source.load_data()
     except Exception as error:  # Keras raises a plain Exception when a download fails
         raise DataError(
             f"{name}: could not be fetched ({' '.join(str(error).split())[:120]}). Put Keras's file for it into "
             f"{folder}, or pass --data with a .npz of your own."
         ) from error
     return arrays, "|".join(_short_digest(np.asarray(array)) for part in arrays for array in part)
+
+
+def _kept_mnist(path: Path) -> Any:
+    try:
+        return tuple(tuple(member(path, f"{letter}_{part}") for letter in "xy") for part in ("train", "test"))
+    except DataError as error:
+        raise DataError(f"{path}: expected MNIST as Keras keeps it. Delete the file and try again.") from error

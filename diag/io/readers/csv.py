@@ -110,9 +110,13 @@ def _label_column(header: list[str] | None, row: list[str], table: Any, request:
 
 
 def _fewer_values(table: Any, count: int) -> int:
-    """Return 0 or the last column: both could be labels, so the one with more than one value, then the last."""
-    kinds = [len(table.column(column).unique()) for column in (0, count - 1)]
-    return 0 if kinds[1] <= 1 < kinds[0] else count - 1
+    """Return the end that has fewer different values, but more than one: pixels have many, corners only one.
+
+    The last column when that does not decide.
+    """
+    kinds = {column: len(table.column(column).unique()) for column in (count - 1, 0)}
+    varied = {column: kind for column, kind in kinds.items() if kind > 1} or kinds
+    return min(varied, key=lambda column: varied[column])
 
 
 def _looks_like_labels(column: Any) -> bool:
