@@ -272,7 +272,7 @@ def _texts(values: NDArray[Any], name: str) -> list[str]:
     """Return labels as texts; what stands for "missing" is no class."""
     texts = []
     for row, item in enumerate(values.tolist()):
-        if item is None or item != item:
+        if item is None or str(item) in ("nan", "NaT", "<NA>"):
             raise DataError(f"{name}: expected a label for every image. Received: {item} at {row}. Drop such images.")
         texts.append(item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item))
     return texts
@@ -316,7 +316,8 @@ def _unknown(source: Any) -> str:
         return f"expected a name, a path, images or (images, labels). Received: {type(source).__name__}."
     path = Path(source)
     if path.exists():
-        return f"{printable(path.name)}: expected .npz, .csv, .csv.gz or a folder of images. Received: {path.suffix or 'no ending'}."
+        ending = printable(path.suffix) or "no ending"
+        return f"{printable(path.name)}: expected .npz, .csv, .csv.gz or a folder of images. Received: {ending}."
     import difflib
 
     close = difflib.get_close_matches(source, BUILTIN, n=1)

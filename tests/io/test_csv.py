@@ -113,3 +113,59 @@ def test_round_trip(tmp_path_factory, n, seed, place):
     path = tmp_path_factory.mktemp("csv") / "a.csv"
     np.savetxt(path, rows, delimiter=",")
     assert load_dataset(path).labels.tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_labels_are_found_beside_pixels_that_look_like_labels(tmp_path, place):
+    """Whole numbers in every corner: labels 0..3 have no gaps, 200 values drawn from 0..255 do."""
+    pixels, labels = np.random.default_rng(1).integers(0, 256, (200, 16)), np.arange(200)[:, None] % 4
+    rows = np.hstack([labels, pixels] if place == "first" else [pixels, labels])
+    data = load_dataset(written(tmp_path / "a.csv", rows))
+    assert data.labels.tolist() == labels[:, 0].tolist()
+    assert "could both be labels" in data.notes[-1]
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+@pytest.mark.parametrize("corner", [lambda n: n * 0, lambda n: (n == 50).astype(int)], ids=["constant", "nearly"])
+def test_a_dark_corner_is_no_label(tmp_path, place, corner):
+    pixels, labels = np.random.default_rng(1).integers(0, 256, (200, 16)), np.arange(200)[:, None] % 4
+    pixels[:, 0] = pixels[:, -1] = corner(np.arange(200))
+    rows = np.hstack([labels, pixels] if place == "first" else [pixels, labels])
+    assert load_dataset(written(tmp_path / "a.csv", rows)).labels.tolist() == labels[:, 0].tolist()
+
+
+@pytest.mark.parametrize("index", [False, True])
+def test_the_column_numbers_that_pandas_writes_are_a_header(tmp_path, index):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 784))
+    rows = np.hstack([np.arange(5)[:, None], pixels]) if index else pixels
+    header = ("," if index else "") + ",".join(map(str, range(784)))
+    data = load_dataset(written(tmp_path / "a.csv", rows, header))
+    np.testing.assert_array_equal(data.images[:].reshape(5, 784), pixels)
+    assert data.labels is None
+
+
+def test_a_header_with_a_label_of_another_name(tmp_path):
+    rows = [[*pixels, label] for label, pixels in zip(LABELS, PIXELS, strict=True)]
+    data = load_dataset(written(tmp_path / "a.csv", rows, f"{names()},digit"))
+    assert data.labels.tolist() == LABELS
+    assert "label in column 16 (digit)" in data.notes[0]
+
+
+def test_class_names_that_mix_letters_and_digits_are_no_header(tmp_path):
+    rows = [[label, *[0] * 16] for label in ("A", "7", "B")]
+    data = load_dataset(written(tmp_path / "a.csv", rows))
+    assert data.class_names == ("7", "A", "B")
+    assert data.labels.tolist() == [1, 0, 2]
+
+
+@pytest.mark.parametrize("value", ["inf", "1e300"])
+def test_numbers_beyond_float32_are_refused_with_their_place(tmp_path, value):
+    rows = [[*pixels, label] for label, pixels in zip(LABELS, PIXELS, strict=True)]
+    rows[2][5] = value
+    with pytest.raises(DataError, match="in row 2, column 5"):
+        load_dataset(written(tmp_path / "a.csv", rows))
+
+
+def test_a_csv_has_no_training_split(tmp_path):
+    with pytest.raises(DataError, match="no train split"):
+        load_dataset(written(tmp_path / "a.csv", PIXELS), split="train")

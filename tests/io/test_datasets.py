@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from sklearn.datasets import load_digits
 
-from diag.errors import DataError
+from diag.errors import DataError, InvalidInputError
 from diag.io.datasets import flat_shape, label_numbers, load_dataset
 from diag.io.readers.builtin import test_rows as rows_for_testing
 from diag.io.sources import printable
@@ -234,3 +237,128 @@ def test_a_failed_download_says_where_to_put_the_file(monkeypatch):
 
 def test_names_are_one_printable_line():
     assert printable("a\u2028b\n\x00c  d") == "a b c d"
+
+
+def test_a_download_writes_nothing_to_standard_output(monkeypatch, capsys):
+    from diag._lazy import import_keras
+
+    part = np.zeros((2, 32, 32, 3), np.uint8), np.array([[3], [9]])
+
+    def load_data():
+        print("Downloading: 100%")
+        return part, part
+
+    monkeypatch.setattr(import_keras().datasets.cifar10, "load_data", load_data)
+    data = load_dataset("cifar10")
+    assert capsys.readouterr().out == ""
+    assert [data.class_names[label] for label in data.labels] == ["cat", "truck"]  # 3 and 9 in CIFAR-10's list
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04junk", b"\x80\x04K\x01."])
+def test_a_damaged_mnist_in_kerass_cache_is_one_line(tmp_path, monkeypatch, content):
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "mnist.npz").write_bytes(content)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    with pytest.raises(DataError, match="Delete the file and try again"):
+        load_dataset("mnist")
+
+
+def test_reading_files_imports_no_tensorflow(tmp_path):
+    x = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
+    np.savez(tmp_path / "a.npz", x=x, y=[0, 1])
+    np.savetxt(tmp_path / "a.csv", x.reshape(2, 16) / 2, delimiter=",")
+    (tmp_path / "a" / "cat").mkdir(parents=True)
+    Image.fromarray(x[0]).save(tmp_path / "a" / "cat" / "0.png")
+    code = (
+        "import sys, diag\n"
+        "print([len(diag.load_dataset(source)) for source in ('digits', 'a.npz', 'a.csv', 'a')])\n"
+        "print('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(root)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split("\n")[:2] == ["[797, 2, 2, 1]", "False"]
+
+
+def test_a_mask_chooses_rows_and_wrong_numbers_are_refused():
+    data = load_dataset((np.arange(12).reshape(3, 2, 2), [0, 1, 2]))
+    assert data.subset(np.array([False, True, True])).labels.tolist() == [1, 2]
+    assert data.subset([-1]).digest == data.subset([2]).digest
+    assert len(data.subset([])) == 0
+    for wrong in ([3], [-4], [0.7], [[0]], [True]):
+        with pytest.raises(InvalidInputError, match="expected image numbers"):
+            data.subset(wrong)
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (np.array(["a", None, "b"], dtype=object), "None at 1"),
+        (np.array(["a", np.nan, "b"], dtype=object), "nan at 1"),
+        ([[1], [2, 3], [4]], "expected labels of one shape"),
+        ([1e300, 0, 1], "column of Ids"),
+        (np.array([2**63 + 5, 0, 1], dtype=np.uint64), "column of Ids"),
+    ],
+)
+def test_labels_that_are_missing_or_far_off_are_refused(labels, said):
+    with pytest.raises(DataError, match=said) as caught:
+        load_dataset((np.zeros((3, 4, 4)), labels))
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_kept_as_objects_are_no_names():
+    data = load_dataset((np.zeros((3, 4, 4)), np.array([2, 10, 1], dtype=object)))
+    assert data.labels.tolist() == [2, 10, 1]
+
+
+def test_npz_all_is_train_then_test(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, x_train=np.zeros((3, 2, 2)), y_train=[0, 1, 2], x_test=np.ones((2, 2, 2)), y_test=[2, 1])
+    data = load_dataset(path, split="all")
+    assert data.labels.tolist() == [0, 1, 2, 2, 1]
+    assert data.images[:].mean(axis=(1, 2, 3)).tolist() == [0, 0, 0, 1, 1]
+    np.savez(path, x_train=np.zeros((3, 2, 2)), y_train=[0, 1, 2], x_test=np.ones((2, 2, 2)))
+    with pytest.raises(DataError, match="labels for both parts"):
+        load_dataset(path, split="all")
+
+
+@pytest.mark.parametrize("claim", [b"(51, 8, 8)", b"(99, 8, 8)", b"(9999,8,9)"])
+def test_npz_that_claims_more_than_it_holds_is_refused(tmp_path, claim):
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.zeros((50, 8, 8)), y=np.zeros(50, dtype=int))
+    path.write_bytes(path.read_bytes().replace(b"(50, 8, 8)", claim))
+    with pytest.raises(DataError, match=r"holds 25600 bytes|Bad CRC"):  # 50 * 8 * 8 values of 8 bytes
+        load_dataset(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not numpy at all", b"\x93NUMPY\x01\x00\x04\x00(((("])
+def test_npz_members_that_are_no_arrays_are_refused(tmp_path, content):
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", content)
+    with pytest.raises(DataError, match=r"a\.npz: expected a \.npz file") as caught:
+        load_dataset(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "split", "said"),
+    [
+        (np.zeros((2, 4, 4)), "train", "no train split"),
+        (np.zeros((2, 4, 4)), "tset", "no tset split"),
+        (np.zeros((2, 0, 4)), "test", "at least one pixel"),
+        ("x" * 5000, "test", "too long"),
+        ("no\nsuch", "test", "no such: no such file"),
+        ("digits", "tset", "train, test or all"),
+    ],
+)
+def test_splits_and_names_that_do_not_exist(source, split, said):
+    with pytest.raises(DataError, match=said) as caught:
+        load_dataset(source, split=split)
+    assert "\n" not in str(caught.value)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from diag.errors import DataError
 from diag.io.datasets import load_dataset
+from diag.io.readers.folder import decode
 
 
 def write(path, pixels):
@@ -86,3 +89,79 @@ def test_the_digest_is_of_names_and_bytes(folder, tmp_path):
     assert load_dataset(copy).digest == load_dataset(folder).digest
     write(copy / "cat" / "0.png", np.full((4, 6), 99))
     assert load_dataset(copy).digest != load_dataset(folder).digest
+
+
+def test_class_numbers_are_the_same_in_every_part(tmp_path):
+    """A class without test images still has its number: b is 1, so c is 2 in test/ too."""
+    for part, classes in (("train", "abc"), ("test", "ac")):
+        for name in classes:
+            write(tmp_path / part / name / "0.png", np.zeros((4, 6)))
+    data = load_dataset(tmp_path)
+    assert data.class_names == ("a", "b", "c")
+    assert data.labels.tolist() == [0, 2]
+    every = load_dataset(tmp_path, split="all")
+    assert sorted(every.labels.tolist()) == [0, 0, 1, 2, 2]
+    assert sorted(every.sample_names)[:2] == ["test/a/0.png", "test/c/0.png"]
+
+
+def test_sixteen_bits_are_brought_to_eight(tmp_path):
+    (tmp_path / "a").mkdir()
+    Image.fromarray(np.array([[0, 257, 25700, 65535]], dtype=np.uint16)).save(tmp_path / "a" / "0.png")
+    assert load_dataset(tmp_path).images[0].ravel().tolist() == [0, 1, 100, 255]  # divided by 257
+
+
+def test_an_image_turned_by_exif_stands_upright(tmp_path):
+    (tmp_path / "a").mkdir()
+    exif = Image.Exif()
+    exif[274] = 6  # the tag Orientation: turn by 90 degrees
+    Image.fromarray(np.zeros((4, 6), np.uint8)).save(tmp_path / "a" / "0.jpg", exif=exif)
+    assert load_dataset(tmp_path).images.shape == (1, 6, 4, 1)
+
+
+@pytest.mark.parametrize("limit", [1000, 100])  # Pillow warns above its limit and refuses above twice that
+def test_pictures_of_insane_size_are_refused(tmp_path, monkeypatch, limit):
+    write(tmp_path / "a" / "0.png", np.zeros((40, 40)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(DataError, match="sane size"):
+        load_dataset(tmp_path)
+
+
+def test_links_in_a_circle_end(folder):
+    (folder / "cat" / "up").symlink_to(folder)
+    (folder / "self").symlink_to(folder / "self")
+    data = load_dataset(folder)
+    assert len(data) == 6
+    assert data.class_names == ("cat", "dog")
+
+
+def test_what_is_not_read_is_said(folder):
+    write(folder / "loose.png", np.zeros((4, 6)))
+    write(folder / "cat" / "more" / "0.png", np.zeros((4, 6)))
+    notes = load_dataset(folder).notes
+    assert "6 images in 2 class folders." in notes
+    assert "Not read: 1 images beside the class folders and 1 folders inside them." in notes
+
+
+def test_odd_file_names_are_one_printable_line(folder):
+    for number, name in enumerate((b"\xff.png", b"a\nb.png")):
+        (folder / "cat" / f"{number}.png").rename(os.fsdecode(os.fsencode(folder / "cat") + b"/" + name))
+    data = load_dataset(folder)
+    assert all(name.isprintable() for name in data.sample_names)
+    assert len(data.digest) == 64
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "gif", "bmp", "webp"])
+def test_damaged_images_are_refused_or_read_but_never_crash(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    write(path, np.random.default_rng(0).integers(0, 256, (8, 8, 3)))
+    whole, rng = path.read_bytes(), np.random.default_rng(1)
+    for _ in range(60):
+        content = np.frombuffer(whole, np.uint8).copy()
+        content[rng.integers(0, min(len(content), 80), 3)] = rng.integers(0, 256, 3)
+        path.write_bytes(content[: rng.integers(1, len(content) + 1)].tobytes())
+        try:
+            shape, said = decode(path, 3, (8, 8)).shape, ""
+        except DataError as error:
+            shape, said = (8, 8, 3), str(error)
+        assert shape == (8, 8, 3)
+        assert "\n" not in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,6 +15,10 @@ from diag.io.sources import Parts, Request, file_digest, printable
 from diag.io.store import array_digest
 
 _IMAGES = ("x", "X", "images", "data", "image")
+_DAMAGE = (
+    OSError, EOFError, KeyError, ValueError, RuntimeError, SyntaxError, TypeError, tokenize.TokenError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 _LABELS = ("y", "Y", "labels", "target", "label", "targets")
 
 
@@ -120,7 +125,7 @@ def member(path: Path, key: str) -> Any:
     """
     try:
         return _member(path, f"{key}.npy")
-    except (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
         raise _broken(path, error) from error
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +114,8 @@ def _keras(name: str) -> tuple[Any, str]:
         return _kept_mnist(kept), file_digest(kept)
     source = getattr(import_keras().datasets, name)
     try:
-        arrays = source.load_data()
+        with contextlib.redirect_stdout(sys.stderr):  # Keras's progress bar is no part of what a command prints
+            arrays = source.load_data()
     except Exception as error:  # Keras raises a plain Exception when a download fails
         raise DataError(
             f"{name}: could not be fetched ({' '.join(str(error).split())[:120]}). Put Keras's file for it into "
