@@ -1,7 +1,7 @@
 """diag's dashboard: ``streamlit run dashboard/app.py [-- --models PATH --data SRC]``."""
 
 import streamlit as st
-from diag_state import keep_url
+from diag_state import enter, keep_url
 
 st.set_page_config(page_title="diag", page_icon="🔎", layout="wide")
 page = st.navigation(
@@ -14,5 +14,6 @@ page = st.navigation(
     ],
     position="top",
 )
+enter(page.url_path)
 page.run()
 keep_url()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
-from diag_state import arguments, get, plain, put
+from diag_state import arguments, get, plain, put, widget
 
 import diag
 from diag.errors import DiagError
@@ -112,6 +112,19 @@ def model_files() -> dict[str, Path]:
     return named
 
 
+def choose_models(names: list[str]) -> list[str]:
+    """Draw the choice of models; a file that was added is chosen at once, one that is gone is dropped."""
+    known = st.session_state.get("known-models", names)
+    name = widget("models", [file for file in get("models").split("|") if file in names] or names)
+    if known != names:
+        kept = [file for file in names if file in st.session_state[name] or file not in known]
+        st.session_state[name] = kept
+    st.session_state["known-models"] = names
+    chosen = st.multiselect("Models", names, key=name)
+    put("models", "" if set(chosen) == set(names) else "|".join(chosen))
+    return chosen
+
+
 def sidebar() -> dict[str, Path]:
     """Draw the choice of models and data; return the chosen files by name."""
     with st.sidebar:
@@ -120,11 +133,9 @@ def sidebar() -> dict[str, Path]:
         kept = [keep_upload(file.name, file.getvalue(), ENDINGS) for file in uploaded]
         st.session_state["uploads"] = [path for path in kept if path is not None]
         files = model_files()
-        before = [name for name in get("models").split("|") if name in files] or list(files)
-        chosen = st.multiselect("Models", list(files), default=before)
-        put("models", "" if set(chosen) == set(files) else "|".join(chosen))
+        chosen = choose_models(list(files))
         source = st.text_input(
-            "Data", value=get("data", arguments().data or ""), placeholder="what the model cards name",
+            "Data", key=widget("data", get("data", arguments().data or "")), placeholder="what the model cards name",
             help="digits, mnist, fashion\\_mnist, cifar10, cifar100, or the path of a .npz, a .csv or a folder",
         )  # fmt: skip
         put("data", source.strip())

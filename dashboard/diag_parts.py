@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 from diag_loaders import load_tile
-from diag_state import get_number, plain, put
+from diag_state import numbered, plain, put
 
 from diag.errors import DiagError
 
@@ -36,8 +36,7 @@ def choose_image(comparison: Comparison) -> int:
     last = len(first) - 1
     left, right = st.columns([1, 4])
     with left:
-        index = int(st.number_input("Image", 0, last, get_number("index", 0, last)))
-        put("index", index)
+        index = numbered("Image", "index", last)
     with right:
         st.image(load_tile(first.data.digest, index, 112, first.data), width=112)
         true = plain(first.class_names[first.samples["y_true"][index]])

@@ -72,6 +72,26 @@ def get_cell(n_classes: int) -> tuple[int, int] | None:
     return cell if max(cell) < n_classes else None
 
 
+def enter(page: str) -> None:
+    """Begin a run of a page. Widgets of the page before are forgotten: what they chose is in the selection."""
+    if st.session_state.get("page") != page:
+        for name in [name for name in st.session_state if str(name).startswith("widget-")]:
+            del st.session_state[name]
+    st.session_state["page"] = page
+
+
+def widget(key: str, value: Any) -> str:
+    """Return the name of a widget's state, which begins as `value`.
+
+    A widget must get no default that changes from run to run: Streamlit then takes it for a new one and drops every
+    second change. So its state is set once, here, and by the callers below when it can no longer be shown.
+    """
+    name = f"widget-{st.session_state.get('page', '')}-{key}"
+    if name not in st.session_state:
+        st.session_state[name] = value
+    return name
+
+
 def segmented(label: str, key: str, options: list[str], names: dict[str, str]) -> str:
     """Draw a switch whose choice is part of the selection."""
     before = get_choice(key, options)
@@ -79,12 +99,31 @@ def segmented(label: str, key: str, options: list[str], names: dict[str, str]) -
         label,
         options,
         format_func=lambda name: names[name],
-        default=before,
-        key=f"widget-{key}",
+        key=widget(key, before),
         label_visibility="collapsed",
     )
     put(key, chosen or before)
     return chosen or before
+
+
+def numbered(label: str, key: str, last: int) -> int:
+    """Draw the choice of a number in 0..last that is part of the selection."""
+    name = widget(key, get_number(key, 0, last))
+    if not 0 <= st.session_state[name] <= last:  # the data changed
+        st.session_state[name] = get_number(key, 0, last)
+    chosen = int(st.number_input(label, 0, last, key=name))
+    put(key, chosen)
+    return chosen
+
+
+def selected(label: str, key: str, options: list[str]) -> str:
+    """Draw the choice of one of `options` that is part of the selection."""
+    name = widget(key, get_choice(key, options))
+    if st.session_state[name] not in options:
+        st.session_state[name] = get_choice(key, options)
+    chosen = str(st.selectbox(label, options, key=name))
+    put(key, chosen)
+    return chosen
 
 
 def keep_url() -> None:

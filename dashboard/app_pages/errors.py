@@ -3,7 +3,7 @@
 import streamlit as st
 from diag_loaders import open_comparison
 from diag_parts import cards, section
-from diag_state import get_choice, plain, put, segmented
+from diag_state import plain, segmented, selected
 
 LISTS = {
     "errors": "Most confident errors",
@@ -21,8 +21,7 @@ if comparison is not None:
         kind = segmented("Show", "list", list(LISTS), LISTS)
         group = segmented("Group", "group", list(GROUPS), GROUPS) if kind == "errors" else "true"
     with right:
-        name = st.selectbox("Of", names, index=names.index(get_choice("model", names)))
-        put("model", name)
+        name = selected("Of", "model", names)
     with section():
         run = comparison.run(name)
         order = {"sure": "most_confident", "unsure": "least_confident"}

@@ -63,5 +63,9 @@ def test_from_a_cell_to_a_map(server, chromium):
         page.get_by_role("button", name="Explain").first.click()
         expect(page.get_by_text("Additivity error").first).to_be_visible()
         assert "/explain" in page.url
-        assert "index=" in page.url
+        index = int(re.search(r"index=(\d+)", page.url)[1])
+        for step in (1, 2, 3):  # each of several changes counts
+            page.get_by_role("spinbutton").press("ArrowUp")
+            page.get_by_role("spinbutton").press("Enter")
+            expect(page.get_by_text(f"index {index + step},").first).to_be_visible()
         browser.close()

@@ -146,3 +146,29 @@ def test_pages_are_short_and_hold_no_altair():
         assert len(text.splitlines()) <= 60, path.name
         assert "import altair" not in text
         assert "st.cache" not in text
+
+
+def test_the_second_of_two_changes_counts_too():
+    # A widget whose default follows the selection would be a new widget after each change, and lose every second one.
+    app = opened("explain")
+    for value in (6, 5, 8):
+        app.number_input[0].set_value(value).run()
+        assert app.number_input[0].value == value
+        assert app.query_params["index"] == str(value)
+        assert f"index {value}," in texts(app)
+    for chosen in (["dense.keras"], ["dense.keras", "cnn_lungu.keras"], ["cnn_lungu.keras"]):
+        app.multiselect[0].set_value(chosen).run()
+        assert app.multiselect[0].value == chosen
+        assert app.query_params["models"] == "|".join(chosen)
+
+
+def test_switches_and_choices_follow_every_change():
+    app = opened("errors")
+    for value in ("unsure", "sure", "errors"):
+        app.segmented_control[0].set_value(value).run()
+        assert app.query_params["list"] == value
+    for value in ("Logistic L2", "Dense", "Logistic L2"):
+        name = next(option for option in app.selectbox[0].options if option.lower().startswith(value.lower()[:5]))
+        app.selectbox[0].set_value(name).run()
+        assert app.selectbox[0].value == name
+        assert app.query_params["model"] == name
