@@ -142,12 +142,13 @@ def _attribution(
     picked = list(wanted) if complete else list(range(len(wanted)))
     return Attribution(
         values=_frozen(from_layout(values, layout, shape)[..., picked]),
-        base_values=_frozen(base[picked]),
+        base_values=_frozen(np.tile(base[picked], (len(chosen), 1))),
         predictions=_frozen(predictions[:, picked]),
         images=_frozen(from_layout(model.prepare(images), layout, shape)),
         indices=_frozen(chosen),
-        outputs=wanted,
-        class_names=tuple(model.class_names[number] for number in wanted),
+        outputs=_frozen(np.tile(np.asarray(wanted, np.int64), (len(chosen), 1))),
+        class_names=tuple(model.class_names),
+        y_pred=_frozen(predictions.argmax(axis=1)),
         method=METHOD,
         n_background=n_background,
         seed=seed,

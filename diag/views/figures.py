@@ -37,7 +37,7 @@ def attribution_figure(attribution: Attribution) -> bytes:
     page = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(page)
     font = ImageFont.load_default(size=26)
-    for column, name in enumerate(("image", *attribution.class_names)):
+    for column, name in enumerate(("image", *(attribution.columns or ("",) * k))):
         draw.text((GAP + column * (CELL + GAP), 12), _short(name), fill=INK, font=font)
     totals = attribution.values.sum(axis=3)
     for row in range(n):
@@ -86,7 +86,7 @@ def attribution_tiles(attribution: Attribution, row: int, side: int) -> tuple[li
             float(attribution.predictions[row, place]),
             attribution_png(_enlarged(totals[..., place], factor), limit),
         )
-        for place, name in enumerate(attribution.class_names)
+        for place, name in enumerate(attribution.labels(row))
     ]
     legend = (
         f"{attribution.method}. Full colour is {limit:.2g} of probability a pixel. "

@@ -114,7 +114,7 @@ def _maps(attribution: Attribution, run: Evaluation) -> dict[str, Any]:
         "width": sheet.width,
         "height": sheet.height,
         "block": block,
-        "columns": list(attribution.outputs),
+        "columns": attribution.outputs[0].tolist() if len(attribution) else [],
         "rows": rows,
         "limit": f"{limit:.2g}",
         "note": f"{attribution.method}. {attribution.background_note}",

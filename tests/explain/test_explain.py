@@ -60,7 +60,7 @@ def test_equal_to_shap_and_additive(tmp_path, layers, images):
     assert attribution.indices.tolist() == [1, 4]
     some = diag.explain(model, images, indices=[1, 4], background=images[5:], outputs=[2, 0], cache=False)
     np.testing.assert_allclose(some.values, attribution.values[..., [2, 0]], atol=1e-6)
-    np.testing.assert_allclose(some.base_values, attribution.base_values[[2, 0]], atol=1e-6)
+    np.testing.assert_allclose(some.base_values, attribution.base_values[:, [2, 0]], atol=1e-6)
     explanation = attribution.to_shap()
     assert explanation.shape == attribution.values.shape
     assert explanation.output_names == ["0", "1", "2"]
@@ -83,7 +83,7 @@ def test_one_sigmoid_is_two_mirrored_classes(tmp_path, layers, images):
     model = saved(tmp_path, layers, layers.Flatten(), layers.Dense(1, activation="sigmoid"))
     attribution = diag.explain(model, images[:2], background=images[2:])
     np.testing.assert_allclose(attribution.values[..., 0], -attribution.values[..., 1])
-    np.testing.assert_allclose(attribution.base_values.sum(), 1, atol=1e-6)
+    np.testing.assert_allclose(attribution.base_values.sum(axis=1), 1, atol=1e-6)
     one = diag.explain(model, images[:2], background=images[2:], outputs=[1])
     np.testing.assert_array_equal(one.values[..., 0], attribution.values[..., 1])
 
@@ -159,11 +159,59 @@ def test_additivity_error_by_hand():
     # base .2 + map .3 against an output of .6: .1 is missing.
     values = np.full((1, 1, 1, 1, 1), 0.3, np.float32)
     attribution = Attribution(
-        values=values, base_values=np.array([0.2]), predictions=np.array([[0.6]], np.float32),
-        images=np.zeros((1, 1, 1, 1), np.float32), indices=np.array([4]), outputs=(0,), class_names=("a",), method="m",
-        n_background=1, seed=0, background_note="", model_name="m", model_digest="",
+        values=values, base_values=np.array([[0.2]]), predictions=np.array([[0.6]], np.float32),
+        images=np.zeros((1, 1, 1, 1), np.float32), indices=np.array([4]), outputs=np.array([[0]]), class_names=("a",),
+        y_pred=np.array([0]), method="m",
     )  # fmt: skip
     assert attribution.additivity_error[0] == pytest.approx(0.1)
     row = attribution.frame().iloc[0]
     assert (row["index"], row["class"]) == (4, "a")
     assert row["error"] == pytest.approx(0.1)
+
+
+def hand_made(**changes):
+    """Two images of 1x2 pixels, three classes; image 7 is an error (2 taken for 0), image 9 is right."""
+    values = np.array([[[[[0.4, -0.1, -0.3]], [[0.1, 0.0, -0.1]]]], [[[[0.2, -0.1, -0.1]], [[0.0, 0.3, -0.3]]]]])
+    fields = {
+        "values": values.astype(np.float32),
+        "base_values": np.array([[0.3, 0.3, 0.4]] * 2),
+        "predictions": np.array([[0.8, 0.2, 0.0], [0.5, 0.5, 0.0]], np.float32),
+        "images": np.zeros((2, 1, 2, 1), np.float32),
+        "indices": np.array([7, 9]),
+        "outputs": np.array([[0, 1, 2]] * 2),
+        "class_names": ("a", "b", "c"),
+        "y_pred": np.array([0, 0]),
+        "y_true": np.array([2, 0]),
+    }
+    return Attribution(**{**fields, **changes})
+
+
+def test_contrast_by_hand():
+    contrast = hand_made().contrast()
+    # The error is asked for predicted minus true, the right answer for predicted minus the second most probable.
+    assert contrast.labels(0) == ("a rather than c",)
+    assert contrast.labels(1) == ("a rather than b",)
+    np.testing.assert_allclose(contrast.values[0, 0, :, 0, 0], [0.7, 0.2], atol=1e-6)
+    np.testing.assert_allclose(contrast.values[1, 0, :, 0, 0], [0.3, -0.3], atol=1e-6)
+    np.testing.assert_allclose(contrast.predictions, [[0.8], [0.0]], atol=1e-6)
+    assert contrast.additivity_error.max() < 1e-6
+    assert contrast.columns is None
+    named = hand_made().contrast("b", "c")
+    assert named.columns == ("b rather than c",)
+    np.testing.assert_allclose(named.values[0, 0, :, 0, 0], [0.2, 0.1], atol=1e-6)
+    assert named.frame()["class"].tolist() == ["b rather than c"] * 2
+
+
+def test_contrast_refuses_what_is_not_there():
+    two = hand_made(
+        values=hand_made().values[..., :2], outputs=np.array([[0, 1]] * 2), base_values=hand_made().base_values[:, :2],
+        predictions=hand_made().predictions[:, :2],
+    )  # fmt: skip
+    with pytest.raises(InvalidInputError, match="a map of class 'c' for image 7"):
+        two.contrast()
+    with pytest.raises(InvalidInputError, match="'z'"):
+        two.contrast("z")
+    with pytest.raises(InvalidInputError, match=r"0\.\.2"):
+        two.contrast(3)
+    with pytest.raises(InvalidInputError, match="maps of a contrast"):
+        two.contrast("a", "b").contrast()
