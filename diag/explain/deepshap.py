@@ -1,0 +1,333 @@
+"""DeepSHAP on a Keras model's own graph: DeepLIFT rescale multipliers, averaged over background references.
+
+Activations of images and references are computed once each; only multipliers differ from pair to pair, and they go
+backward for all outputs of one image and many references at a time.
+
+References
+----------
+Lundberg & Lee (2017), A unified approach to interpreting model predictions, arXiv:1705.07874, section 4.2.
+Shrikumar, Greenside & Kundaje (2017), Learning important features through propagating activation differences,
+arXiv:1704.02685.
+Chen, Lundberg & Lee (2021), Explaining a series of models by propagating Shapley values, arXiv:2105.00108.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from diag._lazy import import_tensorflow
+from diag.errors import UnsupportedModelError
+from diag.explain import registry  # noqa: F401  (registers the rules)
+from diag.explain.graph import Graph, Step, trace
+from diag.explain.heads import Head, Target, seeds
+from diag.explain.rules import Multiplier, Pairs, Rule, can_fuse, fusing, rule_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+WORTHWHILE = 1e9
+"""Bytes that all pairs of a run go through, from which on compiling the way back pays."""
+RANKS = np.array([0, 1, 2, 3, 4, 6, 8, 12, 16])
+"""Rows of a pair are filled up to the next of these, so that few shapes are compiled."""
+ROWS = 128
+"""Multipliers that go backward at a time, where memory allows: enough to keep the processor busy."""
+WORKSPACE = 6
+"""Copies of the largest tensor that are alive at a time on the way back, for the estimate of memory."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Maps:
+    """What the engine returns: arrays over n images and k outputs.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n, ..., k)
+    base_values, predictions : ndarray of float64, shape (n, k)
+    n_used : ndarray of int64, shape (n,)
+        References used for each image.
+    relative_error : ndarray of float64, shape (n,)
+        Standard error of the worst of an image's maps as a share of their largest value; 0 if all references were used.
+    """
+
+    values: NDArray[np.float32]
+    base_values: NDArray[np.float64]
+    predictions: NDArray[np.float64]
+    n_used: NDArray[np.int64]
+    relative_error: NDArray[np.float64]
+
+
+class DeepShap:
+    """The engine for one network and one shape of input. Safe to use from several threads.
+
+    Parameters
+    ----------
+    network : keras.Model
+        A graph of layers with one input and one output (n, o). It is not changed.
+    shape : tuple of int
+        Shape of one input, without the batch axis.
+    activation : str, optional
+        The last layer's activation as the file has it, used where the graph does not end in one: "linear" for logits.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If a layer has no rule; the message names it.
+    """
+
+    def __init__(self, network: Any, shape: tuple[int, ...], activation: str | None = None) -> None:
+        tf = import_tensorflow()
+        graph = trace(network)
+        self._rules = {step: _required(step) for step in graph.steps}
+        width = int(math.prod(int(size) for size in network.outputs[0].shape[1:]))
+        self._graph, kind = _without_head(graph, width, activation)
+        self.head = Head(kind, width)
+        self._saved = sorted({n for step in self._graph.steps if self._rules[step].needs_inputs for n in step.sources})
+        self._shapes: dict[int, tuple[int, ...]] = {}
+        spec = tf.TensorSpec((None, *shape), tf.float32)
+        self._forward = tf.function(self._run, input_signature=[spec]).get_concrete_function()
+        self._plain = tf.function(self._pull, reduce_retracing=True, autograph=False)
+        self._fused = tf.function(self._pull_fused, reduce_retracing=True, autograph=False)
+        sizes = [4 * math.prod(shape) for shape in self._shapes.values()]
+        self.pair_bytes = sum(4 * math.prod(self._shapes[number]) for number in self._saved) + WORKSPACE * max(sizes)
+        self.row_bytes = WORKSPACE * max(sizes)
+
+    def _run(self, batch: Any) -> tuple[list[Any], Any]:
+        """Return the tensors that rules look at, and the last values (n, o)."""
+        tf = import_tensorflow()
+        values = {self._graph.source: batch}
+        for step in self._graph.steps:
+            results = step.call([values[number] for number in step.sources])
+            values.update(zip(step.targets, results, strict=True))
+        self._shapes.update({number: tuple(value.shape[1:]) for number, value in values.items()})
+        z = values[self._graph.target]
+        saved = [tf.cast(values[number], tf.float32) for number in self._saved]
+        return saved, tf.reshape(tf.cast(z, tf.float32), (tf.shape(z)[0], -1))
+
+    def _pull(self, x: Any, r: Any, x_saved: Any, r_saved: Any, chosen: Any, rows: Any, mix: Any) -> tuple[Any, Any]:
+        """Return the sum and the sum of squares over references of each output's map, shape (k, pixels).
+
+        `rows` (j, q, o) are the seeds of the references `chosen` (j,), `mix` (j, k, q) makes outputs of them.
+        """
+        tf = import_tensorflow()
+        r_saved = [tf.gather(tensor, chosen) for tensor in r_saved]
+        places = {number: place for place, number in enumerate(self._saved)}
+        target = self._shapes[self._graph.target]
+        start = tf.reshape(rows, tf.concat([tf.shape(rows)[:2], target], 0))
+        start.set_shape((None, None, *target))
+        found: dict[int, list[Multiplier]] = {self._graph.target: [Multiplier(start)]}
+        for step in reversed(self._graph.steps):
+            if not any(number in found for number in step.targets):
+                continue
+            rule = self._rules[step]
+            multipliers = [self._total(found.pop(number, []), number, start) for number in step.targets]
+            looked_at = [places[number] for number in step.sources] if rule.needs_inputs else []
+            pairs = Pairs(
+                x=[x_saved[place] for place in looked_at],
+                r=[r_saved[place] for place in looked_at],
+                shapes=[self._shapes[number] for number in step.sources],
+            )
+            for number, multiplier in zip(step.sources, rule.backward(step, pairs, multipliers), strict=True):
+                found.setdefault(number, []).append(multiplier)
+        last = self._total(found.get(self._graph.source, []), self._graph.source, start).dense()
+        maps = last * (x - tf.gather(r, chosen))[:, None]
+        maps = tf.reshape(maps, tf.concat([tf.shape(maps)[:2], [-1]], 0))
+        each = tf.matmul(mix, maps)
+        return tf.reduce_sum(each, axis=0), tf.reduce_sum(tf.square(each), axis=0)
+
+    def _pull_fused(self, *tensors: Any) -> tuple[Any, Any]:
+        with fusing():
+            return self._pull(*tensors)
+
+    def pull(self, pairs: int) -> Any:
+        """Return the way back for a run of so many pairs: compiled where the work is worth the compiler's time."""
+        return self._fused if pairs * self.pair_bytes > WORTHWHILE and can_fuse() else self._plain
+
+    def _total(self, parts: list[Multiplier], number: int, like: Any) -> Multiplier:
+        tf = import_tensorflow()
+        if len(parts) == 1:
+            return parts[0]
+        if parts:
+            return Multiplier(tf.add_n([part.dense() for part in parts]))
+        return Multiplier(tf.zeros(tf.concat([tf.shape(like)[:2], self._shapes[number]], 0)))
+
+    def maps(
+        self,
+        inputs: NDArray[np.float32],
+        references: NDArray[np.float32],
+        classes: NDArray[np.int64] | None = None,
+        target: Target = "probability",
+        *,
+        tolerance: float | None = None,
+        seed: int = 0,
+        max_memory: float = 1e9,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Maps:
+        """Return attributions of inputs against references.
+
+        Parameters
+        ----------
+        inputs, references : ndarray of float32, shape (n, ...) and (m, ...)
+            As the network takes them.
+        classes : ndarray of int64, shape (n, k), optional
+            Which classes of each input; all when left out.
+        target : "probability" or "logit"
+            What is explained. A logit is what goes into softmax or sigmoid.
+        tolerance : float, optional
+            Use references in random order until an image's `relative_error` is below this.
+        seed : int
+            Seeds that order.
+        max_memory : float
+            Bytes over the model itself that may be used, about.
+        progress : callable, optional
+            Gets (pairs done, pairs in all).
+
+        Raises
+        ------
+        UnsupportedModelError
+            If logits are asked for and the network does not end in softmax or sigmoid.
+        """
+        if target == "logit" and self.head.kind == "probabilities":
+            raise UnsupportedModelError("target='logit': expected a network that ends in softmax, sigmoid or logits.")
+        return _Run(self, inputs, references, classes, target, max_memory, progress).result(tolerance, seed)
+
+
+def _required(step: Step) -> Rule:
+    rule = rule_of(step)
+    if rule is None:
+        raise UnsupportedModelError(
+            f"DeepSHAP has no rule for {step}. Use method='expected_gradients', which needs none, "
+            "or register one in diag.explain.rules.RULES."
+        )
+    return rule
+
+
+def _without_head(graph: Graph, width: int, activation: str | None) -> tuple[Graph, Any]:
+    last = graph.steps[-1] if graph.steps else None
+    kind = last.kind.lower() if last else ""
+    if last is not None and kind in ("softmax", "sigmoid") and (kind == "sigmoid" or width > 1):
+        names = {"softmax": "softmax", "sigmoid": "sigmoid" if width == 1 else "sigmoids"}
+        return Graph(graph.source, last.sources[0], graph.steps[:-1]), names[kind]
+    if activation == "linear":
+        return graph, "sigmoid" if width == 1 else "softmax"
+    return graph, "probabilities"
+
+
+class _Run:
+    """One call of `DeepShap.maps`."""
+
+    def __init__(
+        self,
+        engine: DeepShap,
+        inputs: NDArray[np.float32],
+        references: NDArray[np.float32],
+        classes: NDArray[np.int64] | None,
+        target: Target,
+        max_memory: float,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self.engine, self.target, self.progress = engine, target, progress
+        self.inputs, self.references = inputs, references
+        self.memory = max_memory
+        self.pull = engine.pull(len(inputs) * len(references))
+        every = np.tile(np.arange(engine.head.n_classes), (len(inputs), 1))
+        self.classes = every if classes is None else classes
+        n, k = self.classes.shape
+        pixels = int(np.prod(inputs.shape[1:]))
+        self.sums = np.zeros((n, k, pixels))
+        self.squares = np.zeros((n, k, pixels))
+        self.used = np.zeros(n, np.int64)
+        # Half of the memory holds activations of references, the rest is for the way back.
+        self.block = int(np.clip(max_memory / 2 // engine.pair_bytes, 1, len(references)))
+
+    def result(self, tolerance: float | None, seed: int) -> Maps:
+        m, n = len(self.references), len(self.inputs)
+        order = np.arange(m) if tolerance is None else np.random.default_rng(seed).permutation(m)
+        z, errors, start = [], np.zeros(n), 0
+        open_rows = np.arange(n)
+        while start < m and len(open_rows):
+            size = self.block if tolerance is None else min(self.block, max(8, start // 3))
+            part = self.references[order[start : start + size]]
+            saved, last = self.engine._forward(_tensor(part))
+            z.append(last.numpy())
+            for row in open_rows:
+                self._add(int(row), part, saved, z[-1])
+            start += len(part)
+            if tolerance is not None:
+                errors[open_rows] = [self._error(int(row), m) for row in open_rows]
+                open_rows = open_rows[errors[open_rows] > tolerance]
+        return self._maps(order[start:], z, errors)
+
+    def _add(self, row: int, part: NDArray[np.float32], saved: Any, z: NDArray[np.float32]) -> None:
+        """Add the maps of one image against some references."""
+        engine = self.engine
+        x = _tensor(self.inputs[row : row + 1])
+        x_saved, last = engine._forward(x)
+        found = seeds(engine.head.multipliers(last.numpy()[0], z, self.classes[row], self.target))
+        ranks = np.minimum(RANKS[np.minimum(np.searchsorted(RANKS, found.ranks), len(RANKS) - 1)], found.rows.shape[1])
+        ranks = np.maximum(ranks, found.ranks)
+        order = np.argsort(-ranks, kind="stable")
+        r, start = _tensor(part), 0
+        while start < len(order) and ranks[order[start]]:
+            rank = int(ranks[order[start]])
+            chosen = order[start : start + self._width(rank)]
+            chosen = chosen[ranks[chosen] > 0]
+            # Filled up to a power of two with pairs that add nothing: few shapes.
+            filled = np.resize(chosen, 1 << math.ceil(math.log2(len(chosen))))
+            mix = found.mix[filled][..., :rank]
+            mix[len(chosen) :] = 0
+            sums, squares = self.pull(
+                x, r, x_saved, saved, _tensor(filled), _tensor(found.rows[filled, :rank]), _tensor(mix)
+            )
+            self.sums[row] += sums.numpy()
+            self.squares[row] += squares.numpy()
+            start += len(chosen)
+        self.used[row] += len(part)
+        if self.progress is not None:
+            self.progress(int(self.used.sum()), len(self.inputs) * len(self.references))
+
+    def _width(self, rank: int) -> int:
+        """Return how many references go backward at a time, with `rank` rows each."""
+        engine = self.engine
+        fits = self.memory / 2 / (engine.pair_bytes + rank * engine.row_bytes)
+        return 1 << int(math.log2(max(1.0, min(ROWS / rank, fits))))
+
+    def _error(self, row: int, m: int) -> float:
+        """Return the standard error of the mean over references, drawn without replacement, relative to its peak."""
+        n = self.used[row]
+        if n >= m:
+            return 0.0
+        mean = self.sums[row] / n
+        variance = np.maximum(self.squares[row] / n - mean**2, 0) * n / (n - 1) / n * (1 - n / m)
+        peak = np.abs(mean).max()
+        return float(np.sqrt(variance.mean(axis=1)).max() / peak) if peak > 0 else 0.0
+
+    def _maps(self, unused: NDArray[np.int64], z: list[NDArray[np.float32]], errors: NDArray[np.float64]) -> Maps:
+        head, shape = self.engine.head, self.inputs.shape[1:]
+        if len(unused):
+            z.append(self._last(self.references[unused]))
+        base = head.outputs(np.concatenate(z), self.target).mean(axis=0)
+        predictions = head.outputs(self._last(self.inputs), self.target)
+        values = np.moveaxis(self.sums / np.maximum(self.used, 1)[:, None, None], 1, -1)
+        k = self.classes.shape[1]
+        return Maps(
+            values=values.reshape(len(self.inputs), *shape, k).astype(np.float32),
+            base_values=np.take_along_axis(np.tile(base, (len(self.inputs), 1)), self.classes, axis=1),
+            predictions=np.take_along_axis(predictions, self.classes, axis=1),
+            n_used=self.used,
+            relative_error=errors,
+        )
+
+    def _last(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        step = max(1, self.block)
+        parts = [self.engine._forward(_tensor(batch[at : at + step]))[1].numpy() for at in range(0, len(batch), step)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.engine.head.n_values), np.float32)
+
+
+def _tensor(array: NDArray[np.generic]) -> Any:
+    return import_tensorflow().constant(array)

@@ -1,0 +1,202 @@
+"""A Keras model as a list of steps: nested models unrolled, activations split from the layers that carry them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from diag._lazy import import_keras
+from diag.errors import UnsupportedModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# At inference they return what they get.
+IDENTITIES = frozenset(
+    {
+        "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout", "GaussianDropout",
+        "GaussianNoise", "ActivityRegularization", "Identity", "RandomFlip", "RandomRotation", "RandomZoom",
+        "RandomTranslation", "RandomContrast", "RandomBrightness", "RandomErasing", "RandomShear", "RandomHue",
+        "RandomSaturation", "RandomSharpness", "RandomGrayscale", "RandomColorJitter", "RandomInvert",
+        "RandomPosterization", "RandomPerspective", "RandomElasticTransform", "RandomGaussianBlur", "RandAugment",
+        "AugMix", "StopGradient",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One operation on tensors that depend on the input.
+
+    Parameters
+    ----------
+    name, kind : str
+        The layer's name, and the type that its rule is registered under: a class name, or an activation's name.
+    operation : object
+        The layer, the `keras.ops` operation or the activation function.
+    sources, targets : tuple of int
+        Numbers of the tensors that go in and come out. A source stands once for each time it is used.
+    arguments : callable
+        Gets the sources' tensors; returns (args, kwargs) as the model calls the operation.
+    call : callable
+        Gets the sources' tensors; returns the list of the targets' tensors, in inference mode.
+    """
+
+    name: str
+    kind: str
+    operation: Any
+    sources: tuple[int, ...]
+    targets: tuple[int, ...]
+    arguments: Callable[[list[Any]], tuple[Any, Any]]
+    call: Callable[[list[Any]], list[Any]]
+
+    def __str__(self) -> str:
+        """Return how messages name the step."""
+        return f"layer {self.name!r} ({self.kind})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """All steps from a model's input to its output, in the order of execution; tensors are numbered."""
+
+    source: int
+    target: int
+    steps: tuple[Step, ...]
+
+
+def trace(model: Any) -> Graph:
+    """Return the steps of a Keras model with one input and one output.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the model, or one inside it, is no graph of layers (a subclassed model), or has several inputs or outputs.
+    """
+    function = _function(model, model.name)
+    if len(function.inputs) != 1 or len(function.outputs) != 1:
+        raise UnsupportedModelError(
+            f"expected a network with one input and one output. Received: {len(function.inputs)} inputs and "
+            f"{len(function.outputs)} outputs."
+        )
+    tracer = _Tracer()
+    tracer.numbers[id(function.inputs[0])] = 0
+    steps = tuple(tracer.walk(function, tracer.numbers))
+    target = tracer.numbers[id(function.outputs[0])]
+    return Graph(0, target, _needed(steps, target))
+
+
+def _function(model: Any, name: str) -> Any:
+    function = getattr(model, "_functional", None) or model
+    if not hasattr(function, "_nodes_by_depth"):
+        raise UnsupportedModelError(
+            f"layer {name!r} ({type(model).__name__}) is a model with code of its own, not a graph of layers. "
+            "Use method='expected_gradients'."
+        )
+    return function
+
+
+def _needed(steps: tuple[Step, ...], target: int) -> tuple[Step, ...]:
+    wanted, kept = {target}, []
+    for step in reversed(steps):
+        if wanted.intersection(step.targets):
+            wanted.update(step.sources)
+            kept.append(step)
+    return tuple(reversed(kept))
+
+
+class _Tracer:
+    """Numbers tensors while it walks through a function and those nested in it."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[int, int] = {}
+        self.count = 1
+
+    def walk(self, function: Any, numbers: dict[int, int]) -> Iterator[Step]:
+        """Yield the steps of a function; `numbers` maps its symbolic tensors (by identity) to numbers."""
+        for depth in sorted(function._nodes_by_depth, reverse=True):
+            for node in function._nodes_by_depth[depth]:
+                if not node.is_input:
+                    yield from self._node(node, numbers)
+
+    def _node(self, node: Any, numbers: dict[int, int]) -> Iterator[Step]:
+        operation, tensors = node.operation, list(node.arguments.keras_tensors)
+        sources = tuple(numbers[id(tensor)] for tensor in tensors)
+        if _is_model(operation):
+            inner = _function(operation, operation.name)
+            mapping = {id(tensor): source for tensor, source in zip(inner.inputs, sources, strict=True)}
+            yield from self.walk(inner, mapping)
+            for outer, tensor in zip(node.outputs, inner.outputs, strict=True):
+                numbers[id(outer)] = mapping[id(tensor)]
+            return
+        if type(operation).__name__ in IDENTITIES:
+            numbers[id(node.outputs[0])] = sources[0]
+            return
+        targets = tuple(self._number() for _ in node.outputs)
+        numbers.update({id(tensor): number for tensor, number in zip(node.outputs, targets, strict=True)})
+        yield from self._steps(node, tensors, sources, targets)
+
+    def _number(self) -> int:
+        self.count += 1
+        return self.count
+
+    def _steps(
+        self, node: Any, tensors: list[Any], sources: tuple[int, ...], targets: tuple[int, ...]
+    ) -> Iterator[Step]:
+        layer, kind = node.operation, type(node.operation).__name__
+        activation = getattr(layer, "activation", None)
+        if kind == "Activation":
+            yield _activation(layer.name, activation, sources, targets)
+            return
+        split = callable(activation) and _name(activation) != "linear" and hasattr(layer, "kernel")
+        if not split:
+            yield _step(node, layer, tensors, sources, targets)
+            return
+        between = (self._number(),)
+        yield _step(node, _without_activation(layer), tensors, sources, between)
+        yield _activation(layer.name, activation, between, targets)
+
+
+def _is_model(operation: Any) -> bool:
+    return isinstance(operation, import_keras().Model)
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _without_activation(layer: Any) -> Any:
+    """Return a layer that shares all state with `layer` but does not apply its activation; the layer is untouched."""
+    copy = object.__new__(type(layer))
+    copy.__dict__.update(layer.__dict__)
+    copy.__dict__["activation"] = None
+    return copy
+
+
+def _activation(name: str, function: Any, sources: tuple[int, ...], targets: tuple[int, ...]) -> Step:
+    return Step(
+        name=name,
+        kind=_name(function),
+        operation=function,
+        sources=sources,
+        targets=targets,
+        arguments=lambda tensors: (tuple(tensors), {}),
+        call=lambda tensors: [function(tensors[0])],
+    )
+
+
+def _step(node: Any, operation: Any, tensors: list[Any], sources: tuple[int, ...], targets: tuple[int, ...]) -> Step:
+    tree = import_keras().tree
+    training = bool(getattr(operation, "_call_has_training_arg", False))
+
+    def arguments(values: list[Any]) -> tuple[Any, Any]:
+        by_identity = {id(tensor): value for tensor, value in zip(tensors, values, strict=True)}
+        return node.arguments.fill_in(by_identity)  # type: ignore[no-any-return]
+
+    def call(values: list[Any]) -> list[Any]:
+        args, kwargs = arguments(values)
+        kwargs = {key: value for key, value in kwargs.items() if key not in ("training", "mask")}
+        if training:
+            kwargs["training"] = False
+        return list(tree.flatten(operation(*args, **kwargs)))
+
+    return Step(operation.name, type(operation).__name__, operation, sources, targets, arguments, call)

@@ -1,0 +1,333 @@
+"""The rules of single kinds of layers: convolution, maxima, softmax, normalisation.
+
+References
+----------
+Lundberg & Lee (2017), arXiv:1705.07874, section 4.2 (max pooling, softmax as shap decomposes it).
+Chen, Lundberg & Lee (2021), Explaining a series of models by propagating Shapley values, arXiv:2105.00108.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from diag._lazy import import_tensorflow
+from diag.explain import rules
+from diag.explain.rules import SMALL, Multiplier, Pairs, fused, transposed
+
+if TYPE_CHECKING:
+    from diag.explain.graph import Step
+
+
+FEW = 4
+"""Fewer input channels than this: a convolution of grey or colour images."""
+
+# --- convolution ------------------------------------------------------------------------------------------------------
+
+
+def convolution(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Multiplier]:
+    """Transpose a convolution in channels-last order, which every processor can do, group by group."""
+    tf = import_tensorflow()
+    layer, shape = step.operation, pairs.shapes[0]
+    first = layer.data_format == "channels_first"
+    rows = multipliers[0].rows()
+    rows = _last(rows) if first else rows
+    shape = (*shape[1:], shape[0]) if first else shape
+    plain = layer.rank == 2 and layer.padding != "causal" and max(layer.dilation_rate) == 1
+    kernels = tf.split(tf.convert_to_tensor(layer.kernel), layer.groups, axis=-1)
+    parts = []
+    for kernel, part in zip(kernels, tf.split(rows, layer.groups, axis=-1), strict=True):
+        inner = (*shape[:-1], kernel.shape[-2])
+        if plain and kernel.shape[-2] < FEW and max(layer.strides) == 1 and min(layer.kernel_size) > 1:
+            parts.append(_to_few_channels(part, kernel, inner, layer.padding == "same"))
+        elif plain:
+            size = tf.concat([tf.shape(part)[:1], inner], 0)
+            parts.append(tf.nn.conv2d_transpose(part, kernel, size, layer.strides, layer.padding.upper()))
+        else:
+            parts.append(_general_convolution(layer, kernel, inner, Multiplier(part[:, None])))
+    result = tf.concat(parts, axis=-1) if len(parts) > 1 else parts[0]
+    result.set_shape((None, *shape))
+    return [multipliers[0].like(_first(result) if first else result)]
+
+
+def _to_few_channels(rows: Any, kernel: Any, shape: tuple[int, ...], same: bool) -> Any:
+    """Transpose a convolution of few input channels, which libraries are slow at: one matrix product, then shifts."""
+    tf = import_tensorflow()
+    down, across, few, many = (int(size) for size in kernel.shape)
+    height, width, _ = shape
+    before = [(size - 1) // 2 if same else 0 for size in (down, across)]
+    flat = tf.reshape(tf.transpose(kernel, (2, 0, 1, 3)), (few * down * across, many))
+    each = tf.matmul(flat, tf.reshape(rows, (-1, many)), transpose_b=True)
+    each = tf.reshape(each, (few, down, across, -1, *rows.shape[1:3]))
+
+    def shifted(each: Any) -> Any:
+        high, wide = (int(size) for size in each.shape[-2:])
+        border = [[0, 0]] * 4 + [[down, height + down - high], [across, width + across - wide]]
+        padded = tf.pad(each, border)
+        total = 0
+        for i in range(down):
+            for j in range(across):
+                top, left = down + before[0] - i, across + before[1] - j
+                total += padded[:, i, j, :, top : top + height, left : left + width]
+        return total
+
+    return tf.transpose(fused(shifted, each), (1, 2, 3, 0))
+
+
+def _general_convolution(layer: Any, kernel: Any, shape: tuple[int, ...], multiplier: Multiplier) -> Any:
+    tf = import_tensorflow()
+
+    def forward(tensors: list[Any]) -> list[Any]:
+        (tensor,) = tensors
+        padding = layer.padding.upper()
+        if padding == "CAUSAL":
+            before = layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
+            tensor, padding = tf.pad(tensor, [[0, 0], [before, 0], [0, 0]]), "VALID"
+        return [tf.nn.convolution(tensor, kernel, layer.strides, padding, dilations=layer.dilation_rate)]
+
+    return transposed(forward, [shape], [multiplier])[0].rows()
+
+
+def _last(tensor: Any) -> Any:
+    tf = import_tensorflow()
+    rank = len(tensor.shape)
+    return tf.transpose(tensor, [0, *range(2, rank), 1])
+
+
+def _first(tensor: Any) -> Any:
+    tf = import_tensorflow()
+    rank = len(tensor.shape)
+    return tf.transpose(tensor, [0, rank - 1, *range(1, rank - 1)])
+
+
+# --- maxima -----------------------------------------------------------------------------------------------------------
+# The larger of the two maxima decides: the whole difference goes to the element where it is. As shap has it.
+
+
+def _share(hit: Any, difference: Any, delta: Any) -> Any:
+    tf = import_tensorflow()
+    real = hit & (tf.abs(delta) >= SMALL / 10)
+    return tf.where(real, difference, tf.zeros_like(difference)) / tf.where(real, delta, tf.ones_like(delta))
+
+
+def _first_hits(candidates: list[Any]) -> tuple[Any, list[Any]]:
+    """Return the maximum of tensors of one shape, and for each whether it is the first to have it."""
+    tf = import_tensorflow()
+    largest = candidates[0]
+    for candidate in candidates[1:]:
+        largest = tf.maximum(largest, candidate)
+    hits, free = [], None
+    for candidate in candidates:
+        hit = candidate == largest
+        hits.append(hit if free is None else hit & free)
+        free = ~hit if free is None else free & ~hit
+    return largest, hits
+
+
+def pooling(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Multiplier]:
+    """Return the rule of max pooling: windows are laid out, and the larger of the two maxima decides."""
+    layer, shape = step.operation, pairs.shapes[0]
+    rank = len(shape) - 1
+    size, strides = (_tuple(value, rank) for value in (layer.pool_size, layer.strides or layer.pool_size))
+    first = layer.data_format == "channels_first"
+    x, r, multiplier = pairs.x[0], pairs.r[0], multipliers[0]
+    if first:
+        x, r, multiplier = _last(x), _last(r), multiplier.like(_last(multiplier.rows()))
+        shape = (*shape[1:], shape[0])
+
+    def windows(tensors: list[Any]) -> list[Any]:
+        return _windows(tensors[0], size, strides, layer.padding == "same")
+
+    def weights(x: Any, r: Any) -> list[Any]:
+        """Return for each place in the window what it passes on, (j, *output shape)."""
+        tf = import_tensorflow()
+        x_max, x_hits = _first_hits(windows([x]))
+        r_max, r_hits = _first_hits(windows([r]))
+        x_wins, difference = x_max > r_max, x_max - r_max
+        places = zip(x_hits, r_hits, windows([x]), windows([r]), strict=True)
+        return [_share(tf.where(x_wins, x_hit, r_hit), difference, a - b) for x_hit, r_hit, a, b in places]
+
+    if rank == 2 and size == strides and not any(side % span for side, span in zip(shape, size, strict=False)):
+        found = _blocks(multiplier, lambda a, b: _grid(weights(a, b), size), x, r, size)
+    else:
+        parts = [multiplier.scaled(weight) for weight in fused(weights, x, r)]
+        found = transposed(windows, [shape], parts)[0]
+    return [found.like(_first(found.rows())) if first else found]
+
+
+def _blocks(multiplier: Multiplier, grid: Any, x: Any, r: Any, size: tuple[int, ...]) -> Multiplier:
+    """Put multipliers of windows that neither overlap nor leave gaps back to where they came from."""
+    tf = import_tensorflow()
+    rows = multiplier.rows()
+    height, width = (int(side) * span for side, span in zip(rows.shape[1:3], size, strict=True))
+    larger = tf.raw_ops.ResizeNearestNeighbor(images=rows, size=(height, width))
+    return multiplier.like(larger).scaled(fused(grid, x, r))
+
+
+def _grid(weights: list[Any], size: tuple[int, ...]) -> Any:
+    """Return the weights of all places in the windows, each where it is in the input: (j, height, width, channels)."""
+    tf = import_tensorflow()
+    down, across = size
+    height, width, channels = weights[0].shape[1:]
+    lines = [tf.stack(weights[line * across : (line + 1) * across], axis=3) for line in range(down)]
+    return tf.reshape(tf.stack(lines, axis=2), (-1, height * down, width * across, channels))
+
+
+def _windows(tensor: Any, size: tuple[int, ...], strides: tuple[int, ...], same: bool) -> list[Any]:
+    """Return one tensor a place in the window, row by row: the elements there of all windows."""
+    tf = import_tensorflow()
+    counts, padding = [], []
+    for side, span, step in zip(tensor.shape[1:-1], size, strides, strict=True):
+        count = -(-side // step) if same else (side - span) // step + 1
+        missing = max((count - 1) * step + span - side, 0) if same else 0
+        counts.append(count)
+        padding.append([missing // 2, missing - missing // 2])
+    if any(map(any, padding)):
+        tensor = tf.pad(tensor, [[0, 0], *padding, [0, 0]], constant_values=tensor.dtype.min)
+    found = [tensor]
+    for axis, (span, step, count) in enumerate(zip(size, strides, counts, strict=True), start=1):
+        found = [
+            each[(slice(None),) * axis + (slice(start, start + (count - 1) * step + 1, step),)]
+            for each in found
+            for start in range(span)
+        ]
+    return found
+
+
+def _tuple(value: Any, rank: int) -> tuple[int, ...]:
+    return (int(value),) * rank if isinstance(value, int) else tuple(int(each) for each in value)
+
+
+def largest(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Multiplier]:
+    """Return the rule of a maximum or minimum over whole axes."""
+    tf = import_tensorflow()
+    layer, shape = step.operation, pairs.shapes[0]
+    if step.kind.startswith("GlobalMax"):
+        inner = list(range(1, len(shape))) if layer.data_format == "channels_first" else list(range(len(shape) - 1))
+    else:
+        axis = layer.axis
+        axes = range(len(shape) + 1) if axis is None else [axis] if isinstance(axis, int) else axis
+        inner = [each % (len(shape) + 1) - 1 for each in axes]
+    sign = -1.0 if step.kind in ("Min", "Amin") else 1.0
+    outer = [axis for axis in range(len(shape)) if axis not in inner]
+    order = [0, *(1 + axis for axis in inner), *(1 + axis for axis in outer)]
+    kept = [shape[axis] for axis in outer]
+    x, r = (tf.reshape(tf.transpose(each, order), [tf.shape(each)[0], -1, *kept]) for each in (pairs.x[0], pairs.r[0]))
+
+    def peak(tensor: Any) -> tuple[Any, Any]:
+        place = tf.argmax(sign * tensor, axis=1)
+        return tf.reduce_max(sign * tensor, axis=1), tf.one_hot(place, tensor.shape[1], True, False, axis=1)
+
+    (x_max, x_hit), (r_max, r_hit) = peak(x), peak(r)
+    hit = tf.where((x_max > r_max)[:, None], x_hit, r_hit)
+    weight = _share(hit, sign * (x_max - r_max)[:, None], x - r)
+    back = [order.index(axis) for axis in range(len(order))]
+    split = [tf.shape(weight)[0], *(shape[axis] for axis in inner), *kept]
+    weight = tf.transpose(tf.reshape(weight, split), back)
+    dense = multipliers[0].dense()
+    lone = [1 if axis in inner else size for axis, size in enumerate(shape)]
+    dense = tf.reshape(dense, tf.concat([tf.shape(dense)[:2], lone], 0))
+    return [Multiplier(dense * tf.ones([1, 1, *shape])).scaled(weight)]
+
+
+# --- softmax ----------------------------------------------------------------------------------------------------------
+
+
+def softmax(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Multiplier]:
+    """Return exp(z - max), its sum and their quotient one after the other, as shap decomposes softmax."""
+    tf = import_tensorflow()
+    axis = _axis(step)
+    logarithm = step.kind in ("log_softmax", "LogSoftmax")
+    (zx, zr) = (pairs.x[0], pairs.r[0])
+    cx, cr = (tensor - tf.reduce_max(tensor, axis=axis, keepdims=True) for tensor in (zx, zr))
+    ex, er = tf.exp(cx), tf.exp(cr)
+    sx, sr = (tf.reduce_sum(tensor, axis=axis, keepdims=True) for tensor in (ex, er))
+    delta = zx - zr
+    same = tf.abs(delta) < SMALL
+    rise = tf.where(same, er, (ex - er) / tf.where(same, tf.ones_like(delta), delta))
+    dense = multipliers[0].dense()
+    over = axis if axis < 0 else axis + 1
+    if logarithm:
+        total = tf.reduce_sum(dense, axis=over, keepdims=True)
+        return [Multiplier(dense - total * (slope_of_log(sx, sr) * rise)[:, None])]
+    shared = tf.reduce_sum(dense * ((ex + er) / (2 * sx * sr))[:, None], axis=over, keepdims=True)
+    return [Multiplier(dense * ((1 / sx + 1 / sr) / 2)[:, None] - shared).scaled(rise)]
+
+
+def slope_of_log(x: Any, r: Any) -> Any:
+    """Return (ln x - ln r) / (x - r)."""
+    return rules.slope(import_tensorflow().math.log, x, r)
+
+
+def _axis(step: Step) -> int:
+    axis = getattr(step.operation, "axis", -1)
+    return int(axis[0] if isinstance(axis, list | tuple) else axis)
+
+
+def gated(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Multiplier]:
+    """Return the rule of GLU: one half times the sigmoid of the other."""
+    tf = import_tensorflow()
+    axis = getattr(step.operation, "axis", -1)
+    (ax, bx), (ar, br) = tf.split(pairs.x[0], 2, axis), tf.split(pairs.r[0], 2, axis)
+    dense = multipliers[0].dense()
+    first = dense * ((tf.sigmoid(bx) + tf.sigmoid(br)) / 2)[:, None]
+    second = dense * (rules.slope(tf.sigmoid, bx, br) * (ax + ar) / 2)[:, None]
+    return [Multiplier(tf.concat([first, second], axis if axis < 0 else axis + 1))]
+
+
+# --- normalisation by the sample itself ------------------------------------------------------------------------------
+
+
+def normalised(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Multiplier]:
+    """Return the rule of y = c * s with c = x - mean(x), s = 1 / sqrt(mean(c^2) + epsilon).
+
+    The mean is linear, the square and the root follow the rescale rule, the product gets Shapley values.
+    """
+    tf = import_tensorflow()
+    layer, shape, kind = step.operation, pairs.shapes[0], step.kind
+    split, axes = _groups(layer, shape) if kind == "GroupNormalization" else (shape, _axes(layer, len(shape)))
+    axes = [axis + 1 for axis in axes]
+    centred = kind == "GroupNormalization" or (kind == "LayerNormalization" and not layer.rms_scaling)
+    mean = tf.reduce_sum if kind == "UnitNormalization" else tf.reduce_mean
+    epsilon = 1e-12 if kind == "UnitNormalization" else layer.epsilon
+
+    def parts(tensor: Any) -> tuple[Any, Any]:
+        tensor = tf.reshape(tensor, [-1, *split])
+        centre = tensor - tf.reduce_mean(tensor, axis=axes, keepdims=True) if centred else tensor
+        return centre, mean(tf.square(centre), axis=axes, keepdims=True) + epsilon
+
+    (cx, vx), (cr, vr) = parts(pairs.x[0]), parts(pairs.r[0])
+    count = 1
+    for axis in axes:
+        count *= split[axis - 1]
+    count = 1 if kind == "UnitNormalization" else count
+    dense = multipliers[0].dense() * _gamma(layer, shape)
+    dense = tf.reshape(dense, tf.concat([tf.shape(dense)[:2], split], 0))
+    inner = [axis + 1 for axis in axes]
+    share = tf.reduce_sum(dense * ((cx + cr) / 2)[:, None], axis=inner, keepdims=True)
+    bend = rules.slope(tf.math.rsqrt, vx, vr) * (cx + cr) / count
+    found = dense * ((tf.math.rsqrt(vx) + tf.math.rsqrt(vr)) / 2)[:, None] + share * bend[:, None]
+    if centred:
+        found -= tf.reduce_mean(found, axis=inner, keepdims=True)
+    return [multipliers[0].like(tf.reshape(found, [-1, *shape]))]
+
+
+def _axes(layer: Any, rank: int) -> list[int]:
+    axis = layer.axis
+    return sorted(each - 1 if each > 0 else each % rank for each in ([axis] if isinstance(axis, int) else axis))
+
+
+def _groups(layer: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], list[int]]:
+    place = layer.axis - 1 if layer.axis > 0 else layer.axis % len(shape)
+    groups = shape[place] if layer.groups == -1 else layer.groups
+    split = (*shape[:place], groups, shape[place] // groups, *shape[place + 1 :])
+    return split, [axis for axis in range(len(split)) if axis != place]
+
+
+def _gamma(layer: Any, shape: tuple[int, ...]) -> Any:
+    tf = import_tensorflow()
+    gamma = getattr(layer, "gamma", None)
+    gamma = getattr(layer, "scale", None) if gamma is None and type(layer).__name__ == "RMSNormalization" else gamma
+    if gamma is None or isinstance(gamma, bool):
+        return 1.0
+    axes = _axes(layer, len(shape))
+    return tf.reshape(tf.convert_to_tensor(gamma), [size if axis in axes else 1 for axis, size in enumerate(shape)])
