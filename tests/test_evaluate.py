@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 import diag
-from diag.engines.local import match_classes
+from diag.io.pairing import match_classes
 from diag.errors import DataError, InvalidInputError
 from diag.io import store
 from diag.io.models import output_head, to_probabilities

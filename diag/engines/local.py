@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from diag.errors import DataError, InvalidInputError
+from diag.errors import InvalidInputError
 from diag.io import store
+from diag.io.pairing import match_classes
 from diag.metrics.samples import sample_columns
 from diag.results.comparison import Comparison
 from diag.results.evaluation import Evaluation
@@ -106,49 +107,6 @@ def compare(runs: Sequence[Evaluation]) -> Comparison:
         If there is none, or they are on different samples or classes.
     """
     return Comparison.from_runs(runs)
-
-
-def match_classes(model: Model, data: Dataset) -> tuple[tuple[str, ...], NDArray[np.int64], tuple[str, ...]]:
-    """Return class names in the model's order, the labels as the model's class numbers, and what was done to them.
-
-    Raises
-    ------
-    DataError
-        If the data has no labels, more classes than the model, or names that the model does not know.
-    """
-    labels = data.labels
-    if labels is None:
-        raise DataError(f"{data.name}: expected labelled data. Received: no labels. Use 'diag predict' for such data.")
-    if len(data) == 0:
-        raise DataError(f"{data.name}: expected at least one image. Received: none.")
-    k = model.n_classes
-    labels = np.asarray(labels, dtype=np.int64)
-    named = not all(name.isdigit() for name in data.class_names)
-    if named and model.card.class_names is not None:
-        known = {name: number for number, name in enumerate(model.class_names)}
-        missing = [name for name in data.class_names if name not in known]
-        if missing and len(missing) < len(data.class_names):
-            raise DataError(
-                f"{data.name}: class {missing[0]!r} is not among the model's: {', '.join(model.class_names[:10])}."
-            )
-        if not missing:
-            numbers = np.array([known[name] for name in data.class_names], dtype=np.int64)
-            moved = not np.array_equal(numbers, np.arange(len(numbers)))
-            note = ("Labels were matched to the model's classes by name.",) if moved else ()
-            return model.class_names, numbers[labels], note
-    if labels.max() >= k:
-        hint = "Labels that start at 1? Subtract 1." if labels.min() == 1 and labels.max() == k else ""
-        raise DataError(
-            f"{data.name}: expected labels 0..{k - 1}, because {model.name} has {k} outputs. "
-            f"Received: labels up to {labels.max()}. {hint or 'Pass the data that this model was trained for.'}"
-        )
-    if model.card.class_names is not None:
-        return model.class_names, labels, ()
-    names = data.class_names if len(data.class_names) == k else tuple(str(number) for number in range(k))
-    if named and len(data.class_names) < k:
-        names = (*data.class_names, *(f"output {number}" for number in range(len(data.class_names), k)))
-    note = ("Class names come from the data; the model file names none.",) if named else ()
-    return names, labels, note
 
 
 def predict(model: Model, data: Dataset, batch_size: int = 256) -> NDArray[np.float32]:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import re
+import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from diag.errors import InvalidInputError, UnsupportedModelError
-from diag.explain.background import draw_background
+from diag.errors import DataError, InvalidInputError, UnsupportedModelError
+from diag.explain.background import References, draw_background
+from diag.explain.deepshap import MAX_MEMORY, DeepShap, Maps
+from diag.explain.expected_gradients import ExpectedGradients
 from diag.io import store
 from diag.io.datasets import Dataset
+from diag.io.pairing import match_classes
 from diag.io.preprocessing import from_layout
 from diag.results.attribution import Attribution
 
@@ -18,23 +25,35 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from diag.explain.background import Background
     from diag.io.models import Model
 
-METHOD = "shap.DeepExplainer"
+    Outputs = str | Sequence[int] | NDArray[Any]
+    Progress = Callable[[int, int], None]
+
+Method = Literal["deepshap", "expected_gradients"]
+METHODS = {"deepshap": "DeepSHAP", "expected_gradients": "Expected gradients (an estimate)"}
+TARGETS = ("probability", "logit")
+KEPT_ENGINES = 4
+_LOCK = threading.Lock()
 
 
 def explain(
     model: Model,
     data_or_images: Dataset | NDArray[Any],
     indices: Sequence[int] | NDArray[Any] | None = None,
-    background: int | NDArray[Any] = 100,
-    outputs: Literal["all"] | Sequence[int] = "all",
+    background: Background = 100,
+    outputs: Outputs = "all",
     seed: int = 0,
     *,
+    target: Literal["probability", "logit"] = "probability",
+    method: Method = "deepshap",
+    tolerance: float | None = None,
+    max_memory: float = MAX_MEMORY,
     cache: bool = True,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Attribution:
-    """Return how much each pixel added to each class's probability (SHAP values, DeepExplainer).
+    """Return how much each pixel added to each class's probability, against reference images.
 
     Parameters
     ----------
@@ -44,16 +63,27 @@ def explain(
         Images in the data's own units.
     indices : sequence of int, optional
         Which images; all when left out.
-    background : int or ndarray, shape (m, h, w, c)
-        How many references to draw (from the training split where there is one), or the references.
-    outputs : "all" or sequence of int
-        Which classes to return.
+    background : int, str, sequence of int or ndarray, shape (m, h, w, c)
+        How many references to draw (by class, from the training split where there is one), ``"kmeans:N"``, numbers of
+        images, or the references.
+    outputs : str or sequence of int
+        Which classes: ``"all"``, ``"predicted"``, ``"true+predicted"`` (of what is not an error: the predicted class
+        and the second most probable), ``"top3"`` or another number, or class numbers. Time grows with their number.
     seed : int
-        Seeds the draw of references.
+        Seeds the draw of references, and their order.
+    target : "probability" or "logit"
+        What is explained. A logit is what goes into the last softmax or sigmoid.
+    method : "deepshap" or "expected_gradients"
+        DeepSHAP is exact in that maps add up; expected gradients is an estimate for any differentiable network.
+    tolerance : float, optional
+        Use references in random order until the standard error of an image's maps (root mean square over pixels)
+        falls below this share of their largest value; `n_used` and `relative_error` say what was reached. DeepSHAP.
+    max_memory : float
+        Bytes over the model itself that may be used, about.
     cache : bool
         Look the result up by content, and keep it.
     progress : callable, optional
-        Gets (images done, images in all).
+        Gets (work done, work in all).
 
     Returns
     -------
@@ -63,116 +93,214 @@ def explain(
     Raises
     ------
     UnsupportedModelError
-        For a scikit-learn model, or a network with a layer that DeepExplainer has no rule for (it is named).
+        For a scikit-learn model, or a network with a layer that DeepSHAP has no rule for (it is named).
     InvalidInputError
-        If an index or output does not exist.
+        If an index, output, method, target or tolerance is not one of those above.
 
     References
     ----------
-    Lundberg & Lee (2017), arXiv:1705.07874, section 4.2.
+    Lundberg & Lee (2017), arXiv:1705.07874, section 4.2. Erion et al. (2021), arXiv:1906.10670 (expected gradients).
+
+    Examples
+    --------
+    >>> maps = explain(model, load_dataset("digits"), [3, 8], outputs="true+predicted")  # doctest: +SKIP
+    >>> maps.contrast().labels(0)  # doctest: +SKIP
+    ('9 rather than 4',)
     """
     if not model.is_keras:
         raise UnsupportedModelError(
             f"{model.name}: expected a Keras network. Received: a scikit-learn {model.file.class_name}. "
-            "shap.DeepExplainer explains networks only."
+            "Maps are made of networks only."
         )
+    _check(method, target, tolerance, max_memory)
     source = data_or_images.images if isinstance(data_or_images, Dataset) else np.asarray(data_or_images)
     if len(source.shape) != 4:
         raise InvalidInputError(f"expected images (n, h, w, c). Received: shape {tuple(source.shape)}.")
     chosen = _indices(indices, len(source))
     model, _ = model.resolve(source)
-    wanted = _outputs(outputs, model.n_classes)
-    # One sigmoid unit is two classes: its map is computed once and mirrored.
-    picked = None if len(wanted) == model.n_classes or model.file.n_outputs == 1 else list(wanted)
-    data = data_or_images if isinstance(data_or_images, Dataset) else source
-    references, note = draw_background(background, data, seed)
+    names, labels = _labels(model, data_or_images, chosen)
     images = np.asarray(source[chosen])
-    key = store.content_key(
-        method=METHOD,
-        model=model.digest,
-        preprocessing=model.preprocessing.to_dict(),
-        images=store.array_digest(images),
-        references=store.array_digest(references),
-        outputs=picked,
-        versions=store.versions(),
-    )
-    kept = store.load("attributions", key) if cache else None
-    if kept is None or "values" not in kept.arrays:
-        kept = store.Entry(meta={}, arrays=_compute(model, images, references, picked, progress))
-        if cache:
-            store.save("attributions", key, kept)
-    return _attribution(model, kept.arrays, images, chosen, wanted, picked is None, len(references), seed, note)
-
-
-def _compute(
-    model: Model,
-    images: NDArray[Any],
-    references: NDArray[Any],
-    picked: list[int] | None,
-    progress: Callable[[int, int], None] | None,
-) -> dict[str, NDArray[Any]]:
-    from diag.explain.deepexplainer import shap_values
-
-    network = model.keras
-    inputs = model.prepare(images)
-    values, base = shap_values(network, inputs, model.prepare(references), picked, progress)
-    predictions = np.asarray(network(inputs, training=False), dtype=np.float32).reshape(len(inputs), -1)
-    predictions = predictions if picked is None else predictions[:, picked]
-    return {"values": values, "base_values": base, "predictions": predictions}
-
-
-def _attribution(
-    model: Model,
-    arrays: Any,
-    images: NDArray[Any],
-    chosen: NDArray[np.int64],
-    wanted: tuple[int, ...],
-    complete: bool,
-    n_background: int,
-    seed: int,
-    note: str,
-) -> Attribution:
+    data = data_or_images if isinstance(data_or_images, Dataset) else source
+    references = draw_background(background, data, seed, model.card.source)
+    request = _Request(model, images, references, outputs, labels, target, method, tolerance, seed, max_memory)
+    arrays = request.arrays(cache, progress)
     layout = model.preprocessing.layout or "channels_last"
     shape = model.preprocessing.input_image_shape(images.shape[1:])
-    values, base, predictions = arrays["values"], arrays["base_values"], arrays["predictions"]
-    if len(base) == 1 and model.n_classes == 2:  # one sigmoid: what speaks for one class speaks against the other
-        values = np.concatenate([-values, values], axis=-1)
-        base = np.concatenate([1 - base, base])
-        predictions = np.concatenate([1 - predictions, predictions], axis=1)
-    picked = list(wanted) if complete else list(range(len(wanted)))
     return Attribution(
-        values=_frozen(from_layout(values, layout, shape)[..., picked]),
-        base_values=_frozen(np.tile(base[picked], (len(chosen), 1))),
-        predictions=_frozen(predictions[:, picked]),
+        values=_frozen(from_layout(arrays["values"], layout, shape)),
+        base_values=_frozen(arrays["base_values"]),
+        predictions=_frozen(arrays["predictions"].astype(np.float32)),
         images=_frozen(from_layout(model.prepare(images), layout, shape)),
         indices=_frozen(chosen),
-        outputs=_frozen(np.tile(np.asarray(wanted, np.int64), (len(chosen), 1))),
-        class_names=tuple(model.class_names),
-        y_pred=_frozen(predictions.argmax(axis=1)),
-        method=METHOD,
-        n_background=n_background,
+        outputs=_frozen(arrays["outputs"]),
+        class_names=names,
+        y_pred=_frozen(arrays["y_pred"]),
+        y_true=None if labels is None else _frozen(labels),
+        target=target,
+        method=METHODS[method],
+        n_background=len(references.images),
         seed=seed,
-        background_note=note,
+        background_note=references.note,
+        n_used=_frozen(arrays["n_used"]),
+        relative_error=_frozen(arrays["relative_error"]),
         model_name=model.name,
         model_digest=model.digest,
     )
+
+
+def _check(method: str, target: str, tolerance: float | None, max_memory: float) -> None:
+    if method not in METHODS:
+        raise InvalidInputError(f"method: expected {' or '.join(METHODS)}. Received: {method!r}.")
+    if target not in TARGETS:
+        raise InvalidInputError(f"target: expected {' or '.join(TARGETS)}. Received: {target!r}.")
+    if tolerance is not None and not 0 < tolerance < 1:
+        raise InvalidInputError(f"tolerance: expected a share between 0 and 1. Received: {tolerance}.")
+    if tolerance is not None and method != "deepshap":
+        raise InvalidInputError("tolerance: expected method 'deepshap', which can stop early. Received: another one.")
+    if not max_memory > 0:
+        raise InvalidInputError(f"max_memory: expected a number of bytes above 0. Received: {max_memory}.")
+
+
+def _labels(model: Model, data: Any, chosen: NDArray[np.int64]) -> tuple[tuple[str, ...], NDArray[np.int64] | None]:
+    """Return class names, and the images' labels as the model's class numbers where the data has labels that fit."""
+    if not isinstance(data, Dataset) or data.labels is None:
+        return tuple(model.class_names), None
+    try:
+        names, labels, _ = match_classes(model, data)
+    except DataError:
+        return tuple(model.class_names), None
+    return tuple(names), labels[chosen]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Request:
+    """What decides the numbers: the key of the cache is made of it."""
+
+    model: Model
+    images: NDArray[Any]
+    references: References
+    outputs: Outputs
+    labels: NDArray[np.int64] | None
+    target: Literal["probability", "logit"]
+    method: Method
+    tolerance: float | None
+    seed: int
+    max_memory: float
+
+    def arrays(self, cache: bool, progress: Progress | None) -> Any:
+        """Return arrays by name, from the cache if they are there."""
+        needs_labels = self.outputs if isinstance(self.outputs, str) else ""
+        seeded = self.tolerance is not None or self.method != "deepshap"
+        key = store.content_key(
+            method=METHODS[self.method],
+            rules=RULES_VERSION,
+            model=self.model.digest,
+            preprocessing=self.model.preprocessing.to_dict(),
+            images=store.array_digest(self.images),
+            references=store.array_digest(self.references.images),
+            weights=None if self.references.weights is None else store.array_digest(self.references.weights),
+            outputs=self.outputs if isinstance(self.outputs, str) else [int(number) for number in self.outputs],
+            labels=self.labels.tolist() if self.labels is not None and "true" in needs_labels else None,
+            target=self.target,
+            tolerance=self.tolerance,
+            seed=self.seed if seeded else None,
+            versions=store.versions(),
+        )
+        kept = store.load("attributions", key) if cache else None
+        if kept is None or "relative_error" not in kept.arrays:
+            kept = store.Entry(meta={}, arrays=self._compute(progress))
+            if cache:
+                store.save("attributions", key, kept)
+        return kept.arrays
+
+    def _compute(self, progress: Progress | None) -> dict[str, NDArray[Any]]:
+        model = self.model
+        proba = model.predict_proba(self.images)
+        classes = classes_of(self.outputs, proba, self.labels)
+        inputs, references = model.prepare(self.images), model.prepare(self.references.images)
+        maps = self._maps(inputs, references, classes, progress)
+        return {
+            "values": maps.values,
+            "base_values": maps.base_values,
+            "predictions": maps.predictions,
+            "outputs": classes,
+            "y_pred": proba.argmax(axis=1).astype(np.int64).reshape(len(proba)),
+            "n_used": maps.n_used,
+            "relative_error": maps.relative_error,
+        }
+
+    def _maps(
+        self, inputs: NDArray[Any], references: NDArray[Any], classes: NDArray[np.int64], progress: Progress | None
+    ) -> Maps:
+        network, activation, weights = self.model.keras, self.model.file.activation, self.references.weights
+        if self.method == "expected_gradients":
+            estimate = ExpectedGradients(network, activation)
+            return estimate.maps(
+                inputs, references, classes, self.target, seed=self.seed, weights=weights, progress=progress
+            )
+        with _LOCK:
+            engine = _engine(network, inputs.shape[1:], activation)
+        return engine.maps(
+            inputs, references, classes, self.target, tolerance=self.tolerance, seed=self.seed, weights=weights,
+            max_memory=self.max_memory, progress=progress,
+        )  # fmt: skip
+
+
+RULES_VERSION = 1
+"""Raised when a rule changes the numbers: cached maps are then not found."""
+
+
+@functools.lru_cache(maxsize=KEPT_ENGINES)
+def _engine(network: Any, shape: tuple[int, ...], activation: str | None) -> DeepShap:
+    """Return the engine of a network, built once: the dashboard asks for one image after the other."""
+    return DeepShap(network, shape, activation)
+
+
+def classes_of(outputs: Outputs, proba: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Return the class numbers (n, k) that `outputs` asks for.
+
+    Parameters
+    ----------
+    outputs : str or sequence of int
+        As `explain` takes them.
+    proba : ndarray, shape (n, classes)
+    labels : ndarray of int64, shape (n,), optional
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such class or word, or no labels where they are asked for.
+    """
+    n, classes = proba.shape
+    if not isinstance(outputs, str):
+        chosen = np.asarray(outputs, dtype=np.int64).reshape(-1)
+        if not len(chosen) or chosen.min() < 0 or chosen.max() >= classes:
+            raise InvalidInputError(
+                f"outputs: expected class numbers in 0..{classes - 1}. Received: {[int(each) for each in chosen]}."
+            )
+        return np.tile(chosen, (n, 1))
+    if outputs == "all":
+        return np.tile(np.arange(classes), (n, 1))
+    order = np.argsort(-proba, axis=1, kind="stable")
+    if outputs == "predicted":
+        return order[:, :1]
+    if outputs == "true+predicted":
+        if labels is None:
+            raise InvalidInputError("outputs: 'true+predicted' expected labelled data. Received: no labels that fit.")
+        second = order[:, min(1, classes - 1)]
+        return np.stack([order[:, 0], np.where(labels == order[:, 0], second, labels)], axis=1)
+    found = re.fullmatch(r"top(\d{1,6})", outputs)
+    if found is None or int(found[1]) < 1:
+        raise InvalidInputError(
+            f"outputs: expected 'all', 'predicted', 'true+predicted', 'top3' or class numbers. Received: {outputs!r}."
+        )
+    return order[:, : int(found[1])]
 
 
 def _indices(indices: Sequence[int] | NDArray[Any] | None, n: int) -> NDArray[np.int64]:
     chosen = np.arange(n) if indices is None else np.asarray(indices, dtype=np.int64).reshape(-1)
     if len(chosen) and (chosen.min() < 0 or chosen.max() >= n):
         raise InvalidInputError(f"indices: expected 0..{n - 1}. Received: {chosen.min()}..{chosen.max()}.")
-    return chosen
-
-
-def _outputs(outputs: Literal["all"] | Sequence[int], k: int) -> tuple[int, ...]:
-    if isinstance(outputs, str):
-        if outputs != "all":
-            raise InvalidInputError(f"outputs: expected 'all' or class numbers. Received: {outputs!r}.")
-        return tuple(range(k))
-    chosen = tuple(int(number) for number in outputs)
-    if not chosen or min(chosen) < 0 or max(chosen) >= k:
-        raise InvalidInputError(f"outputs: expected class numbers in 0..{k - 1}. Received: {list(outputs)}.")
     return chosen
 
 

@@ -23,7 +23,7 @@ from diag._lazy import import_tensorflow
 from diag.errors import UnsupportedModelError
 from diag.explain import registry  # noqa: F401  (registers the rules)
 from diag.explain.graph import Graph, Step, trace
-from diag.explain.heads import Head, Target, seeds
+from diag.explain.heads import Head, Kind, Target, seeds
 from diag.explain.rules import Multiplier, Pairs, Rule, can_fuse, fusing, rule_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-WORTHWHILE = 1e9
+MAX_MEMORY = 1e9
+"""Bytes that may be used over the model itself, about."""
+WORTHWHILE = 5e8
 """Bytes that all pairs of a run go through, from which on compiling the way back pays."""
 RANKS = np.array([0, 1, 2, 3, 4, 6, 8, 12, 16])
 """Rows of a pair are filled up to the next of these, so that few shapes are compiled."""
@@ -85,14 +87,15 @@ class DeepShap:
         graph = trace(network)
         self._rules = {step: _required(step) for step in graph.steps}
         width = int(math.prod(int(size) for size in network.outputs[0].shape[1:]))
-        self._graph, kind = _without_head(graph, width, activation)
+        self._graph, kind = without_head(graph, width, activation)
         self.head = Head(kind, width)
         self._saved = sorted({n for step in self._graph.steps if self._rules[step].needs_inputs for n in step.sources})
         self._shapes: dict[int, tuple[int, ...]] = {}
         spec = tf.TensorSpec((None, *shape), tf.float32)
         self._forward = tf.function(self._run, input_signature=[spec]).get_concrete_function()
-        self._plain = tf.function(self._pull, reduce_retracing=True, autograph=False)
-        self._fused = tf.function(self._pull_fused, reduce_retracing=True, autograph=False)
+        signature = self._signature(shape)
+        self._plain = tf.function(self._pull, input_signature=signature, autograph=False)
+        self._fused = tf.function(self._pull_fused, input_signature=signature, autograph=False)
         sizes = [4 * math.prod(shape) for shape in self._shapes.values()]
         self.pair_bytes = sum(4 * math.prod(self._shapes[number]) for number in self._saved) + WORKSPACE * max(sizes)
         self.row_bytes = WORKSPACE * max(sizes)
@@ -108,6 +111,18 @@ class DeepShap:
         z = values[self._graph.target]
         saved = [tf.cast(values[number], tf.float32) for number in self._saved]
         return saved, tf.reshape(tf.cast(z, tf.float32), (tf.shape(z)[0], -1))
+
+    def _signature(self, shape: tuple[int, ...]) -> list[Any]:
+        """Return the specifications of what `_pull` takes: one graph for all numbers of references and outputs."""
+        tf = import_tensorflow()
+        image, reference = (tf.TensorSpec((count, *shape), tf.float32) for count in (1, None))
+        x_saved, r_saved = (
+            [tf.TensorSpec((count, *self._shapes[number]), tf.float32) for number in self._saved] for count in (1, None)
+        )
+        chosen = tf.TensorSpec((None,), tf.int64)
+        rows = tf.TensorSpec((None, None, self.head.n_values), tf.float32)
+        mix = tf.TensorSpec((None, None, None), tf.float32)
+        return [image, reference, x_saved, r_saved, chosen, rows, mix]
 
     def _pull(self, x: Any, r: Any, x_saved: Any, r_saved: Any, chosen: Any, rows: Any, mix: Any) -> tuple[Any, Any]:
         """Return the sum and the sum of squares over references of each output's map, shape (k, pixels).
@@ -140,9 +155,9 @@ class DeepShap:
         each = tf.matmul(mix, maps)
         return tf.reduce_sum(each, axis=0), tf.reduce_sum(tf.square(each), axis=0)
 
-    def _pull_fused(self, *tensors: Any) -> tuple[Any, Any]:
+    def _pull_fused(self, x: Any, r: Any, x_saved: Any, r_saved: Any, chosen: Any, rows: Any, mix: Any) -> Any:
         with fusing():
-            return self._pull(*tensors)
+            return self._pull(x, r, x_saved, r_saved, chosen, rows, mix)
 
     def pull(self, pairs: int) -> Any:
         """Return the way back for a run of so many pairs: compiled where the work is worth the compiler's time."""
@@ -165,7 +180,8 @@ class DeepShap:
         *,
         tolerance: float | None = None,
         seed: int = 0,
-        max_memory: float = 1e9,
+        weights: NDArray[np.float64] | None = None,
+        max_memory: float = MAX_MEMORY,
         progress: Callable[[int, int], None] | None = None,
     ) -> Maps:
         """Return attributions of inputs against references.
@@ -182,6 +198,8 @@ class DeepShap:
             Use references in random order until an image's `relative_error` is below this.
         seed : int
             Seeds that order.
+        weights : ndarray of float64, shape (m,), optional
+            Share of each reference in the mean; they sum to 1. Not together with a tolerance.
         max_memory : float
             Bytes over the model itself that may be used, about.
         progress : callable, optional
@@ -194,7 +212,9 @@ class DeepShap:
         """
         if target == "logit" and self.head.kind == "probabilities":
             raise UnsupportedModelError("target='logit': expected a network that ends in softmax, sigmoid or logits.")
-        return _Run(self, inputs, references, classes, target, max_memory, progress).result(tolerance, seed)
+        share = np.full(len(references), 1 / len(references)) if weights is None else weights
+        run = _Run(self, inputs, references, share, classes, target, max_memory, progress)
+        return run.result(tolerance if weights is None else None, seed)
 
 
 def _required(step: Step) -> Rule:
@@ -207,12 +227,22 @@ def _required(step: Step) -> Rule:
     return rule
 
 
-def _without_head(graph: Graph, width: int, activation: str | None) -> tuple[Graph, Any]:
+def without_head(graph: Graph, width: int, activation: str | None) -> tuple[Graph, Kind]:
+    """Return a graph without the softmax or sigmoid at its end, and what stands there.
+
+    Parameters
+    ----------
+    graph : Graph
+    width : int
+        Number of outputs.
+    activation : str, optional
+        The last layer's activation as the file has it: "linear" says that softmax or sigmoid is still to come.
+    """
     last = graph.steps[-1] if graph.steps else None
     kind = last.kind.lower() if last else ""
     if last is not None and kind in ("softmax", "sigmoid") and (kind == "sigmoid" or width > 1):
-        names = {"softmax": "softmax", "sigmoid": "sigmoid" if width == 1 else "sigmoids"}
-        return Graph(graph.source, last.sources[0], graph.steps[:-1]), names[kind]
+        found: Kind = "softmax" if kind == "softmax" else "sigmoid" if width == 1 else "sigmoids"
+        return Graph(graph.source, last.sources[0], graph.steps[:-1]), found
     if activation == "linear":
         return graph, "sigmoid" if width == 1 else "softmax"
     return graph, "probabilities"
@@ -226,13 +256,14 @@ class _Run:
         engine: DeepShap,
         inputs: NDArray[np.float32],
         references: NDArray[np.float32],
+        share: NDArray[np.float64],
         classes: NDArray[np.int64] | None,
         target: Target,
         max_memory: float,
         progress: Callable[[int, int], None] | None,
     ) -> None:
         self.engine, self.target, self.progress = engine, target, progress
-        self.inputs, self.references = inputs, references
+        self.inputs, self.references, self.share = inputs, references, share
         self.memory = max_memory
         self.pull = engine.pull(len(inputs) * len(references))
         every = np.tile(np.arange(engine.head.n_classes), (len(inputs), 1))
@@ -252,8 +283,8 @@ class _Run:
         open_rows = np.arange(n)
         while start < m and len(open_rows):
             size = self.block if tolerance is None else min(self.block, max(8, start // 3))
-            part = self.references[order[start : start + size]]
-            saved, last = self.engine._forward(_tensor(part))
+            part = order[start : start + size]
+            saved, last = self.engine._forward(_tensor(self.references[part]))
             z.append(last.numpy())
             for row in open_rows:
                 self._add(int(row), part, saved, z[-1])
@@ -261,9 +292,9 @@ class _Run:
             if tolerance is not None:
                 errors[open_rows] = [self._error(int(row), m) for row in open_rows]
                 open_rows = open_rows[errors[open_rows] > tolerance]
-        return self._maps(order[start:], z, errors)
+        return self._maps([order[:start], order[start:]], z, errors)
 
-    def _add(self, row: int, part: NDArray[np.float32], saved: Any, z: NDArray[np.float32]) -> None:
+    def _add(self, row: int, part: NDArray[np.int64], saved: Any, z: NDArray[np.float32]) -> None:
         """Add the maps of one image against some references."""
         engine = self.engine
         x = _tensor(self.inputs[row : row + 1])
@@ -272,14 +303,15 @@ class _Run:
         ranks = np.minimum(RANKS[np.minimum(np.searchsorted(RANKS, found.ranks), len(RANKS) - 1)], found.rows.shape[1])
         ranks = np.maximum(ranks, found.ranks)
         order = np.argsort(-ranks, kind="stable")
-        r, start = _tensor(part), 0
+        r, start = _tensor(self.references[part]), 0
         while start < len(order) and ranks[order[start]]:
             rank = int(ranks[order[start]])
             chosen = order[start : start + self._width(rank)]
             chosen = chosen[ranks[chosen] > 0]
             # Filled up to a power of two with pairs that add nothing: few shapes.
             filled = np.resize(chosen, 1 << math.ceil(math.log2(len(chosen))))
-            mix = found.mix[filled][..., :rank]
+            factor = self.share[part[filled]] * len(self.references)
+            mix = (found.mix[filled][..., :rank] * factor[:, None, None]).astype(np.float32)
             mix[len(chosen) :] = 0
             sums, squares = self.pull(
                 x, r, x_saved, saved, _tensor(filled), _tensor(found.rows[filled, :rank]), _tensor(mix)
@@ -307,11 +339,10 @@ class _Run:
         peak = np.abs(mean).max()
         return float(np.sqrt(variance.mean(axis=1)).max() / peak) if peak > 0 else 0.0
 
-    def _maps(self, unused: NDArray[np.int64], z: list[NDArray[np.float32]], errors: NDArray[np.float64]) -> Maps:
+    def _maps(self, order: list[NDArray[np.int64]], z: list[NDArray[np.float32]], errors: NDArray[np.float64]) -> Maps:
         head, shape = self.engine.head, self.inputs.shape[1:]
-        if len(unused):
-            z.append(self._last(self.references[unused]))
-        base = head.outputs(np.concatenate(z), self.target).mean(axis=0)
+        z.append(self._last(self.references[order[1]]))
+        base = self.share[np.concatenate(order)] @ head.outputs(np.concatenate(z), self.target)
         predictions = head.outputs(self._last(self.inputs), self.target)
         values = np.moveaxis(self.sums / np.maximum(self.used, 1)[:, None, None], 1, -1)
         k = self.classes.shape[1]

@@ -127,12 +127,20 @@ def faithfulness(
     if not len(chosen):
         raise InvalidInputError("indices: expected at least one image. Received: none.")
     model, _ = model.resolve(data.images)
-    references, note = draw_background(background, data, seed)
+    drawn = draw_background(background, data, seed, model.card.source)
+    references, note = drawn.images, drawn.note
     tested = np.unique(np.linspace(0, len(chosen) - 1, MAX_SANITY_IMAGES).round().astype(int))
     n_curves = len(ORDERS) * (len(BASELINES) + n_random)
     report = _Reporting(progress, len(chosen) + n_curves + MAX_STAGES * len(tested))
     attribution = explain(
-        model, data, chosen, references, outputs="all", seed=seed, cache=cache, progress=report.within
+        model,
+        data,
+        chosen,
+        references,
+        outputs="predicted",
+        seed=seed,
+        cache=cache,
+        progress=report.within(len(chosen)),
     )
     report.add(len(chosen))
     case = _Case(model, data, references, attribution, _predicted_maps(attribution, attribution.y_pred), seed, report)
@@ -193,13 +201,17 @@ class _Reporting:
         self._total = total
         self._done = 0
 
-    def within(self, done: int, _: int) -> None:
+    def within(self, count: int) -> Progress:
+        """Return what reports on a part of `count` pieces of work, whatever it counts in itself."""
+        return lambda done, total: self._say(self._done + count * done // max(total, 1))
+
+    def _say(self, done: int) -> None:
         if self._progress is not None:
-            self._progress(min(self._done + done, self._total), self._total)
+            self._progress(done, self._total)
 
     def add(self, count: int) -> None:
         self._done += count
-        self.within(0, 0)
+        self._say(self._done)
 
     def finish(self) -> None:
         self.add(self._total - self._done)  # there was less to do if the result was kept, or the network is small
@@ -320,7 +332,7 @@ def _sanity(case: _Case, tested: NDArray[np.int64]) -> tuple[list[str], dict[str
         layers.append(layer)
         digest = hashlib.sha256(f"{model.digest}|{case.seed}|{len(layers)}".encode()).hexdigest()
         changed = replace(model, file=replace(model.file, digest=digest), _backend=copy)
-        options = {"outputs": wanted, "seed": case.seed, "cache": False, "progress": case.report.within}
+        options = {"outputs": wanted, "seed": case.seed, "cache": False, "progress": case.report.within(len(tested))}
         other = explain(changed, case.data, numbers, case.references, **options)
         case.report.add(len(tested))
         pairs = list(zip(originals, _predicted_maps(other, classes), strict=True))

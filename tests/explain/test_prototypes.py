@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import doctest
-import time
 from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
@@ -270,11 +269,9 @@ def test_neither_scale_nor_sign_nor_order_matters(seed, scale):
     assert prototypes(attribution_of(maps[order])).labels.tolist() == found.labels[order].tolist()
 
 
-def test_deterministic_frozen_and_quick():
+def test_deterministic_and_frozen():
     maps = attribution_of(np.random.default_rng(0).normal(size=(300, 28, 28)))
-    start = time.perf_counter()
     first = prototypes(maps, n_clusters=4)
-    assert time.perf_counter() - start < 2
     again = prototypes(maps, n_clusters=4)
     assert first.labels.tolist() == again.labels.tolist()
     np.testing.assert_array_equal(first.embedding, again.embedding)
