@@ -172,15 +172,15 @@ def only(arguments: argparse.Namespace) -> None:
         METHODS[method](given)
 
 
-def memory(arguments: argparse.Namespace, file: Path) -> dict[str, float]:
-    """Return the peak MB of each method in a process of its own. Call it while this process is small.
+def processes(arguments: argparse.Namespace, file: Path) -> dict[str, tuple[float, float]]:
+    """Return seconds and peak MB of each method in a process of its own. Call it while this process is small.
 
     Linux counts what a parent holds when it starts a process as memory of that process.
     """
     options = ["--references", str(arguments.references), "--images", str(arguments.images)]
     start = [sys.executable, __file__, str(arguments.data), *options, "--only"]
     methods = (BARE, OURS, LOOSE, SHAP)
-    return {method: measured([*start, method, str(file)], dict(os.environ))[1] for method in methods}
+    return {method: measured([*start, method, str(file)], dict(os.environ)) for method in methods}
 
 
 def mean_rank(given: Task) -> float:
@@ -196,7 +196,7 @@ def mean_rank(given: Task) -> float:
     return float(np.mean([seeds(engine.head.multipliers(row, r, classes, "probability")).ranks for row in x]))
 
 
-def compared(arguments: argparse.Namespace, file: Path, peaks: dict[str, float]) -> None:
+def compared(arguments: argparse.Namespace, file: Path, alone: dict[str, tuple[float, float]]) -> None:
     """Run all methods in turn and print the table of one network."""
     given = task(arguments, file)
     found: dict[str, list[Outcome]] = {method: [] for method in METHODS}
@@ -207,17 +207,24 @@ def compared(arguments: argparse.Namespace, file: Path, peaks: dict[str, float])
     peer_seconds = min(outcome.seconds for outcome in found[SHAP])
     expected = found[SHAP][0].values
     print(f"\n{file.stem}: {given.network.count_params():,} parameters, {len(given.images)} images, 10 classes")
-    print(f"{'':22} {'seconds':>8} {'ratio':>6} {'to shap':>8} {'additive':>8} {'refs':>6} {'peak MB':>8} {'added':>6}")
+    titles = f"{'':22} {'seconds':>8} {'ratio':>6} {'to shap':>8} {'additive':>8} {'refs':>6}"
+    print(titles + f" {'process':>8} {'peak MB':>8} {'added':>6}")
     for method in (SHAP, OURS, WARM, LOOSE):
         values, n_used = found[method][0].values, found[method][0].n_used
         seconds = min(outcome.seconds for outcome in found[method])
         difference = np.abs(values - expected).max() / np.abs(expected).max()
         additive = np.abs(values.sum(axis=(1, 2, 3)) - rise).max()
         print(f"{method:22} {seconds:8.2f} {seconds / peer_seconds:6.3f} {difference:8.1e} {additive:8.1e}", end=" ")
-        peak = f"{peaks[method]:8.0f} {peaks[method] - peaks[BARE]:6.0f}" if method in peaks else ""
-        print(f"{n_used.mean():6.0f} {peak}".rstrip())
-    print(f"{BARE:22} {'':41}{peaks[BARE]:8.0f}")
+        print(f"{n_used.mean():6.0f} {_process(alone, method)}".rstrip())
+    print(f"{BARE:22} {'':41}{_process(alone, BARE)}")
     print(f"{mean_rank(given):.2f} rows a pair go backward")
+
+
+def _process(alone: dict[str, tuple[float, float]], method: str) -> str:
+    if method not in alone:
+        return ""
+    seconds, peak = alone[method]
+    return f"{seconds:8.2f} {peak:8.0f} {peak - alone[BARE][1]:6.0f}"
 
 
 def twin(network: Any) -> Any:
@@ -275,7 +282,8 @@ def captum(arguments: argparse.Namespace, file: Path) -> None:
     model = twin(given.network)
     x, r = (torch.tensor(batch.transpose(0, 3, 1, 2)) for batch in (given.images, given.references))
     with torch.no_grad():
-        difference = np.abs(torch.softmax(model(x), 1).numpy() - outputs(given.network, given.images)).max()
+        logits, base = model(x), model(r).mean(dim=0)
+    difference = np.abs(torch.softmax(logits, 1).numpy() - outputs(given.network, given.images)).max()
     if difference > 1e-4:
         sys.exit(f"{file.stem}: expected the twin's probabilities within 1e-4 of Keras's. Received: {difference:.1e}.")
     started = time.perf_counter()
@@ -286,9 +294,12 @@ def captum(arguments: argparse.Namespace, file: Path) -> None:
     seconds = time.perf_counter() - started
     values = np.asarray(maps).transpose(0, 3, 4, 2, 1)
     found = ours(given, target="logit")
-    difference = np.abs(found.values - values).max() / np.abs(values).max()
-    print(f"\n{file.stem}, logits: {seconds:.2f} seconds captum.attr.DeepLiftShap, {found.seconds:.2f} {OURS}")
-    print(f"ratio {found.seconds / seconds:.3f}, largest difference {difference:.1e} of the largest value")
+    rise = (logits - base).numpy()
+    print(f"\n{file.stem + ', logits, once each':26} {'seconds':>7} {'ratio':>6} {'to captum':>9} {'additive':>8}")
+    for name, each, spent in (("captum DeepLiftShap", values, seconds), (OURS, found.values, found.seconds)):
+        difference = np.abs(each - values).max() / np.abs(values).max()
+        additive = np.abs(each.sum(axis=(1, 2, 3)) - rise).max()
+        print(f"{name:26} {spent:7.2f} {spent / seconds:6.3f} {difference:9.1e} {additive:8.1e}")
 
 
 def main() -> None:
@@ -319,12 +330,10 @@ def main() -> None:
         for file in files:
             if not file.exists():
                 measured([*start, str(file)], dict(os.environ))
-        peaks = [memory(arguments, file) for file in files]
-        print(
-            f"{arguments.references} references; seconds are the least of {arguments.repeats}, peak MB of one process"
-        )
-        for file, peak in zip(files, peaks, strict=True):
-            compared(arguments, file, peak)
+        alone = [processes(arguments, file) for file in files]
+        print(f"{arguments.references} references; seconds: least of {arguments.repeats}; process, peak MB: one run alone")
+        for file, each in zip(files, alone, strict=True):
+            compared(arguments, file, each)
         for file in files if arguments.captum else ():
             captum(arguments, file)
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from diag.engines.local import predict as predict
     from diag.errors import DiagError as DiagError
     from diag.explain.api import explain as explain
+    from diag.explain.faithfulness import faithfulness as faithfulness
+    from diag.explain.prototypes import find_prototypes as find_prototypes
+    from diag.explain.prototypes import mean_maps as mean_maps
+    from diag.explain.prototypes import prototypes as prototypes
     from diag.filters.layers import activations as activations
     from diag.filters.layers import kernels as kernels
     from diag.io.audit import audit as audit
@@ -33,6 +37,10 @@ if TYPE_CHECKING:
     from diag.results import Attribution as Attribution
     from diag.results import Comparison as Comparison
     from diag.results import Evaluation as Evaluation
+    from diag.results import Faithfulness as Faithfulness
+    from diag.results import MeanMaps as MeanMaps
+    from diag.results import Prototypes as Prototypes
+    from diag.results.attribution import disagreement as disagreement
     from diag.views.report import report as report
 
 __version__ = "0.1.0"
@@ -43,6 +51,10 @@ _HOMES = {
     "predict": "diag.engines.local",
     "DiagError": "diag.errors",
     "explain": "diag.explain.api",
+    "faithfulness": "diag.explain.faithfulness",
+    "find_prototypes": "diag.explain.prototypes",
+    "mean_maps": "diag.explain.prototypes",
+    "prototypes": "diag.explain.prototypes",
     "activations": "diag.filters.layers",
     "kernels": "diag.filters.layers",
     "audit": "diag.io.audit",
@@ -56,6 +68,10 @@ _HOMES = {
     "Attribution": "diag.results.attribution",
     "Comparison": "diag.results.comparison",
     "Evaluation": "diag.results.evaluation",
+    "Faithfulness": "diag.results.faithfulness",
+    "MeanMaps": "diag.results.prototypes",
+    "Prototypes": "diag.results.prototypes",
+    "disagreement": "diag.results.attribution",
     "report": "diag.views.report",
 }
 __all__ = sorted([*_HOMES, "__version__"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ IDENTITIES = frozenset(
         "RandomTranslation", "RandomContrast", "RandomBrightness", "RandomErasing", "RandomShear", "RandomHue",
         "RandomSaturation", "RandomSharpness", "RandomGrayscale", "RandomColorJitter", "RandomInvert",
         "RandomPosterization", "RandomPerspective", "RandomElasticTransform", "RandomGaussianBlur", "RandAugment",
-        "AugMix", "StopGradient",
+        "AugMix", "CutMix", "MixUp", "RandomColorDegeneration", "Solarization", "StopGradient",
     }
 )  # fmt: skip
 
@@ -87,7 +88,7 @@ def trace(model: Any) -> Graph:
 
 def _function(model: Any, name: str) -> Any:
     function = getattr(model, "_functional", None) or model
-    if not hasattr(function, "_nodes_by_depth"):
+    if not hasattr(function, "_nodes_by_depth") or not _by_keras(model):
         raise UnsupportedModelError(
             f"layer {name!r} ({type(model).__name__}) is a model with code of its own, not a graph of layers. "
             "Use method='expected_gradients'."
@@ -128,31 +129,33 @@ class _Tracer:
             for outer, tensor in zip(node.outputs, inner.outputs, strict=True):
                 numbers[id(outer)] = mapping[id(tensor)]
             return
-        if type(operation).__name__ in IDENTITIES:
+        if _is_identity(operation):
             numbers[id(node.outputs[0])] = sources[0]
             return
+        if not _keeps_samples(type(operation).__name__, [*tensors, *node.outputs]):
+            raise UnsupportedModelError(
+                f"layer {operation.name!r} ({type(operation).__name__}) does not keep the samples of a batch apart. "
+                "Use a network whose first axis is the batch throughout."
+            )
         targets = tuple(self._number() for _ in node.outputs)
         numbers.update({id(tensor): number for tensor, number in zip(node.outputs, targets, strict=True)})
-        yield from self._steps(node, tensors, sources, targets)
+        yield from self._steps(node, sources, targets)
 
     def _number(self) -> int:
         self.count += 1
         return self.count
 
-    def _steps(
-        self, node: Any, tensors: list[Any], sources: tuple[int, ...], targets: tuple[int, ...]
-    ) -> Iterator[Step]:
+    def _steps(self, node: Any, sources: tuple[int, ...], targets: tuple[int, ...]) -> Iterator[Step]:
         layer, kind = node.operation, type(node.operation).__name__
         activation = getattr(layer, "activation", None)
         if kind == "Activation":
             yield _activation(layer.name, activation, sources, targets)
             return
-        split = callable(activation) and _name(activation) != "linear" and hasattr(layer, "kernel")
-        if not split:
-            yield _step(node, layer, tensors, sources, targets)
+        if not callable(activation) or _name(activation) == "linear" or not _by_keras(layer):
+            yield _step(node, _shared(layer), sources, targets)
             return
         between = (self._number(),)
-        yield _step(node, _without_activation(layer), tensors, sources, between)
+        yield _step(node, _shared(layer, activation=import_keras().activations.linear), sources, between)
         yield _activation(layer.name, activation, between, targets)
 
 
@@ -164,11 +167,36 @@ def _name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _without_activation(layer: Any) -> Any:
-    """Return a layer that shares all state with `layer` but does not apply its activation; the layer is untouched."""
-    copy = object.__new__(type(layer))
-    copy.__dict__.update(layer.__dict__)
-    copy.__dict__["activation"] = None
+def _by_keras(layer: Any) -> bool:
+    """Return whether Keras itself says what the layer computes, not a subclass by somebody else."""
+    return str(type(layer).call.__module__).startswith("keras.")
+
+
+def _keeps_samples(kind: str, tensors: list[Any]) -> bool:
+    """Return whether all tensors have the batch as first axis."""
+    first, *others = [tuple(tensor.shape) for tensor in tensors]
+    if any(other[:1] != first[:1] for other in others):
+        return False
+    sizes = {math.prod(shape[1:]) for shape in (first, *others) if None not in shape[1:]}
+    return kind != "Reshape" or len(sizes) < 2
+
+
+def _is_identity(operation: Any) -> bool:
+    kind = type(operation).__name__
+    return kind in IDENTITIES or (kind == "Activation" and _name(operation.activation) == "linear")
+
+
+def _shared(operation: Any, **changes: Any) -> Any:
+    """Return an operation that shares all state with a layer, except for `changes`; the layer is untouched.
+
+    A layer that regularises its activity would keep a loss for each of our calls.
+    """
+    if getattr(operation, "activity_regularizer", None) is not None:
+        changes["activity_regularizer"] = None
+    if not changes:
+        return operation
+    copy = object.__new__(type(operation))
+    copy.__dict__.update(operation.__dict__ | changes)
     return copy
 
 
@@ -184,19 +212,23 @@ def _activation(name: str, function: Any, sources: tuple[int, ...], targets: tup
     )
 
 
-def _step(node: Any, operation: Any, tensors: list[Any], sources: tuple[int, ...], targets: tuple[int, ...]) -> Step:
-    tree = import_keras().tree
+def _step(node: Any, operation: Any, sources: tuple[int, ...], targets: tuple[int, ...]) -> Step:
+    keras = import_keras()
     training = bool(getattr(operation, "_call_has_training_arg", False))
 
     def arguments(values: list[Any]) -> tuple[Any, Any]:
-        by_identity = {id(tensor): value for tensor, value in zip(tensors, values, strict=True)}
-        return node.arguments.fill_in(by_identity)  # type: ignore[no-any-return]
+        # In the order in which Keras lists the tensors: one that stands twice may get two values.
+        left = iter(values)
+        structure = (node.arguments.args, node.arguments.kwargs)
+        return keras.tree.map_structure(  # type: ignore[no-any-return]
+            lambda each: next(left) if isinstance(each, keras.KerasTensor) else each, structure
+        )
 
     def call(values: list[Any]) -> list[Any]:
         args, kwargs = arguments(values)
         kwargs = {key: value for key, value in kwargs.items() if key not in ("training", "mask")}
         if training:
             kwargs["training"] = False
-        return list(tree.flatten(operation(*args, **kwargs)))
+        return list(keras.tree.flatten(operation(*args, **kwargs)))
 
     return Step(operation.name, type(operation).__name__, operation, sources, targets, arguments, call)

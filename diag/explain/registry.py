@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from diag.explain.graph import Step
 
 
-def _one_linear_two(rule: Rule) -> Any:
-    """Return a picker: linear when one operand depends on the image, else the rule for several."""
-    return lambda step: rules.linear if len(step.sources) == 1 else rule
+def _by_sources(*choices: Rule | None, more: Rule | None = None) -> Any:
+    """Return a picker of the rule for one operand that depends on the image, for two, and so on; `more` for others."""
+    return lambda step: choices[len(step.sources) - 1] if len(step.sources) <= len(choices) else more
 
 
 def _division(step: Step) -> Rule:
@@ -24,12 +24,6 @@ def _division(step: Step) -> Rule:
     return rules.linear if args and args[0] is marker else rules.elementwise
 
 
-def _power(step: Step) -> Rule | None:
-    marker = object()
-    args, _ = step.arguments([marker] * len(step.sources))
-    return rules.elementwise if len(step.sources) == 1 and args and args[0] is marker else None
-
-
 def _plain_relu(step: Step) -> Rule:
     layer = step.operation
     plain = layer.max_value is None and not layer.negative_slope and not layer.threshold
@@ -37,11 +31,20 @@ def _plain_relu(step: Step) -> Rule:
 
 
 def _dot(step: Step) -> Rule | None:
+    if len(step.sources) == 1:
+        return rules.linear
     return None if getattr(step.operation, "normalize", False) else rules.bilinear
 
 
-def _unmasked(step: Step) -> Rule | None:
-    return Rule(layer_rules.softmax) if len(step.sources) == 1 else None
+def _unquantised(rule: Rule) -> Any:
+    """Return a picker: quantised layers round what goes into them."""
+    return lambda step: None if getattr(step.operation, "quantization_mode", None) else rule
+
+
+def _average(step: Step) -> Rule | None:
+    """Return the rule of the layer, and of the operation whose weights do not depend on the image."""
+    layer = hasattr(step.operation, "_merge_function")
+    return rules.linear if layer or len(step.sources) == 1 else None
 
 
 def _wrapped(step: Step) -> Rule | None:
@@ -54,20 +57,20 @@ def _wrapped(step: Step) -> Rule | None:
 
 
 _LINEAR = (
-    "Dense", "EinsumDense", "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "DepthwiseConv1D",
+    "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "DepthwiseConv1D",
     "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D", "AveragePooling1D", "AveragePooling2D",
     "AveragePooling3D", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D",
     "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "ZeroPadding1D",
     "ZeroPadding2D", "ZeroPadding3D", "Cropping1D", "Cropping2D", "Cropping3D", "CenterCrop", "RandomCrop",
     "UpSampling1D", "UpSampling2D", "UpSampling3D", "Resizing", "Reshape", "Permute", "Flatten", "RepeatVector",
-    "Subtract", "Average", "Concatenate", "Negative", "Transpose", "ExpandDims", "Squeeze", "Stack", "Hstack",
-    "Vstack", "Dstack", "Sum", "Mean", "Pad", "GetItem", "Flip", "Fliplr", "Flipud", "Rot90", "Roll", "Tile",
-    "Repeat", "BroadcastTo", "Moveaxis", "Swapaxes", "Cast", "Copy", "ConvertToTensor", "Slice", "Split", "Hsplit",
+    "Negative", "Transpose", "ExpandDims", "Squeeze", "Sum", "Mean", "Pad", "GetItem", "Flip", "Fliplr", "Rot90",
+    "Roll", "Tile", "Repeat", "BroadcastTo", "Moveaxis", "Swapaxes", "Cast", "Copy", "ConvertToTensor", "Slice", "Split", "Hsplit",
     "Vsplit", "Dsplit", "Unstack", "Ravel", "Diff", "Cumsum", "Trace", "Diagonal", "Tril", "Triu", "AveragePool",
     "AdaptiveAveragePool", "Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose", "DepthToSpace", "SpaceToDepth",
     "Resize", "RGBToGrayscale", "CropImages", "PadImages", "ExtractPatches", "Unfold", "Fold", "GaussianBlur",
     "Deg2rad", "Rad2deg",
 )  # fmt: skip
+_LINEAR_IN_ALL = ("Subtract", "Concatenate", "Stack", "Hstack", "Vstack", "Dstack")
 _DIAGONAL = ("BatchNormalization", "Normalization", "Rescaling")
 _ELEMENTWISE = (
     "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu",
@@ -77,30 +80,33 @@ _ELEMENTWISE = (
     "Sigmoid", "Silu", "SoftShrink", "Softplus", "Softsign", "SparsePlus", "SparseSigmoid", "Squareplus", "Tanh",
     "TanhShrink", "Threshold", "Absolute", "Abs", "Fabs", "Arctan", "Arcsinh", "Cbrt", "Clip", "Cos", "Cosh", "Exp",
     "Exp2", "Expm1", "Log", "Log10", "Log1p", "Log2", "Reciprocal", "Sin", "Sinh", "Sqrt", "Square", "Tan", "Rsqrt",
-    "Erf", "Erfc",
+    "Erf", "Erfc", "Power",
 )  # fmt: skip
 
 
 def _register() -> None:
-    RULES.update(dict.fromkeys(_LINEAR, rules.linear))
-    RULES.update(dict.fromkeys(_DIAGONAL, rules.diagonal))
-    RULES.update(dict.fromkeys(_ELEMENTWISE, rules.elementwise))
-    RULES.update(dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), Rule(layer_rules.convolution, needs_inputs=False)))
+    RULES.update(dict.fromkeys(_LINEAR, _by_sources(rules.linear)))
+    RULES.update(dict.fromkeys(("Dense", "EinsumDense"), _unquantised(rules.linear)))
+    RULES.update(dict.fromkeys(_LINEAR_IN_ALL, rules.linear))
+    RULES.update(dict.fromkeys(_DIAGONAL, _by_sources(rules.diagonal)))
+    RULES.update(dict.fromkeys(_ELEMENTWISE, _by_sources(rules.elementwise)))
+    convolution = Rule(layer_rules.convolution, needs_inputs=False)
+    RULES.update(dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), _unquantised(convolution)))
     RULES.update(dict.fromkeys(("relu", "Relu"), rules.relu))
     RULES["ReLU"] = _plain_relu
     RULES["Add"] = rules.sum_of
-    RULES["Multiply"] = _one_linear_two(rules.product)
+    RULES["Average"] = _average
+    RULES["Multiply"] = _by_sources(rules.linear, more=rules.product)
     RULES.update(dict.fromkeys(("Divide", "TrueDivide"), _division))
-    RULES["Power"] = _power
-    for name, rule in (("Maximum", rules.maximum), ("Minimum", rules.minimum)):
-        RULES[name] = lambda step, rule=rule: rules.elementwise if len(step.sources) == 1 else rule  # type: ignore[misc]
-    RULES.update(dict.fromkeys(("Matmul", "Einsum", "Tensordot"), _one_linear_two(rules.bilinear)))
+    RULES["Maximum"] = _by_sources(rules.elementwise, more=rules.maximum)
+    RULES["Minimum"] = _by_sources(rules.elementwise, more=rules.minimum)
+    RULES.update(dict.fromkeys(("Matmul", "Einsum", "Tensordot"), _by_sources(rules.linear, rules.bilinear)))
     RULES["Dot"] = _dot
     RULES.update(dict.fromkeys(("MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "MaxPool"), Rule(layer_rules.pooling)))
     globals_ = ("GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D")
     RULES.update(dict.fromkeys((*globals_, "Max", "Amax", "Min", "Amin"), Rule(layer_rules.largest)))
-    RULES.update(dict.fromkeys(("softmax", "log_softmax", "LogSoftmax"), Rule(layer_rules.softmax)))
-    RULES["Softmax"] = _unmasked
+    soft = ("softmax", "Softmax", "log_softmax", "LogSoftmax")
+    RULES.update(dict.fromkeys(soft, _by_sources(Rule(layer_rules.softmax))))
     RULES.update(dict.fromkeys(("glu", "Glu"), Rule(layer_rules.gated)))
     norms = ("LayerNormalization", "GroupNormalization", "UnitNormalization", "RMSNormalization")
     RULES.update(dict.fromkeys(norms, Rule(layer_rules.normalised)))

@@ -148,7 +148,7 @@ def transposed(function: Callable[[list[Any]], list[Any]], shapes: Sequence[tupl
     """
     tf = import_tensorflow()
     rows = [multiplier.rows() for multiplier in multipliers]
-    zeros = [tf.zeros(tf.concat([tf.shape(rows[0])[:1], shape], 0)) for shape in shapes]
+    zeros = [tf.zeros((tf.shape(rows[0])[0], *shape)) for shape in shapes]
     for zero, shape in zip(zeros, shapes, strict=True):
         zero.set_shape((None, *shape))
     outputs = function(zeros)
@@ -187,10 +187,16 @@ def slope(function: Callable[[Any], Any], x: Any, r: Any) -> Any:
 
 
 def _elementwise(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Multiplier]:
-    def factor(x: Any, r: Any) -> Any:
-        return slope(lambda tensor: step.call([tensor])[0], x, r)
+    tf = import_tensorflow()
+    shape, larger = pairs.shapes[0], tuple(multipliers[0].values.shape[2:])
+    x, r = pairs.x[0], pairs.r[0]
+    if shape != larger:  # the function has a constant that x is broadcast along
+        x, r = (tf.broadcast_to(each, (tf.shape(each)[0], *larger)) for each in (x, r))
 
-    return [multipliers[0].scaled(fused(factor, pairs.x[0], pairs.r[0]))]
+    def factor(x: Any, r: Any) -> Any:
+        return slope(lambda tensor: tf.cast(step.call([tensor])[0], tf.float32), x, r)
+
+    return [_shaped(multipliers[0].scaled(fused(factor, x, r)), shape)]
 
 
 def _relu(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Multiplier]:
@@ -261,7 +267,7 @@ def _folded(pairwise: Pairwise) -> Callable[[Step, Pairs, list[Multiplier]], lis
 def _shaped(multiplier: Multiplier, shape: tuple[int, ...]) -> Multiplier:
     if tuple(multiplier.values.shape[2:]) == shape:
         return multiplier
-    return multiplier.like(multiplier.like(reduced_to(multiplier.dense(), shape)).rows())
+    return Multiplier(reduced_to(multiplier.dense(), shape))
 
 
 class Product:
@@ -302,7 +308,7 @@ class Extremum:
         """Return the multipliers of a and b; 0 where one does not differ."""
         tf = import_tensorflow()
         both, none = self.combine(ax, bx), self.combine(ar, br)
-        only_a, only_b = self.combine(ax, br), self.combine(br * 0 + ar, bx)
+        only_a, only_b = self.combine(ax, br), self.combine(ar, bx)
 
         def share(total: Any, delta: Any) -> Any:
             same = tf.abs(delta) < SMALL / 10

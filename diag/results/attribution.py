@@ -220,3 +220,33 @@ class Attribution:
             data=self.images.copy(),
             output_names=None if self.columns is None else list(self.columns),
         )
+
+
+def disagreement(first: Attribution, second: Attribution) -> NDArray[np.float64]:
+    """Return how much the maps of two models, or of two methods, differ: 1 - cosine similarity, shape (n, k).
+
+    0 where they mark the same pixels in the same proportions, 1 where they have nothing in common, 2 where one is the
+    negative of the other. Channels are summed; a map without any colour has nothing in common with one that has some.
+
+    Raises
+    ------
+    InvalidInputError
+        If they do not speak of the same images and classes, or their maps differ in size.
+    """
+    same = (
+        first.values.shape[:3] == second.values.shape[:3]
+        and np.array_equal(first.indices, second.indices)
+        and np.array_equal(first.outputs, second.outputs)
+    )
+    if not same:
+        raise InvalidInputError(
+            "disagreement: expected maps of the same images and classes, of one size. Received: "
+            f"{first.values.shape} and {second.values.shape}."
+        )
+    a, b = (each.values.sum(axis=3, dtype=np.float64).reshape(len(each), -1, each.outputs.shape[1])
+            for each in (first, second))  # fmt: skip
+    sizes = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
+    product = sizes[0] * sizes[1]
+    cosine = np.divide((a * b).sum(axis=1), product, out=np.zeros_like(product), where=product > 0)
+    cosine[(sizes[0] == 0) & (sizes[1] == 0)] = 1.0
+    return np.asarray(1 - np.clip(cosine, -1, 1))

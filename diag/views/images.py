@@ -105,6 +105,26 @@ def attribution_rgb(values: NDArray[Any], limit: float) -> NDArray[np.uint8]:
     return colours
 
 
+def overlay_png(image: NDArray[Any], values: NDArray[Any], limit: float, strength: float, factor: int = 1) -> bytes:
+    """Return a map (h, w) over its image (h, w, c) as a PNG, both enlarged `factor` times without blur.
+
+    The image is faded to light grey, so that colours show on black too; at `strength` 0 there is only the image, at 1
+    a pixel of full colour hides it.
+    """
+    picture = _picture(to_uint8(image))
+    picture = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
+    faded = 255 - (255 - picture.astype(np.float32)) * (1 - 0.55 * strength)
+    share = np.clip(np.abs(np.asarray(values, dtype=np.float32)) / (limit or 1.0), 0, 1)[..., None] * strength
+    hue = np.where(np.asarray(values)[..., None] > 0, np.array(FOR, np.float32), np.array(AGAINST, np.float32))
+    mixed = np.rint(faded * (1 - share) + hue * share).astype(np.uint8)
+    return _png(mixed.repeat(factor, axis=0).repeat(factor, axis=1))
+
+
+def colour_bar_png(width: int = 160, height: int = 12) -> bytes:
+    """Return the colours of maps from the most against to the most for as a PNG."""
+    return _png(attribution_rgb(np.linspace(-1, 1, width)[None].repeat(height, axis=0), 1.0))
+
+
 def map_png(values: NDArray[Any]) -> bytes:
     """Return a map (h, w), such as an activation, as grey: its smallest value black, its largest white."""
     low, high = float(np.min(values)), float(np.max(values))

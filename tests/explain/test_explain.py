@@ -330,3 +330,20 @@ def test_contrast_refuses_what_is_not_there():
         two.contrast(3)
     with pytest.raises(InvalidInputError, match="maps of a contrast"):
         two.contrast("a", "b").contrast()
+
+
+def test_disagreement_by_hand():
+    from diag.results.attribution import disagreement
+
+    first = hand_made()
+    # Maps of image 7 are (.4, .1), (-.1, 0), (-.3, -.1); of image 9 (.2, 0), (-.1, .3), (-.1, -.3).
+    np.testing.assert_allclose(disagreement(first, first), 0, atol=1e-12)
+    np.testing.assert_allclose(disagreement(first, hand_made(values=-first.values)), 2, atol=1e-6)
+    turned = np.flip(first.values, axis=2)
+    # cos((.4, .1), (.1, .4)) = .08 / .17
+    assert disagreement(first, hand_made(values=turned))[0, 0] == pytest.approx(1 - 0.08 / 0.17)
+    nothing = hand_made(values=np.zeros_like(first.values))
+    np.testing.assert_array_equal(disagreement(first, nothing), 1)
+    np.testing.assert_array_equal(disagreement(nothing, nothing), 0)
+    with pytest.raises(InvalidInputError, match="same images"):
+        disagreement(first, hand_made(indices=np.array([1, 2])))
