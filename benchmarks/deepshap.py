@@ -243,7 +243,8 @@ def twin(network: Any) -> Any:
             norm.load_state_dict(dict(zip(names, weights, strict=True)), strict=False)
             parts.append(norm)
         elif kind == "MaxPooling2D":
-            parts.append(torch.nn.MaxPool2d(layer.pool_size, layer.strides))
+            # Padding with nothing copies: captum 0.9 gives ReLU a wrong gradient where pooling takes its very tensor.
+            parts += [torch.nn.ZeroPad2d(0), torch.nn.MaxPool2d(layer.pool_size, layer.strides)]
         elif kind == "Flatten":
             parts.append(torch.nn.Flatten())
             height, width, channels = layer.input.shape[1:]
@@ -331,7 +332,7 @@ def main() -> None:
             if not file.exists():
                 measured([*start, str(file)], dict(os.environ))
         alone = [processes(arguments, file) for file in files]
-        print(f"{arguments.references} references; seconds: least of {arguments.repeats}; process, peak MB: one run alone")
+        print(f"{arguments.references} references; seconds: least of {arguments.repeats}; process, peak MB: one alone")
         for file, each in zip(files, alone, strict=True):
             compared(arguments, file, each)
         for file in files if arguments.captum else ():

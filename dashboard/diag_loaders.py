@@ -5,6 +5,7 @@ Results are frozen and read-only, so they are shared (``cache_resource``) instea
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +16,30 @@ from diag_state import arguments, get, plain, put, widget
 
 import diag
 from diag.errors import DiagError
+from diag.explain.background import stratified
 from diag.io.pairing import data_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
     from diag.io.datasets import Dataset
     from diag.io.models import Model
-    from diag.results import Activations, Attribution, Comparison, Evaluation
+    from diag.results import (
+        Activations,
+        Attribution,
+        Comparison,
+        Evaluation,
+        Faithfulness,
+        MeanMaps,
+        Prototypes,
+    )
 
 ENDINGS = (".keras", ".h5", ".hdf5", ".skops")
-BACKGROUND = 50
+BACKGROUND, FEW, SAMPLE = 50, 20, 200
+"""References for one image, references for many of them, and how many that are."""
+CHECK = {"n": 20, "background": BACKGROUND, "seed": 0}
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -50,10 +66,84 @@ def load_run(path: str, stamp: int, digest: str, _data: Dataset) -> Evaluation:
         bar.empty()
 
 
-@st.cache_resource(max_entries=256, show_spinner="Explaining")
-def load_attribution(digest: str, data_digest: str, index: int, _run: Evaluation) -> Attribution:
+def identity(run: Evaluation) -> str:
+    """Return what a model's maps depend on: its file, its preprocessing, and the data."""
+    return f"{run.model.digest} {run.model.preprocessing.to_dict()} {run.data.digest}"
+
+
+def load_attribution(run: Evaluation, index: int, outputs: tuple[int, ...], target: str, method: str) -> Attribution:
     """Return the maps of one image."""
-    return diag.explain(_run.model, _run.data, [index], BACKGROUND)
+    return _load_attribution(identity(run), index, outputs, target, method, run)
+
+
+@st.cache_resource(max_entries=256, show_spinner="Explaining")
+def _load_attribution(
+    key: str, index: int, outputs: tuple[int, ...], target: Any, method: Any, _run: Evaluation
+) -> Attribution:
+    return diag.explain(_run.model, _run.data, [index], BACKGROUND, outputs, target=target, method=method)
+
+
+def load_proba(run: Evaluation, index: int) -> NDArray[np.float32]:
+    """Return a model's probabilities of one image, shape (k,); predicted again where they were too many to keep."""
+    return run.proba[index] if run.proba is not None else _load_proba(identity(run), index, run)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _load_proba(key: str, index: int, _run: Evaluation) -> NDArray[np.float32]:
+    return _run.model.predict_proba(np.asarray(_run.data.images[index : index + 1]))[0]
+
+
+def load_faithfulness(run: Evaluation) -> Faithfulness:
+    """Return the checks of a model's maps."""
+    return _load_faithfulness(identity(run), run)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _load_faithfulness(key: str, _run: Evaluation) -> Faithfulness:
+    with progress(f"Checking the maps of {_run.name}") as report:
+        return diag.faithfulness(_run.model, _run.data, progress=report, **CHECK)
+
+
+def load_mean_maps(run: Evaluation, cell: tuple[int, int] | None = None) -> MeanMaps:
+    """Return the mean maps of the images taken for each class, or those of one cell of the confusion matrix.
+
+    From a seeded sample of at most `SAMPLE` images. An error is shown by "predicted rather than true".
+    """
+    return _load_mean_maps(identity(run), cell, run)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _load_mean_maps(key: str, cell: tuple[int, int] | None, _run: Evaluation) -> MeanMaps:
+    column = _run.samples["y_pred"]
+    rows = np.arange(len(_run)) if cell is None else _run.cell(*cell)
+    rows = np.sort(rows)[stratified(column[np.sort(rows)], min(SAMPLE, len(rows)), 0, len(rows))]
+    outputs: Any = "predicted" if cell is None else sorted(set(cell))
+    with progress(f"Explaining {len(rows)} images by {_run.name}") as report:
+        maps = diag.explain(_run.model, _run.data, rows, FEW, outputs, progress=report)
+    if cell is None:
+        return diag.mean_maps(maps, by="predicted")
+    return diag.mean_maps(maps, by="cell", contrast=cell[0] != cell[1])
+
+
+def load_prototypes(run: Evaluation, true: str) -> Prototypes:
+    """Return the ways of looking at the images of a class."""
+    return _load_prototypes(identity(run), true, run)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _load_prototypes(key: str, true: str, _run: Evaluation) -> Prototypes:
+    with progress(f"Explaining images by {_run.name}") as report:
+        return diag.find_prototypes(_run, true=true, n=SAMPLE, background=FEW, progress=report)
+
+
+@contextlib.contextmanager
+def progress(text: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar while something is computed; give what moves it."""
+    bar = st.progress(0.0, text=plain(text))
+    try:
+        yield lambda done, total: bar.progress(min(1.0, done / max(total, 1)), text=plain(text))
+    finally:
+        bar.empty()
 
 
 @st.cache_resource(max_entries=256, show_spinner="Running the layers")

@@ -11,7 +11,9 @@ from typing import Any
 import streamlit as st
 
 ROOT = Path(__file__).resolve().parents[1]
-KEYS = ("data", "models", "model", "cell", "index", "view", "list", "group")
+KEYS = (
+    "data", "models", "model", "cell", "index", "view", "list", "group", "target", "method", "over", "part", "class",
+)  # fmt: skip
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~&])")
 
 
@@ -114,6 +116,14 @@ def numbered(label: str, key: str, last: int) -> int:
     chosen = int(st.number_input(label, 0, last, key=name))
     put(key, chosen)
     return chosen
+
+
+def slid(label: str, key: str, width: int) -> float:
+    """Draw the choice of a share, in per cent, that is part of the selection; return it as 0..1."""
+    name = widget(key, get_number(key, 0, 100))
+    chosen = int(st.slider(label, 0, 100, step=5, format="%d %%", key=name, width=width))
+    put(key, chosen or None)
+    return chosen / 100
 
 
 def selected(label: str, key: str, options: list[str]) -> str:

@@ -97,14 +97,56 @@ def test_inspect_reads_without_running():
     assert values["parameters"] == 10 * 784 + 10
 
 
-def test_explain_writes_a_picture(tmp_path):
+def test_explain_writes_a_picture_a_page_or_arrays(tmp_path):
     from PIL import Image
 
-    out = tmp_path / "map.png"
-    invoke("explain", CNN, "--index", 3, "--background", 5, "--out", out)
-    with Image.open(out) as picture:
+    import diag
+
+    chosen = ("--index", 3, "--background", 5)
+    png, html, npz = (tmp_path / f"map.{ending}" for ending in ("png", "html", "npz"))
+    invoke("explain", CNN, *chosen, "--out", png)
+    with Image.open(png) as picture:
         assert picture.format == "PNG"
-        assert picture.width > 1000  # an image and ten maps
+        assert picture.width > 2500  # an image, its contrast and ten maps
+    output = invoke("explain", CNN, DENSE, *chosen, "--outputs", "true+predicted", "--out", html)
+    assert "CNN lungu: DeepSHAP" in output
+    page = html.read_text(encoding="utf-8")
+    assert page.count(" rather than ") == 4  # two models, each as text and as what a picture is of
+    assert "unsafe" not in page
+    assert "http" not in page.replace("http-equiv", "")
+    invoke("explain", CNN, *chosen, "--outputs", "2,3", "--target", "logit", "--out", npz)
+    options = {"background": 5, "outputs": [2, 3], "target": "logit"}
+    expected = diag.explain(diag.load_model(CNN), diag.load_dataset("digits"), [3], **options)
+    with np.load(npz) as arrays:
+        np.testing.assert_array_equal(arrays["values"], expected.values)
+        assert arrays["outputs"].tolist() == [[2, 3]]
+        assert str(arrays["target"]) == "logit"
+
+
+def test_explain_says_what_a_tolerance_reached(tmp_path):
+    arguments = ("--index", 3, "--background", 60, "--tolerance", 0.3, "--out", tmp_path / "map.npz")
+    assert "of 60 references used; standard error at most" in invoke("explain", CNN, *arguments)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [("--background", "means:3"), ("--tolerance", "1"), ("--out", "map.pdf"), ("--method", "lime")],
+)
+def test_explain_refuses_wrong_options(wrong):
+    result = CliRunner().invoke(cli, ["explain", str(CNN), "--index", "3", *wrong])
+    assert result.exit_code == 2
+    assert wrong[1] in result.output
+
+
+def test_trust_says_how_far_maps_can_be_trusted():
+    import diag
+
+    output = invoke("trust", DENSE, "--n", 6, "--background", 5)
+    found = diag.faithfulness(diag.load_model(DENSE), diag.load_dataset("digits"), n=6, background=5)
+    assert output == f"Dense: {found.verdict()}\n"
+    (model,) = json.loads(invoke("trust", DENSE, "--n", 6, "--background", 5, "--json"))["models"]
+    assert model["verdict"] == found.verdict()
+    assert len(model["differences"]) == 4
 
 
 def test_predict_writes_a_submission(tmp_path):

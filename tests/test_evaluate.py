@@ -12,11 +12,10 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 import diag
-from diag.io.pairing import match_classes
 from diag.errors import DataError, InvalidInputError
 from diag.io import store
 from diag.io.models import output_head, to_probabilities
-from diag.io.pairing import data_for
+from diag.io.pairing import data_for, match_classes
 from tests.fakes import save_model
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -39,9 +39,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures 
     default=20,
     show_default=True,
     metavar="N",
-    help="Images to explain with SHAP.",
+    help="Images to explain with maps.",
 )
-@click.option("--no-explain", is_flag=True, help="No SHAP maps.")
+@click.option("--no-explain", is_flag=True, help="No maps.")
 @BACKGROUND
 @SEED
 @CACHE
@@ -51,7 +51,7 @@ def report(
     out: Path,
     n_explain: int,
     no_explain: bool,
-    background: int,
+    background: int | str,
     seed: int,
     cache: bool,
     as_json: bool,
@@ -95,7 +95,7 @@ def evaluate(models: tuple[Path, ...], cache: bool, as_json: bool, **given: Any)
 
 
 @click.command()
-@MODEL
+@MODELS
 @data_options
 @click.option(
     "--index",
@@ -106,39 +106,116 @@ def evaluate(models: tuple[Path, ...], cache: bool, as_json: bool, **given: Any)
     help="Which image; may be repeated.",
 )
 @click.option(
-    "--out", type=path_type(dir_okay=False), default=Path("map.png"), show_default=True, help="The file to write."
+    "--out",
+    type=path_type(dir_okay=False),
+    default=Path("map.png"),
+    show_default=True,
+    help="The file to write: .png, .html, or .npz with the arrays (of one model).",
 )
+@click.option(
+    "--outputs",
+    default="all",
+    show_default=True,
+    metavar="WHICH",
+    help="Classes: all, predicted, true+predicted, top3, or numbers such as 3,8.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(["probability", "logit"]),
+    default="probability",
+    show_default=True,
+    help="What is explained; a logit is what goes into the last softmax or sigmoid.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["deepshap", "expected_gradients"]),
+    default="deepshap",
+    show_default=True,
+    help="Expected gradients are an estimate, for networks with layers that DeepSHAP has no rule for.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Stop adding references when a map's standard error is below this share of its peak, e.g. 0.05.",
+)
+@click.option("--max-memory", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="In GB.")
 @BACKGROUND
 @SEED
 @CACHE
 def explain(
-    model: Path, indices: tuple[int, ...], out: Path, background: int, seed: int, cache: bool, **given: Any
+    models: tuple[Path, ...],
+    indices: tuple[int, ...],
+    out: Path,
+    outputs: str,
+    max_memory: float,
+    **given: Any,
 ) -> None:
-    """Draw SHAP maps of images of the data: a row an image, a column a class, red for, blue against."""
-    from diag.cli.output import check_folder
+    """Draw SHAP maps of images: a row an image and MODEL, why this class rather than that, then a column a class."""
+    from diag.cli.output import check_folder, map_bytes
     from diag.explain.api import explain as run_explain
     from diag.io.store import write_aside
-    from diag.views.figures import attribution_figure
 
     check_folder(out)
-    opened = open_models([model], given)
+    if out.suffix not in (".png", ".html", ".npz"):
+        raise click.BadParameter(f"expected a file .png, .html or .npz. Received: {out.name}.", param_hint="--out")
+    if out.suffix == ".npz" and len(models) > 1:
+        raise click.UsageError("a .npz holds the maps of one model: write a file for each.")
+    opened = open_models(models, given)
+    data = open_data(opened, given)
+    options = {name: given[name] for name in ("background", "seed", "target", "method", "tolerance", "cache")}
+    wanted = [int(number) for number in outputs.split(",")] if outputs.replace(",", "").isdecimal() else outputs
+    found = []
+    with stages() as stage:
+        for model in opened:
+            progress = partial(stage, f"Explain {model.name}")
+            options |= {"outputs": wanted, "max_memory": max_memory * 1e9, "progress": progress}
+            found.append(run_explain(model, data, indices, **options))
+    write_aside(out, map_bytes(found, out.suffix))
+    for attribution in found:
+        error = float(attribution.additivity_error.max())
+        name = f"{attribution.model_name}: " if len(found) > 1 else ""
+        click.echo(f"{name}{attribution.method}: {attribution.background_note} Largest additivity error {error:.1e}.")
+        if given["tolerance"] is not None:
+            click.echo(tolerance_line(attribution))
+        if attribution.warning():
+            click.echo(f"warning: {attribution.warning()}", err=True)
+    click.echo(str(out))
+
+
+def tolerance_line(attribution: Any) -> str:
+    """Return how many references were used, and the error reached."""
+    low, high = int(attribution.n_used.min()), int(attribution.n_used.max())
+    used = str(low) if low == high else f"{low} to {high}"
+    worst = float(attribution.relative_error.max())
+    return f"{used} of {attribution.n_background} references used; standard error at most {worst:.1%} of a map's peak."
+
+
+@click.command()
+@MODELS
+@data_options
+@click.option("--n", type=click.IntRange(1), default=20, show_default=True, help="Images to check with.")
+@click.option("--background", type=click.IntRange(1), default=50, show_default=True, help="Reference images for maps.")
+@SEED
+@CACHE
+@_JSON
+def trust(
+    models: tuple[Path, ...], n: int, background: int, seed: int, cache: bool, as_json: bool, **given: Any
+) -> None:
+    """Say how far maps of MODELS can be trusted: deletion, insertion, and re-initialised weights."""
+    from diag.cli.output import print_trust
+    from diag.explain.faithfulness import faithfulness
+
+    opened = open_models(models, given)
     data = open_data(opened, given)
     with stages() as stage:
-        attribution = run_explain(
-            opened[0],
-            data,
-            indices,
-            background,
-            seed=seed,
-            cache=cache,
-            progress=partial(stage, "Explain"),
-        )
-    write_aside(out, attribution_figure(attribution))
-    error = float(attribution.additivity_error.max())
-    click.echo(f"{attribution.method}: {attribution.background_note} Largest additivity error {error:.1e}.")
-    if attribution.warning():
-        click.echo(f"warning: {attribution.warning()}", err=True)
-    click.echo(str(out))
+        found = [
+            faithfulness(
+                model, data, n=n, background=background, seed=seed, cache=cache,
+                progress=partial(stage, f"Check {model.name}"),
+            )
+            for model in opened
+        ]  # fmt: skip
+    print_trust(found, as_json)
 
 
 @click.command()
@@ -232,7 +309,7 @@ def submission(
     default=12,
     show_default=True,
     metavar="N",
-    help="Images to explain with SHAP.",
+    help="Images to explain with maps.",
 )
 @CACHE
 def demo(folder: Path | None, out: Path, n_explain: int, cache: bool) -> None:
@@ -276,4 +353,4 @@ def cache_clear() -> None:
     click.echo(f"{store.clear():,} results deleted from {store.cache_folder()}")
 
 
-COMMANDS: tuple[click.Command, ...] = (report, evaluate, explain, inspect, predict, demo, cache)
+COMMANDS: tuple[click.Command, ...] = (report, evaluate, explain, trust, inspect, predict, demo, cache)

@@ -35,8 +35,24 @@ DATA = click.option(
 )
 CACHE = click.option("--cache/--no-cache", default=True, show_default=True, help="Use results kept by content.")
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Seeds everything that is drawn.")
+
+
+class BackgroundType(click.ParamType):  # type: ignore[type-arg]
+    """A number of references, or ``kmeans:N``."""
+
+    name = "N|kmeans:N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Return the number, or the text as it stands."""
+        text = str(value)
+        digits = text.removeprefix("kmeans:")
+        if not digits.isdecimal() or int(digits) < 1:
+            self.fail(f"expected a number of references or kmeans:N. Received: {text!r}.", param, ctx)
+        return text if text != digits else int(digits)
+
+
 BACKGROUND = click.option(
-    "--background", type=click.IntRange(1), default=100, show_default=True, help="Reference images for SHAP."
+    "--background", type=BackgroundType(), default=100, show_default=True, help="Reference images for maps."
 )
 LABEL_COLUMN = click.option("--label-column", metavar="NAME", help="The CSV column with the labels (name or number).")
 _IMAGES = (
@@ -122,9 +138,17 @@ def stages() -> Iterator[Stage]:
         yield lambda stage, done, total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+               TextColumn("left"), TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, Any] = {}
 

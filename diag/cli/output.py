@@ -13,8 +13,12 @@ import click
 from diag.errors import DataError, InvalidInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from diag.io.audit import ModelFile
+    from diag.results.attribution import Attribution
     from diag.results.comparison import Comparison
+    from diag.results.faithfulness import Faithfulness
 
 MODEL_ENDINGS = (".keras", ".h5", ".hdf5", ".skops")
 
@@ -94,6 +98,35 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def map_bytes(found: Sequence[Attribution], ending: str) -> bytes:
+    """Return attributions as a picture, a page or arrays."""
+    from diag.views.figures import attribution_figure
+    from diag.views.maps_page import maps_html, maps_npz
+
+    if ending == ".html":
+        return maps_html(found).encode()
+    return maps_npz(found[0]) if ending == ".npz" else attribution_figure(found)
+
+
+def print_trust(found: Sequence[Faithfulness], as_json: bool) -> None:
+    """Print for each model how far its maps can be trusted."""
+    if as_json:
+        rows = [
+            {
+                "model": each.model_name,
+                "verdict": each.verdict(),
+                "passed": each.passed,
+                "differences": each.differences().to_dict("records"),
+                "sanity": each.sanity_frame().to_dict("records"),
+            }
+            for each in found
+        ]
+        click.echo(json.dumps(plain({"models": rows}), indent=2))
+        return
+    for each in found:
+        click.echo(f"{each.model_name}: {each.verdict()}")
 
 
 def print_model_file(file: ModelFile, as_json: bool) -> None:

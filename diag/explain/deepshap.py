@@ -292,7 +292,7 @@ class _Run:
             if tolerance is not None:
                 errors[open_rows] = [self._error(int(row), m) for row in open_rows]
                 open_rows = open_rows[errors[open_rows] > tolerance]
-        return self._maps([order[:start], order[start:]], z, errors)
+        return self._maps(order[:start], z, errors)
 
     def _add(self, row: int, part: NDArray[np.int64], saved: Any, z: NDArray[np.float32]) -> None:
         """Add the maps of one image against some references."""
@@ -339,16 +339,17 @@ class _Run:
         peak = np.abs(mean).max()
         return float(np.sqrt(variance.mean(axis=1)).max() / peak) if peak > 0 else 0.0
 
-    def _maps(self, order: list[NDArray[np.int64]], z: list[NDArray[np.float32]], errors: NDArray[np.float64]) -> Maps:
-        head, shape = self.engine.head, self.inputs.shape[1:]
-        z.append(self._last(self.references[order[1]]))
-        base = self.share[np.concatenate(order)] @ head.outputs(np.concatenate(z), self.target)
+    def _maps(self, order: NDArray[np.int64], z: list[NDArray[np.float32]], errors: NDArray[np.float64]) -> Maps:
+        """Return the result; base values are the mean over those references that an image was held against."""
+        head, (n, k), shape = self.engine.head, self.classes.shape, self.inputs.shape[1:]
         predictions = head.outputs(self._last(self.inputs), self.target)
+        outputs = head.outputs(np.concatenate(z), self.target) if z else np.zeros((0, head.n_classes))
+        share = self.share[order, None]
+        means = (outputs * share).cumsum(axis=0)[self.used - 1] / share.cumsum(axis=0)[self.used - 1]
         values = np.moveaxis(self.sums / np.maximum(self.used, 1)[:, None, None], 1, -1)
-        k = self.classes.shape[1]
         return Maps(
-            values=values.reshape(len(self.inputs), *shape, k).astype(np.float32),
-            base_values=np.take_along_axis(np.tile(base, (len(self.inputs), 1)), self.classes, axis=1),
+            values=values.reshape(n, *shape, k).astype(np.float32),
+            base_values=np.take_along_axis(means.reshape(n, -1), self.classes, axis=1),
             predictions=np.take_along_axis(predictions, self.classes, axis=1),
             n_used=self.used,
             relative_error=errors,

@@ -8,6 +8,7 @@ Chen, Lundberg & Lee (2021), Explaining a series of models by propagating Shaple
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from diag._lazy import import_tensorflow
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 FEW = 4
 """Fewer input channels than this: a convolution of grey or colour images."""
+TINY = 1e-24
+"""A squared length below this counts as none, as in Keras."""
 
 # --- convolution ------------------------------------------------------------------------------------------------------
 
@@ -33,7 +36,7 @@ def convolution(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list
     rows = _last(rows) if first else rows
     shape = (*shape[1:], shape[0]) if first else shape
     plain = layer.rank == 2 and layer.padding != "causal" and max(layer.dilation_rate) == 1
-    kernels = tf.split(tf.convert_to_tensor(layer.kernel), layer.groups, axis=-1)
+    kernels = tf.split(tf.cast(layer.kernel, tf.float32), layer.groups, axis=-1)
     parts = []
     for kernel, part in zip(kernels, tf.split(rows, layer.groups, axis=-1), strict=True):
         inner = (*shape[:-1], kernel.shape[-2])
@@ -204,18 +207,16 @@ def largest(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Mul
     if step.kind.startswith("GlobalMax"):
         inner = list(range(1, len(shape))) if layer.data_format == "channels_first" else list(range(len(shape) - 1))
     else:
-        axis = layer.axis
-        axes = range(len(shape) + 1) if axis is None else [axis] if isinstance(axis, int) else axis
-        inner = [each % (len(shape) + 1) - 1 for each in axes]
+        inner = _per_sample(layer.axis, len(shape))
     sign = -1.0 if step.kind in ("Min", "Amin") else 1.0
     outer = [axis for axis in range(len(shape)) if axis not in inner]
     order = [0, *(1 + axis for axis in inner), *(1 + axis for axis in outer)]
-    kept = [shape[axis] for axis in outer]
-    x, r = (tf.reshape(tf.transpose(each, order), [tf.shape(each)[0], -1, *kept]) for each in (pairs.x[0], pairs.r[0]))
+    kept, count = [shape[axis] for axis in outer], math.prod(shape[axis] for axis in inner)
+    x, r = (tf.reshape(tf.transpose(each, order), [-1, count, *kept]) for each in (pairs.x[0], pairs.r[0]))
 
     def peak(tensor: Any) -> tuple[Any, Any]:
         place = tf.argmax(sign * tensor, axis=1)
-        return tf.reduce_max(sign * tensor, axis=1), tf.one_hot(place, tensor.shape[1], True, False, axis=1)
+        return tf.reduce_max(sign * tensor, axis=1), tf.one_hot(place, count, True, False, axis=1)
 
     (x_max, x_hit), (r_max, r_hit) = peak(x), peak(r)
     hit = tf.where((x_max > r_max)[:, None], x_hit, r_hit)
@@ -233,34 +234,54 @@ def largest(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Mul
 
 
 def softmax(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Multiplier]:
-    """Return exp(z - max), its sum and their quotient one after the other, as shap decomposes softmax."""
+    """Return exp(z - max), its sum and their quotient one after the other, as shap decomposes softmax.
+
+    A value that is the same in both, while the largest is not, cannot get what its exponential changes: the others
+    share it, by their squared differences.
+    """
     tf = import_tensorflow()
-    axis = _axis(step)
-    logarithm = step.kind in ("log_softmax", "LogSoftmax")
-    (zx, zr) = (pairs.x[0], pairs.r[0])
-    cx, cr = (tensor - tf.reduce_max(tensor, axis=axis, keepdims=True) for tensor in (zx, zr))
-    ex, er = tf.exp(cx), tf.exp(cr)
-    sx, sr = (tf.reduce_sum(tensor, axis=axis, keepdims=True) for tensor in (ex, er))
-    delta = zx - zr
+    rank = len(pairs.shapes[0])
+    axes = _per_sample(getattr(step.operation, "axis", -1), rank)
+    outer, inner = [1 + axis for axis in axes], [2 + axis for axis in axes]
+    zx, zr, dense = pairs.x[0], pairs.r[0], multipliers[0].dense()
+    if step.kind in ("log_softmax", "LogSoftmax"):
+        total = tf.reduce_sum(dense, axis=inner, keepdims=True)
+        return [Multiplier(dense - total * _logsumexp_slope(zx, zr, outer)[:, None])]
+    ex, er = (tf.exp(tensor - tf.reduce_max(tensor, axis=outer, keepdims=True)) for tensor in (zx, zr))
+    sx, sr = (tf.reduce_sum(tensor, axis=outer, keepdims=True) for tensor in (ex, er))
+    shared = tf.reduce_sum(dense * ((ex + er) / (2 * sx * sr))[:, None], axis=inner, keepdims=True)
+    powers = dense * ((1 / sx + 1 / sr) / 2)[:, None] - shared
+    same, rise = _rise(ex, er, zx - zr)
+    lost = tf.reduce_sum(powers * tf.where(same, ex - er, tf.zeros_like(rise))[:, None], axis=inner, keepdims=True)
+    delta = tf.where(same, tf.zeros_like(rise), zx - zr)
+    squares = tf.reduce_sum(tf.square(delta), axis=outer, keepdims=True)
+    return [Multiplier(powers * rise[:, None] + lost * tf.math.divide_no_nan(delta, squares)[:, None])]
+
+
+def _rise(ex: Any, er: Any, delta: Any) -> tuple[Any, Any]:
+    """Return where z hardly differs, and the slope of its exponential."""
+    tf = import_tensorflow()
     same = tf.abs(delta) < SMALL
-    rise = tf.where(same, er, (ex - er) / tf.where(same, tf.ones_like(delta), delta))
-    dense = multipliers[0].dense()
-    over = axis if axis < 0 else axis + 1
-    if logarithm:
-        total = tf.reduce_sum(dense, axis=over, keepdims=True)
-        return [Multiplier(dense - total * (slope_of_log(sx, sr) * rise)[:, None])]
-    shared = tf.reduce_sum(dense * ((ex + er) / (2 * sx * sr))[:, None], axis=over, keepdims=True)
-    return [Multiplier(dense * ((1 / sx + 1 / sr) / 2)[:, None] - shared).scaled(rise)]
+    return same, tf.where(same, er, (ex - er) / tf.where(same, tf.ones_like(delta), delta))
 
 
-def slope_of_log(x: Any, r: Any) -> Any:
-    """Return (ln x - ln r) / (x - r)."""
-    return rules.slope(import_tensorflow().math.log, x, r)
+def _logsumexp_slope(zx: Any, zr: Any, axes: list[int]) -> Any:
+    """Return the multipliers of ln(sum(exp(z))): the logarithm's slope times the exponential's, both shifted alike."""
+    tf = import_tensorflow()
+    shift = tf.maximum(*(tf.reduce_max(tensor, axis=axes, keepdims=True) for tensor in (zx, zr)))
+    ex, er = tf.exp(zx - shift), tf.exp(zr - shift)
+    delta = tf.reduce_sum(ex - er, axis=axes, keepdims=True)
+    total = tf.reduce_sum(er, axis=axes, keepdims=True)
+    higher, lower = (tf.reduce_logsumexp(tensor, axis=axes, keepdims=True) for tensor in (zx, zr))
+    same = tf.abs(delta) < SMALL
+    bend = tf.where(same, 1 / total, (higher - lower) / tf.where(same, tf.ones_like(delta), delta))
+    return bend * _rise(ex, er, zx - zr)[1]
 
 
-def _axis(step: Step) -> int:
-    axis = getattr(step.operation, "axis", -1)
-    return int(axis[0] if isinstance(axis, list | tuple) else axis)
+def _per_sample(axis: Any, rank: int) -> list[int]:
+    """Return a Keras axis, or several, as axes of one sample of so many: sorted, not negative."""
+    axes = axis if isinstance(axis, list | tuple) else [axis]
+    return sorted(each - 1 if each > 0 else each % rank for each in axes)
 
 
 def gated(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Multiplier]:
@@ -280,44 +301,42 @@ def gated(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Multi
 def normalised(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Multiplier]:
     """Return the rule of y = c * s with c = x - mean(x), s = 1 / sqrt(mean(c^2) + epsilon).
 
-    The mean is linear, the square and the root follow the rescale rule, the product gets Shapley values.
+    The mean is linear, the square and the root follow the rescale rule, the product gets Shapley values. Root mean
+    square and unit normalisation have x for c, `rms_scaling` of Keras has x * s with the s of the centred values.
     """
     tf = import_tensorflow()
     layer, shape, kind = step.operation, pairs.shapes[0], step.kind
-    split, axes = _groups(layer, shape) if kind == "GroupNormalization" else (shape, _axes(layer, len(shape)))
-    axes = [axis + 1 for axis in axes]
-    centred = kind == "GroupNormalization" or (kind == "LayerNormalization" and not layer.rms_scaling)
-    mean = tf.reduce_sum if kind == "UnitNormalization" else tf.reduce_mean
-    epsilon = 1e-12 if kind == "UnitNormalization" else layer.epsilon
+    grouped, unit = kind == "GroupNormalization", kind == "UnitNormalization"
+    split, axes = _groups(layer, shape) if grouped else (shape, _per_sample(layer.axis, len(shape)))
+    outer, inner = [axis + 1 for axis in axes], [axis + 2 for axis in axes]
+    spread = grouped or kind == "LayerNormalization"
+    centred = spread and not getattr(layer, "rms_scaling", False)
+    count = 1 if unit else math.prod(split[axis] for axis in axes)
 
-    def parts(tensor: Any) -> tuple[Any, Any]:
+    def parts(tensor: Any) -> tuple[Any, Any, Any]:
         tensor = tf.reshape(tensor, [-1, *split])
-        centre = tensor - tf.reduce_mean(tensor, axis=axes, keepdims=True) if centred else tensor
-        return centre, mean(tf.square(centre), axis=axes, keepdims=True) + epsilon
+        centre = tensor - tf.reduce_mean(tensor, axis=outer, keepdims=True) if spread else tensor
+        mean_square = tf.reduce_sum(tf.square(centre), axis=outer, keepdims=True) / count
+        return centre if centred else tensor, centre, mean_square if unit else mean_square + layer.epsilon
 
-    (cx, vx), (cr, vr) = parts(pairs.x[0]), parts(pairs.r[0])
-    count = 1
-    for axis in axes:
-        count *= split[axis - 1]
-    count = 1 if kind == "UnitNormalization" else count
+    (tx, cx, vx), (tr, cr, vr) = parts(pairs.x[0]), parts(pairs.r[0])
+    if unit:  # zeros stay zeros: they may as well be divided by the other one's length
+        nothing = tf.minimum(vx, vr) <= TINY
+        vx, vr = (tf.where(nothing, tf.maximum(tf.maximum(vx, vr), TINY), each) for each in (vx, vr))
+        cx, cr = (tf.where(nothing, tf.zeros_like(each), each) for each in (cx, cr))
+    sx, sr = tf.math.rsqrt(vx), tf.math.rsqrt(vr)
     dense = multipliers[0].dense() * _gamma(layer, shape)
     dense = tf.reshape(dense, tf.concat([tf.shape(dense)[:2], split], 0))
-    inner = [axis + 1 for axis in axes]
-    share = tf.reduce_sum(dense * ((cx + cr) / 2)[:, None], axis=inner, keepdims=True)
-    bend = rules.slope(tf.math.rsqrt, vx, vr) * (cx + cr) / count
-    found = dense * ((tf.math.rsqrt(vx) + tf.math.rsqrt(vr)) / 2)[:, None] + share * bend[:, None]
+    share = tf.reduce_sum(dense * ((tx + tr) / 2)[:, None], axis=inner, keepdims=True)
+    found = dense * ((sx + sr) / 2)[:, None]
     if centred:
         found -= tf.reduce_mean(found, axis=inner, keepdims=True)
-    return [multipliers[0].like(tf.reshape(found, [-1, *shape]))]
-
-
-def _axes(layer: Any, rank: int) -> list[int]:
-    axis = layer.axis
-    return sorted(each - 1 if each > 0 else each % rank for each in ([axis] if isinstance(axis, int) else axis))
+    bend = -sx * sr * (sx * sr / (sx + sr)) * (cx + cr) / count  # (sx - sr) / (vx - vr), times that of the square
+    return [multipliers[0].like(tf.reshape(found + share * bend[:, None], [-1, *shape]))]
 
 
 def _groups(layer: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], list[int]]:
-    place = layer.axis - 1 if layer.axis > 0 else layer.axis % len(shape)
+    (place,) = _per_sample(layer.axis, len(shape))
     groups = shape[place] if layer.groups == -1 else layer.groups
     split = (*shape[:place], groups, shape[place] // groups, *shape[place + 1 :])
     return split, [axis for axis in range(len(split)) if axis != place]
@@ -329,5 +348,5 @@ def _gamma(layer: Any, shape: tuple[int, ...]) -> Any:
     gamma = getattr(layer, "scale", None) if gamma is None and type(layer).__name__ == "RMSNormalization" else gamma
     if gamma is None or isinstance(gamma, bool):
         return 1.0
-    axes = _axes(layer, len(shape))
-    return tf.reshape(tf.convert_to_tensor(gamma), [size if axis in axes else 1 for axis, size in enumerate(shape)])
+    axes = _per_sample(layer.axis, len(shape))
+    return tf.reshape(tf.cast(gamma, tf.float32), [size if axis in axes else 1 for axis, size in enumerate(shape)])

@@ -41,6 +41,10 @@ def _unquantised(rule: Rule) -> Any:
     return lambda step: None if getattr(step.operation, "quantization_mode", None) else rule
 
 
+def _largest(step: Step) -> Rule | None:
+    return Rule(layer_rules.largest) if getattr(step.operation, "initial", None) is None else None
+
+
 def _average(step: Step) -> Rule | None:
     """Return the rule of the layer, and of the operation whose weights do not depend on the image."""
     layer = hasattr(step.operation, "_merge_function")
@@ -57,18 +61,17 @@ def _wrapped(step: Step) -> Rule | None:
 
 
 _LINEAR = (
-    "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "DepthwiseConv1D",
-    "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D", "AveragePooling1D", "AveragePooling2D",
-    "AveragePooling3D", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAveragePooling3D",
-    "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveAveragePooling3D", "ZeroPadding1D",
-    "ZeroPadding2D", "ZeroPadding3D", "Cropping1D", "Cropping2D", "Cropping3D", "CenterCrop", "RandomCrop",
-    "UpSampling1D", "UpSampling2D", "UpSampling3D", "Resizing", "Reshape", "Permute", "Flatten", "RepeatVector",
-    "Negative", "Transpose", "ExpandDims", "Squeeze", "Sum", "Mean", "Pad", "GetItem", "Flip", "Fliplr", "Rot90",
-    "Roll", "Tile", "Repeat", "BroadcastTo", "Moveaxis", "Swapaxes", "Cast", "Copy", "ConvertToTensor", "Slice", "Split", "Hsplit",
-    "Vsplit", "Dsplit", "Unstack", "Ravel", "Diff", "Cumsum", "Trace", "Diagonal", "Tril", "Triu", "AveragePool",
-    "AdaptiveAveragePool", "Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose", "DepthToSpace", "SpaceToDepth",
-    "Resize", "RGBToGrayscale", "CropImages", "PadImages", "ExtractPatches", "Unfold", "Fold", "GaussianBlur",
-    "Deg2rad", "Rad2deg",
+    "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D",
+    "SeparableConv2D", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D", "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D", "GlobalAveragePooling3D", "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Cropping1D", "Cropping2D",
+    "Cropping3D", "CenterCrop", "RandomCrop", "UpSampling1D", "UpSampling2D", "UpSampling3D", "Resizing", "Reshape",
+    "Permute", "Flatten", "RepeatVector", "Negative", "Transpose", "ExpandDims", "Squeeze", "Sum", "Mean", "Pad",
+    "GetItem", "Flip", "Fliplr", "Rot90", "Roll", "Tile", "Repeat", "BroadcastTo", "Moveaxis", "Swapaxes", "Cast",
+    "Copy", "ConvertToTensor", "Slice", "Split", "Hsplit", "Vsplit", "Dsplit", "Unstack", "Ravel", "Diff", "Cumsum",
+    "Trace", "Diagonal", "Tril", "Triu", "AveragePool", "AdaptiveAveragePool", "Conv", "DepthwiseConv", "SeparableConv",
+    "ConvTranspose", "DepthToSpace", "SpaceToDepth", "Resize", "RGBToGrayscale", "CropImages", "PadImages",
+    "ExtractPatches", "Unfold", "Fold", "GaussianBlur", "Deg2rad", "Rad2deg",
 )  # fmt: skip
 _LINEAR_IN_ALL = ("Subtract", "Concatenate", "Stack", "Hstack", "Vstack", "Dstack")
 _DIAGONAL = ("BatchNormalization", "Normalization", "Rescaling")
@@ -76,11 +79,11 @@ _ELEMENTWISE = (
     "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu",
     "log_sigmoid", "mish", "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softplus", "softsign", "sparse_plus",
     "sparse_sigmoid", "squareplus", "tanh", "tanh_shrink", "threshold", "LeakyReLU", "PReLU", "ELU", "Celu", "Elu",
-    "Gelu", "HardShrink", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu", "LogSigmoid", "Relu6", "Selu",
-    "Sigmoid", "Silu", "SoftShrink", "Softplus", "Softsign", "SparsePlus", "SparseSigmoid", "Squareplus", "Tanh",
-    "TanhShrink", "Threshold", "Absolute", "Abs", "Fabs", "Arctan", "Arcsinh", "Cbrt", "Clip", "Cos", "Cosh", "Exp",
-    "Exp2", "Expm1", "Log", "Log10", "Log1p", "Log2", "Reciprocal", "Sin", "Sinh", "Sqrt", "Square", "Tan", "Rsqrt",
-    "Erf", "Erfc", "Power",
+    "Gelu", "HardShrink", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu", "LogSigmoid", "Relu6", "Selu", "Sigmoid",
+    "Silu", "SoftShrink", "Softplus", "Softsign", "SparsePlus", "SparseSigmoid", "Squareplus", "Tanh", "TanhShrink",
+    "Threshold", "Absolute", "Abs", "Fabs", "Arctan", "Arcsinh", "Cbrt", "Clip", "Cos", "Cosh", "Exp", "Exp2", "Expm1",
+    "Log", "Log10", "Log1p", "Log2", "Reciprocal", "Sin", "Sinh", "Sqrt", "Square", "Tan", "Rsqrt", "Erf", "Erfc",
+    "Power",
 )  # fmt: skip
 
 
@@ -103,8 +106,8 @@ def _register() -> None:
     RULES.update(dict.fromkeys(("Matmul", "Einsum", "Tensordot"), _by_sources(rules.linear, rules.bilinear)))
     RULES["Dot"] = _dot
     RULES.update(dict.fromkeys(("MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "MaxPool"), Rule(layer_rules.pooling)))
-    globals_ = ("GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D")
-    RULES.update(dict.fromkeys((*globals_, "Max", "Amax", "Min", "Amin"), Rule(layer_rules.largest)))
+    largest = ("GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalMaxPooling3D", "Max", "Amax", "Min", "Amin")
+    RULES.update(dict.fromkeys(largest, _largest))
     soft = ("softmax", "Softmax", "log_softmax", "LogSoftmax")
     RULES.update(dict.fromkeys(soft, _by_sources(Rule(layer_rules.softmax))))
     RULES.update(dict.fromkeys(("glu", "Glu"), Rule(layer_rules.gated)))

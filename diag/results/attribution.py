@@ -167,6 +167,20 @@ class Attribution:
             versus=second[:, None],
         )
 
+    def take(self, rows: NDArray[np.int64]) -> Attribution:
+        """Return the maps of some images, by their place here."""
+
+        def some(array: NDArray[Any] | None) -> Any:
+            if array is None:
+                return None
+            array = array[rows]
+            array.flags.writeable = False
+            return array
+
+        names = ("values", "base_values", "predictions", "images", "indices", "outputs", "y_pred")
+        optional = ("y_true", "versus", "n_used", "relative_error")
+        return replace(self, **{name: some(getattr(self, name)) for name in (*names, *optional)})
+
     def _number(self, name: int | str) -> int:
         if isinstance(name, str):
             if name not in self.class_names:

@@ -13,6 +13,8 @@ import numpy as np
 from diag.views.theme import AGAINST, FOR
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -103,6 +105,17 @@ def attribution_rgb(values: NDArray[Any], limit: float) -> NDArray[np.uint8]:
     hue = np.where(share > 0, np.array(FOR, dtype=np.float32), np.array(AGAINST, dtype=np.float32))
     colours: NDArray[np.uint8] = np.rint(255 + (hue - 255) * np.abs(share)).astype(np.uint8)
     return colours
+
+
+def full_colour(maps: Sequence[NDArray[Any]]) -> float:
+    """Return from which value on maps that share a scale have full colour; 1 if all are zero.
+
+    One pixel in a thousand may lie beyond, as in shap's image plot: else a single one would leave the rest pale.
+    """
+    if not maps:
+        return 1.0
+    values = np.abs(np.concatenate([np.asarray(each, dtype=np.float64).ravel() for each in maps]))
+    return float(np.percentile(values, 99.9)) or float(values.max(initial=0)) or 1.0
 
 
 def overlay_png(image: NDArray[Any], values: NDArray[Any], limit: float, strength: float, factor: int = 1) -> bytes:

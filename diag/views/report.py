@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +10,12 @@ from diag.engines.local import compare
 from diag.errors import InvalidInputError
 from diag.io.store import content_key, kept_text, versions, write_aside
 from diag.results.evaluation import Evaluation
-from diag.views.report_evidence import explanations, filters
+from diag.views.policy import content_policy
+from diag.views.report_evidence import filters
+from diag.views.report_maps import explanations
 from diag.views.report_payload import build_payload
 from diag.views.report_text import overview
+from diag.views.report_trust import checks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +30,7 @@ def report(
     out: str | Path = "report.html",
     explain: int = 20,
     *,
-    background: int = 100,
+    background: int | str = 100,
     seed: int = 0,
     progress: Stage | None = None,
     cache: bool = True,
@@ -44,8 +45,8 @@ def report(
     explain : int
         How many images to explain in each Keras model: one right answer a class (at most half), then the most
         confident errors. 0: none.
-    background : int
-        References for SHAP.
+    background : int or str
+        References for maps, as `explain` takes them: a number, or ``"kmeans:N"``.
     seed : int
         Seeds the draw of references.
     progress : callable, optional
@@ -68,16 +69,17 @@ def report(
     if not path.resolve().parent.is_dir():
         raise InvalidInputError(f"out={path}: expected a folder that exists. Received: {path.parent}. Create it first.")
     stage = progress or (lambda name, done, total: None)
+    maps = explanations(comparison.runs, explain, background, seed, stage, cache)
     evidence = [
-        {
-            **explanations(run, comparison.runs, explain, background, seed, stage, cache),
-            **filters(run, comparison.runs, stage, cache),
-        }
-        for run in comparison.runs
+        {**found, **checks(run, explain, seed, stage, cache), **filters(run, comparison.runs, stage, cache)}
+        for run, found in zip(comparison.runs, maps, strict=True)
     ]
     stage("Write the report", 0, 1)
     payload = build_payload(comparison, evidence)
-    html = render(overview(comparison, seed, explain, background), payload)
+    page = overview(comparison, seed, explain, background)
+    for model, found in zip(page["models"], evidence, strict=True):
+        model["checked"] = "trust" in found
+    html = render(page, payload)
     write_aside(path, html)
     stage("Write the report", 1, 1)
     return path
@@ -90,16 +92,7 @@ def render(page: dict[str, Any], payload: dict[str, Any]) -> str:
     sheet = payload.pop("sheet_css")
     style = _file("report.css") + sheet
     scripts = {"library": _library(), "script": _file("report.js")}
-    policy = "; ".join(
-        [
-            "default-src 'none'",
-            "img-src data:",
-            f"style-src {_hash(style)}",
-            "script-src " + " ".join(_hash(script) for script in scripts.values()),
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
+    policy = content_policy(style, scripts.values())
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -131,11 +124,6 @@ def _p_value(value: float) -> str:
 
 
 FORMATS = {"percent": _percent, "decimal": _decimal, "filesize": _size, "p_value": _p_value}
-
-
-def _hash(text: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return f"'sha256-{digest}'"
 
 
 def _file(name: str) -> str:

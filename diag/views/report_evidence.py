@@ -1,4 +1,4 @@
-"""The report's looks into a network: attribution maps, kernels and activations, or one line on why there are none."""
+"""The report's looks into a network: kernels and activations, or one line on why there are none."""
 
 from __future__ import annotations
 
@@ -7,120 +7,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.errors import DiagError
-from diag.explain.api import explain as run_explain
 from diag.filters.layers import activations, kernels
-from diag.views.images import attribution_sheet, block_sums, data_uri, image_png, map_png, tile_sheet
+from diag.views.images import data_uri, image_png, map_png, tile_sheet
+from diag.views.report_maps import chosen_indices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from diag.results.attribution import Attribution
     from diag.results.evaluation import Evaluation
 
     Stage = Callable[[str, int, int], None]
 
-MAX_COLUMNS = 12
 MAX_FILTERS = 64
-MAX_MAP = 64
-"""Maps with a longer side are summed over blocks: in full size they would not fit into the file."""
 FILTER_BUDGET = 2_000_000
 """Pixels of activations a model, over layers and images."""
 N_ACTIVATION_IMAGES = 3
-
-
-def chosen_indices(runs: Sequence[Evaluation], n: int) -> list[int]:
-    """Return which images are explained, the same in every model.
-
-    One that all models have right a class (at most n // 2 in all; the most confident by the first model), then the
-    errors in which any model was most confident.
-    """
-    first = runs[0]
-    right = np.logical_and.reduce([run.correct_mask for run in runs])
-    confidence = first.samples["confidence"]
-    chosen: list[int] = []
-    for number in range(first.n_classes):
-        rows = np.flatnonzero(right & (first.samples["y_true"] == number))
-        if len(rows) and len(chosen) < n // 2:
-            chosen.append(int(rows[np.argmax(confidence[rows])]))
-    sureness = np.max([np.where(run.correct_mask, -1.0, run.samples["confidence"]) for run in runs], axis=0)
-    errors = [int(row) for row in np.argsort(-sureness, kind="stable")[: n - len(chosen)] if sureness[row] >= 0]
-    return errors + chosen
-
-
-def explanations(
-    run: Evaluation, runs: Sequence[Evaluation], n: int, background: int, seed: int, stage: Stage, cache: bool
-) -> dict[str, Any]:
-    """Return the attribution part of a model's page, or ``explain_message``."""
-    if n == 0:
-        return {"explain_message": "Maps were left out (--no-explain)."}
-    indices = chosen_indices(runs, n)
-    if run.n_classes > MAX_COLUMNS:
-        indices, outputs = _few_outputs(runs, indices)
-    else:
-        outputs = list(range(run.n_classes))
-    name = f"Explain {run.name}"
-    stage(name, 0, len(indices))
-    try:
-        attribution = run_explain(
-            run.model,
-            run.data,
-            indices,
-            background,
-            outputs=outputs,
-            seed=seed,
-            cache=cache,
-            progress=lambda done, total: stage(name, done, total),
-        )
-    except DiagError as error:
-        stage(name, len(indices), len(indices))
-        return {"explain_message": str(error)}
-    stage(name, len(indices), len(indices))
-    return {"explain": _maps(attribution, run)}
-
-
-def _few_outputs(runs: Sequence[Evaluation], indices: list[int]) -> tuple[list[int], list[int]]:
-    """Return as many images, in order, as need no more classes than there are columns, and these classes."""
-    outputs: list[int] = []
-    kept: list[int] = []
-    for index in indices:
-        wanted = {int(runs[0].samples["y_true"][index]), *(int(run.samples["y_pred"][index]) for run in runs)}
-        if len(wanted | set(outputs)) <= MAX_COLUMNS:
-            outputs += sorted(wanted - set(outputs))
-            kept.append(index)
-    return kept, sorted(outputs)
-
-
-def _maps(attribution: Attribution, run: Evaluation) -> dict[str, Any]:
-    totals = attribution.values.sum(axis=3)
-    n, _, _, k = totals.shape
-    maps, block = block_sums(np.moveaxis(totals, -1, 1).reshape(n * k, *totals.shape[1:3]), MAX_MAP)
-    limit = float(np.abs(maps).max()) or 1.0
-    sheet = attribution_sheet(maps, limit, columns=k)
-    rows = [
-        {
-            "index": int(index),
-            "true": int(run.samples["y_true"][index]),
-            "pred": int(run.samples["y_pred"][index]),
-            "proba": [round(float(value), 4) for value in attribution.predictions[row]],
-            "error": f"{attribution.additivity_error[row]:.1e}",
-            "inexact": bool(attribution.additivity_error[row] > attribution.tolerance),
-        }
-        for row, index in enumerate(attribution.indices)
-    ]
-    return {
-        "sheet": data_uri(sheet.data, sheet.mime),
-        "width": sheet.width,
-        "height": sheet.height,
-        "block": block,
-        "columns": attribution.outputs[0].tolist() if len(attribution) else [],
-        "rows": rows,
-        "limit": f"{limit:.2g}",
-        "note": f"{attribution.method}. {attribution.background_note}",
-        "worst": f"{float(attribution.additivity_error.max()):.1e}",
-        "warning": attribution.warning(),
-    }
 
 
 def filters(run: Evaluation, runs: Sequence[Evaluation], stage: Stage, cache: bool) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def build_payload(comparison: Comparison, evidence: Sequence[dict[str, Any]]) ->
                 "pred": run.samples["y_pred"][chosen].tolist(),
                 "conf": [round(float(value), 4) for value in run.samples["confidence"][chosen]],
                 "cells": _cell_counts(run),
-                "charts": _charts(run),
+                "charts": _charts(run) | {key: _spec(chart) for key, chart in found.pop("more_charts", {}).items()},
                 **grid,
                 **found,
             }
@@ -94,6 +94,7 @@ def chosen_tiles(
     for found in evidence:
         _add(wanted, (row["index"] for row in found.get("explain", {}).get("rows", ())))
         _add(wanted, (entry["index"] for entry in found.get("activations", ())))
+        _add(wanted, (item for way in found.get("trust", {}).get("ways", ()) for item in way["items"]))
     for grid in grids:
         for groups in grid["grids"].values():
             for group in groups:

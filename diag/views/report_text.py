@@ -17,7 +17,7 @@ MAX_PAIRS = 45
 SURE = 0.9
 
 
-def overview(comparison: Comparison, seed: int, explain: int = 20, background: int = 100) -> dict[str, Any]:
+def overview(comparison: Comparison, seed: int, explain: int = 20, background: int | str = 100) -> dict[str, Any]:
     """Return all that the template says outside of charts and images."""
     first = comparison.runs[0]
     table = comparison.table()
@@ -46,7 +46,7 @@ def overview(comparison: Comparison, seed: int, explain: int = 20, background: i
     }
 
 
-def _command(comparison: Comparison, seed: int, explain: int, background: int) -> str | None:
+def _command(comparison: Comparison, seed: int, explain: int, background: int | str) -> str | None:
     """Return the command that makes this report again; None when the data came from Python."""
     import shlex
 

@@ -86,9 +86,46 @@ def test_maps_and_their_absence_are_there(shipped):
     network, linear = payload_of(shipped[0].read_text(encoding="utf-8"))["models"]
     assert len(network["explain"]["rows"]) == 2
     assert network["explain"]["columns"] == list(range(10))
+    for row in network["explain"]["rows"]:
+        names = row["why"].split(" rather than ")
+        assert names[0] == str(row["pred"])
+        # An error is held against the true class, a right answer against another one.
+        assert (names[1] == str(row["true"])) == (row["pred"] != row["true"])
+    assert network["trust"]["verdict"].startswith("Maps are")
+    assert sum(entry["count"] for entry in network["trust"]["where"]) == 150
+    assert {"deletion", "insertion", "sanity"} < set(network["charts"])
+    assert "trust" not in linear
     assert [layer["name"] for layer in network["activations"][0]["layers"]]
     assert "expected a Keras network" in linear["explain_message"]
     assert "expected a Keras network" in linear["filters_message"]
+
+
+def test_models_are_compared_on_one_scale():
+    from diag.views.report_maps import explanations
+
+    data = diag.load_dataset("digits")
+    runs = [diag.evaluate(diag.load_model(SHIPPED / name), data) for name in ("cnn_lungu.keras", "dense.keras")]
+    first, second = (found["explain"] for found in explanations(runs, 4, 5, 0, lambda *_: None, cache=True))
+    assert [row["limit"] for row in first["rows"]] == [row["limit"] for row in second["rows"]]
+    assert [row["index"] for row in first["rows"]] == [row["index"] for row in second["rows"]]
+    assert all(row["apart"] is None for row in first["rows"])
+    maps = [diag.explain(run.model, data, [row["index"] for row in first["rows"]], 5, list(range(10))) for run in runs]
+    apart = diag.disagreement(*maps)
+    for place, row in enumerate(second["rows"]):
+        np.testing.assert_allclose(row["apart"][1:], apart[place], atol=5e-4)
+
+
+def test_a_network_without_rules_gets_expected_gradients_and_the_page_says_so(tmp_path):
+    from diag._lazy import import_keras
+
+    layers = import_keras().layers
+    save_model(tmp_path / "m.keras", [layers.Reshape((6, 5)), layers.LSTM(3), layers.Dense(2, "softmax")], (6, 5, 1))
+    rng = np.random.default_rng(0)
+    data = diag.load_dataset((rng.random((20, 6, 5, 1), dtype=np.float32), rng.integers(0, 2, 20)))
+    out = diag.report(diag.evaluate(diag.load_model(tmp_path / "m.keras"), data), tmp_path / "r.html", 2, background=5)
+    (model,) = payload_of(out.read_text(encoding="utf-8"))["models"]
+    assert "no rule for layer 'lstm" in model["explain"]["note"]
+    assert "estimate" in model["explain"]["note"]
 
 
 def test_names_cannot_break_out(hostile):

@@ -191,37 +191,106 @@
   }
 
   // ---- a model's page ----
+  // A map is a part of its model's sheet; column 0 is the contrast, the classes follow.
+  function mapOf(model, row, column, side) {
+    const found = model.explain;
+    const scale = Math.max(1, Math.round(side / Math.max(found.width, found.height)));
+    const [width, height] = [found.width * scale, found.height * scale];
+    const fit = (box, columns, rows, x, y) => {
+      box.style.width = `${width}px`;
+      box.style.height = `${height}px`;
+      box.style.backgroundSize = `${columns * width}px ${rows * height}px`;
+      box.style.backgroundPosition = `${-x * width}px ${-y * height}px`;
+    };
+    const box = make("span", { class: "map", role: "img" });
+    box.style.backgroundImage = `url(${found.sheet})`;
+    fit(box, found.columns.length + 1, found.rows.length, column, row);
+    const entry = found.rows[row];
+    const label = column ? `class ${data.classes[found.columns[column - 1]]}` : entry.why;
+    box.setAttribute("aria-label", `map of image ${entry.index} for ${label}`);
+    const position = place.get(entry.index);
+    if (position === undefined) return make("span", { class: "layers" }, box);
+    const { columns, count } = data.sheet;
+    const under = make("span", { class: "tile", "aria-hidden": "true" });
+    fit(under, columns, Math.ceil(count / columns), position % columns, Math.floor(position / columns));
+    return make("span", { class: "layers" }, under, box);
+  }
+  const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
+  function overlay(target) {
+    const slider = make("input", { type: "range", min: 0, max: 90, value: 0, "aria-label": "How much of the image shows under its maps" });
+    slider.addEventListener("input", () => target.style.setProperty("--under", slider.value / 100));
+    return make("label", {}, "Image under the maps", slider);
+  }
   function maps(target, model) {
     const found = model.explain;
     if (!found) return target.replaceChildren(make("p", { class: "message" }, model.explain_message));
-    const scale = Math.max(1, Math.round(72 / Math.max(found.width, found.height)));
-    const map = (row, column) => {
-      const box = make("span", { class: "map", role: "img" });
-      box.style.width = `${found.width * scale}px`;
-      box.style.height = `${found.height * scale}px`;
-      box.style.backgroundImage = `url(${found.sheet})`;
-      box.style.backgroundSize = `${found.columns.length * found.width * scale}px auto`;
-      box.style.backgroundPosition = `${-column * found.width * scale}px ${-row * found.height * scale}px`;
-      return box;
-    };
+    const unchecked = model.trust_message ? [make("p", { class: "faint" }, model.trust_message)] : [];
     const head = make("tr", {}, make("th", { class: "row" }, ""), make("th", {}, "image"),
+      make("th", { scope: "col", class: "why" }, "why, rather than"),
       ...found.columns.map((number) => make("th", { scope: "col" }, data.classes[number])));
     const body = found.rows.map((row, y) => make("tr", {},
       make("th", { class: "row", scope: "row" }, make("b", {}, row.true === row.pred
         ? `${data.classes[row.true]}, right` : `${data.classes[row.true]} → ${data.classes[row.pred]}`),
-        make("br"), `index ${row.index}`, make("br"), make("span", { class: row.inexact ? "wrong" : "", title: "largest |base value + sum of the map − output|" },
+        make("br"), `index ${row.index}`, make("br"), `colour to ${row.limit}`, make("br"),
+        make("span", { class: row.inexact ? "wrong" : "", title: "largest |base value + sum of the map − output|" },
           `additivity ${row.error}`)),
       make("td", {}, tile(row.index, 72)),
-      ...found.columns.map((number, x) => {
-        const box = map(y, x);
-        box.setAttribute("aria-label", `map of image ${row.index} for class ${data.classes[number]}`);
-        const kind = `${number === row.true ? "true " : ""}${number === row.pred ? "pred" : ""}`;
-        return make("td", { class: kind }, box, make("span", { class: "p" }, row.proba[x].toFixed(3)));
-      })));
+      make("td", { class: "why" }, mapOf(model, y, 0, 72), make("span", { class: "p" }, row.why), make("span", { class: "p" }, signed(row.difference))),
+      ...found.columns.map((number, x) => make("td",
+        { class: `${number === row.true ? "true " : ""}${number === row.pred ? "pred" : ""}` },
+        mapOf(model, y, x + 1, 72), make("span", { class: "p" }, row.proba[x].toFixed(3))))));
     return target.replaceChildren(...(found.warning ? [make("p", { class: "message" }, found.warning)] : []),
-      make("p", { class: "faint" }, `Red pixels spoke for the class of the column, blue ones against it; under each map the class's probability. The true class is framed blue, a wrong prediction orange. ${found.note} Largest additivity error: ${found.worst}.`),
-      make("div", { class: "bar" }, `−${found.limit}`, make("i"), `+${found.limit} of probability a ${found.block > 1 ? `block of ${found.block} × ${found.block} pixels` : "pixel"}, one scale for all maps`),
-      make("div", { class: "scroll" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...body))));
+      make("p", { class: "faint" }, `Red pixels spoke for the class of the column, blue ones against it; under each map the class's probability. The first map says why the predicted class rather than the true one, or of a right answer rather than the runner-up: the difference of two maps, above the difference of their probabilities. The true class is framed blue, a wrong prediction orange. ${found.note} Largest additivity error: ${found.worst}.`),
+      make("div", { class: "tools" },
+        make("div", { class: "bar" }, "against", make("i"), `for; each row has one scale in all models, full colour from that much probability a ${found.block > 1 ? `block of ${found.block} × ${found.block} pixels` : "pixel"}`),
+        overlay(target)),
+      make("div", { class: "scroll" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...body))), ...unchecked);
+  }
+  function trust(target, model) {
+    if (!target) return;
+    const found = model.trust;
+    const said = target.querySelector(".said");
+    said.textContent = found.verdict;
+    said.classList.toggle("message", !found.passed);
+    target.querySelector(".note").textContent = found.note;
+    target.querySelector(".where").replaceChildren(...found.where.map((entry) => make("div", { class: "card" },
+      make("img", { src: entry.src, alt: `mean map of ${entry.name}` }), make("small", {}, make("b", {}, entry.name)),
+      make("small", {}, entry.location), make("small", {}, `${entry.count} images`))));
+    target.querySelector(".where-note").textContent = found.where_note;
+    target.querySelector(".ways").replaceChildren(...found.ways.map((way) => make("div", {},
+      make("p", {}, make("b", {}, `${way.name}: `), way.text),
+      make("div", { class: "cards" }, ...way.items.map((index) => card(index, model, true)).filter(Boolean)))));
+  }
+  function sideBySide() {
+    const section = document.getElementById("side");
+    const shown = data.models.filter((model) => model.explain && model.explain.rows.length);
+    if (!section || shown.length < 2) return;
+    section.hidden = false;
+    document.querySelector('nav a[href="#side"]').hidden = false;
+    const first = shown[0].explain;
+    const [images, classes] = [section.querySelector(".side-image"), section.querySelector(".side-class")];
+    images.replaceChildren(...first.rows.map((row, y) => make("option", { value: y }, `index ${row.index}, true ${data.classes[row.true]}`)));
+    classes.replaceChildren(make("option", { value: 0 }, "why, rather than"),
+      ...first.columns.map((number, x) => make("option", { value: x + 1 }, data.classes[number])));
+    const target = section.querySelector(".side");
+    const show = () => {
+      const [y, x] = [Number(images.value), Number(classes.value)];
+      const row = first.rows[y];
+      target.replaceChildren(make("div", { class: "card" }, tile(row.index, 160), make("small", {}, make("b", {}, `true ${data.classes[row.true]}`)),
+        make("small", {}, `full colour from ${row.limit} of probability`)),
+      ...shown.map((model) => {
+        const entry = model.explain.rows[y];
+        const apart = entry.apart && entry.apart[x] !== null ? [make("small", { title: "1 − cosine similarity: 0 the same pixels, 1 nothing in common, 2 opposite" },
+          `${entry.apart[x].toFixed(2)} away from ${shown[0].name}`)] : [];
+        return make("div", { class: "card" }, mapOf(model, y, x, 160), make("small", {}, make("b", {}, model.name)),
+          make("small", { class: entry.true === entry.pred ? "right" : "wrong" }, `says ${data.classes[entry.pred]}`),
+          make("small", {}, x ? `p = ${entry.proba[x - 1].toFixed(3)}` : `${entry.why}: ${signed(entry.difference)}`), ...apart);
+      }));
+    };
+    images.addEventListener("change", show);
+    classes.addEventListener("change", show);
+    section.append(make("div", { class: "tools" }, overlay(section)));
+    show();
   }
   function filters(target, model) {
     if (model.filters_message) return target.replaceChildren(make("p", { class: "message" }, model.filters_message));
@@ -278,6 +347,7 @@
     if (largest) showCell(number, largest[0], largest[1]);
     examples(article.querySelector(".examples"), model);
     maps(article.querySelector(".maps"), model);
+    trust(article.querySelector(".trust"), model);
     filters(article.querySelector(".filters"), model);
   }
   function choose(number) {
@@ -329,6 +399,7 @@
   for (const button of document.querySelectorAll("[data-pair]")) button.addEventListener("click", () => showPair(button.dataset));
   groups(document.querySelector("[data-groups=samples]"), data.samples, null);
   charts(document.body, data.charts, 0);
+  sideBySide();
   const first = document.querySelector(".figures tbody tr[data-place]");
   choose(first ? Number(first.dataset.place) : 0);
 })();
