@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 from diag_loaders import load_attribution, load_proba
-from diag_parts import said
+from diag_parts import framed, said
 from diag_state import plain
 
 from diag import disagreement
 from diag.errors import DiagError, InvalidInputError
 from diag.views.figures import map_tiles, shared_limit
-from diag.views.images import attribution_png, colour_bar_png, overlay_png
+from diag.views.images import attribution_png, colour_bar_png, overlay_png, to_uint8
 
 if TYPE_CHECKING:
     from diag.results import Attribution, Comparison, Evaluation
@@ -25,7 +26,9 @@ METHODS = {"deepshap": "DeepSHAP", "expected_gradients": "Expected gradients (an
 UNITS = {"probability": "of probability", "logit": "of the logit"}
 MOST = 12
 """Classes up to which all are shown."""
-SIDE, LARGE = 84, 140
+SIDE, LARGE, GAP = 84, 140, 16
+ONE_ROW = 6
+"""Fewer classes stand in one row, more in two."""
 DIFFERENCE = (
     "1 minus the cosine similarity of the two maps, channels summed. 0: they mark the same pixels in the same "
     "proportions. 1: they have nothing in common. 2: one is the opposite of the other. How strong a map is does not "
@@ -96,16 +99,26 @@ def draw_block(block: Block, tiles: list[MapTile], limit: float, strength: float
         return
     estimate = "estimate" in maps.method
     st.markdown(f"{says} :orange-badge[estimate]" if estimate else says)
+    contrasts, classes = (tuple(tile for tile in tiles if tile.is_contrast is kind) for kind in (True, False))
     with st.container(horizontal=True, gap="small"):
-        for tile in tiles:
-            side = LARGE if tile.is_contrast else SIDE
-            with st.container(width=side, gap=None):
-                st.image(tile_png(tile, block, limit, strength, side), width=side)
-                st.caption(tile_caption(tile, maps))
+        for tile in contrasts:
+            draw_tile(tile, block, limit, strength, LARGE)
+        across = len(classes) if len(classes) < ONE_ROW else math.ceil(len(classes) / 2)
+        with st.container(horizontal=True, gap="small", width=across * (SIDE + GAP)):
+            for tile in classes:
+                draw_tile(tile, block, limit, strength, SIDE)
     error = f"Additivity error {float(maps.additivity_error[0]):.1e}."
     st.caption(f"{plain(maps.method)}. {plain(error)} {plain(maps.background_note)}")
     if maps.warning():
         st.warning(plain(maps.warning()), icon=":material/warning:")
+
+
+def draw_tile(tile: MapTile, block: Block, limit: float, strength: float, side: int) -> None:
+    """Draw one map and what it speaks of."""
+    if block.maps is not None:
+        with st.container(width=side, gap=None):
+            st.image(tile_png(tile, block, limit, strength, side), width=side)
+            st.caption(tile_caption(tile, block.maps))
 
 
 def tile_caption(tile: MapTile, maps: Attribution) -> str:
@@ -116,21 +129,23 @@ def tile_caption(tile: MapTile, maps: Attribution) -> str:
         return f"**{plain(tile.label)}** {tile.output:+.3f}  \n{kind}"
     roles = {"predicted": maps.y_pred, "true": maps.y_true}
     names = [role for role, held in roles.items() if held is not None and maps.class_names[held[0]] == tile.label]
-    return f"**{plain(tile.label)}** {tile.output:.3f}  \n{', '.join(names)}"
+    role = "right answer" if len(names) > 1 else "".join(names)
+    return f"**{plain(tile.label)}** {tile.output:.3f}  \n{role}"
 
 
 def tile_png(tile: MapTile, block: Block, limit: float, strength: float, side: int) -> bytes:
     """Return one map as a PNG, on white, or over its image where `strength` is above 0."""
     factor = max(1, round(2 * side / max(tile.values.shape)))
     if strength > 0 and block.maps is not None:
-        return overlay_png(picture(block.maps, block.run), tile.values, limit, strength, factor)
-    return attribution_png(tile.values.repeat(factor, axis=0).repeat(factor, axis=1), limit)
+        return framed(overlay_png(picture(block.maps, block.run), tile.values, limit, strength, factor))
+    return framed(attribution_png(tile.values.repeat(factor, axis=0).repeat(factor, axis=1), limit))
 
 
 def picture(maps: Attribution, run: Evaluation) -> Any:
-    """Return the image below a map: as it is in the data, or as the model sees it where that has another size."""
+    """Return the image below a map, paler: the data's own, or as the model sees it where that has another size."""
     own = np.asarray(run.data.images[int(maps.indices[0])])
-    return own if own.shape[:2] == maps.images.shape[1:3] else maps.images[0]
+    image = to_uint8(own if own.shape[:2] == maps.images.shape[1:3] else maps.images[0])
+    return 255 - (255 - image) // 2  # red and blue do not show on black
 
 
 def difference(first: Block, block: Block) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 CARD = 136
 SIDE = 84
+FRAME = "#DFE3E8"
 
 
 @contextlib.contextmanager
@@ -28,6 +30,16 @@ def section() -> Iterator[None]:
         yield
     except DiagError as error:
         st.warning(plain(error), icon=":material/info:")
+
+
+def framed(png: bytes) -> bytes:
+    """Return a picture with a thin grey frame, so that a pale map shows where it ends."""
+    from PIL import Image, ImageOps
+
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as picture:
+        ImageOps.expand(picture.convert("RGB"), border=2, fill=FRAME).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def choose_image(comparison: Comparison) -> int:

@@ -94,7 +94,7 @@ def widget(key: str, value: Any) -> str:
     return name
 
 
-def segmented(label: str, key: str, options: list[str], names: dict[str, str]) -> str:
+def segmented(label: str, key: str, options: list[str], names: dict[str, str], *, labelled: bool = False) -> str:
     """Draw a switch whose choice is part of the selection."""
     before = get_choice(key, options)
     chosen = st.segmented_control(
@@ -102,7 +102,7 @@ def segmented(label: str, key: str, options: list[str], names: dict[str, str]) -
         options,
         format_func=lambda name: names[name],
         key=widget(key, before),
-        label_visibility="collapsed",
+        label_visibility="visible" if labelled else "collapsed",
     )
     put(key, chosen or before)
     return chosen or before

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
-from diag_parts import card
+from diag_loaders import load_mean_maps
+from diag_parts import card, framed
 from diag_state import plain
 
 import diag
-from diag.views.trust import prototype_tiles, strength_bar_png
+from diag.views.trust import mean_map_tiles, prototype_tiles, strength_bar_png, strength_limit
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from diag.results import Evaluation, Faithfulness, MeanMaps, Prototypes
     from diag.views.trust import Tile
 
-PARTS = {"checks": "Are maps faithful", "where": "Where classes look", "ways": "Ways of looking at a class"}
+PARTS = {"checks": "Faithfulness", "where": "Where classes look", "ways": "Prototypes"}
+HEIGHT = 340
 SIDE, LARGE = 84, 112
 MOST = 48
 CARDS = 4
@@ -55,11 +59,32 @@ def draw_verdict(found: Faithfulness) -> None:
     )
 
 
-def draw_scale(text: str) -> None:
+def draw_scale(maps: NDArray[Any], unit: str) -> None:
     """Draw the colour bar of maps without signs."""
+    limit = strength_limit(maps)
+    more = " and more" if maps.max(initial=0) > limit else ""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.image(strength_bar_png(), width=160)
-        st.caption(text, width=520)
+        st.caption(f"0 to {limit:.2g}{more} {unit} a pixel, for and against alike, mean over the images", width=520)
+
+
+def draw_mean_maps(maps: MeanMaps, side: int = SIDE) -> None:
+    """Draw a tile a group, and what they were made with."""
+    draw_scale(maps.maps, "of probability")
+    draw_tiles(mean_map_tiles(maps, side), side)
+    st.caption(note(maps))
+
+
+def draw_cell(run: Evaluation, cell: tuple[int, int]) -> None:
+    """Draw the mean map of the chosen cell of the confusion matrix, on a scale of its own."""
+    st.markdown("**The chosen cell of the confusion matrix**")
+    if not len(run.cell(*cell)):
+        st.caption("This model has no image in it.")
+        return
+    maps = load_mean_maps(run, cell)
+    if maps.contrast:
+        st.caption("Why the predicted class rather than the true one")
+    draw_mean_maps(maps, LARGE)
 
 
 def draw_tiles(tiles: list[Tile], side: int = SIDE) -> None:
@@ -70,7 +95,7 @@ def draw_tiles(tiles: list[Tile], side: int = SIDE) -> None:
     with st.container(horizontal=True, gap="small"):
         for name, count, place, png in (tiles[number] for number in shown):
             with st.container(width=side + 24, gap=None):
-                st.image(png, width=side)
+                st.image(framed(png), width=side)
                 st.caption(f"**{plain(name)}**  \n{images(count)}  \n{plain(place)}")
 
 
@@ -91,9 +116,8 @@ def draw_clusters(run: Evaluation, found: Prototypes) -> None:
         st.markdown(f"**{share}** of the images ({images(count)}), judged by {plain(place)}")
         with st.container(horizontal=True, gap="small"):
             with st.container(width=LARGE + 24, gap=None):
-                st.image(png, width=LARGE)
-                st.caption("mean map")
-            for order, index in enumerate(found.members(cluster)[:CARDS].tolist()):
+                st.image(framed(png), width=LARGE)
+                st.caption("Mean map; beside it the most typical images, the medoid first")
+            for index in found.members(cluster)[:CARDS].tolist():
                 with st.container(width=LARGE + 24, gap=None):
                     card(alone, index, f"way-{cluster}-{index}")
-                    st.caption("most typical" if order == 0 else "")

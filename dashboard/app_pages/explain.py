@@ -9,8 +9,8 @@ from diag_state import segmented, slid
 comparison = open_comparison()
 if comparison is not None:
     index = choose_image(comparison)
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        target = segmented("Explain the", "target", list(TARGETS), TARGETS)
-        method = segmented("Method", "method", list(METHODS), METHODS)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="top"):
+        target = segmented("What is explained", "target", list(TARGETS), TARGETS, labelled=True)
+        method = segmented("Method", "method", list(METHODS), METHODS, labelled=True)
         strength = slid("Map over image", "over", width=260)
     draw_blocks(load_blocks(comparison, index, target, method), target, strength)

@@ -39,6 +39,8 @@ RANKS = np.array([0, 1, 2, 3, 4, 6, 8, 12, 16])
 """Rows of a pair are filled up to the next of these, so that few shapes are compiled."""
 ROWS = 128
 """Multipliers that go backward at a time, where memory allows: enough to keep the processor busy."""
+FEWEST = 32
+"""References before a standard error is believed; it must then stay small for one more batch. Few decide many a map."""
 WORKSPACE = 6
 """Copies of the largest tensor that are alive at a time on the way back, for the estimate of memory."""
 
@@ -282,7 +284,7 @@ class _Run:
         z, errors, start = [], np.zeros(n), 0
         open_rows = np.arange(n)
         while start < m and len(open_rows):
-            size = self.block if tolerance is None else min(self.block, max(8, start // 3))
+            size = self.block if tolerance is None else min(self.block, max(16, start // 3))
             part = order[start : start + size]
             saved, last = self.engine._forward(_tensor(self.references[part]))
             z.append(last.numpy())
@@ -290,8 +292,9 @@ class _Run:
                 self._add(int(row), part, saved, z[-1])
             start += len(part)
             if tolerance is not None:
+                before = errors[open_rows] <= tolerance if start > FEWEST else np.zeros(len(open_rows), bool)
                 errors[open_rows] = [self._error(int(row), m) for row in open_rows]
-                open_rows = open_rows[errors[open_rows] > tolerance]
+                open_rows = open_rows[~before | (errors[open_rows] > tolerance)]
         return self._maps(order[:start], z, errors)
 
     def _add(self, row: int, part: NDArray[np.int64], saved: Any, z: NDArray[np.float32]) -> None:

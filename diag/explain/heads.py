@@ -8,6 +8,7 @@ rescale rule, each class measured from the largest: as `shap.DeepExplainer` deco
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -100,19 +101,30 @@ def _softmax_parts(
     All in float32 with TensorFlow's own operations, quotients as they stand, differences below 1e-7 dropped: once a
     network is surer than that, rounding decides how softmax's quotient is shared out, and it must do so as in shap.
     """
-    tf = import_tensorflow()
-    zx, zr = tf.constant(np.tile(x, (len(r), 1)), tf.float32), tf.constant(r, tf.float32)
-    centred = tf.concat([zx, zr], 0)
-    centred -= tf.reduce_max(centred, axis=-1, keepdims=True)
-    powers = tf.exp(centred)
-    total = tf.reduce_sum(powers, axis=-1, keepdims=True)
-    (cx, cr), (ex, er), (sx, sr), (px, pr) = (tf.split(each, 2) for each in (centred, powers, total, powers / total))
-    mixed, other = ex / sr, er / sx
-    own = _quotient(0.5 * (px - other + mixed - pr), ex - er, SMALL / 10, 0.0)
-    shared = _quotient(0.5 * (px - mixed + other - pr), sx - sr, SMALL / 10, 0.0)
-    rise = _quotient(ex - er, cx - cr, SMALL, er)
-    rise = _quotient(rise * (cx - cr), zx - zr, SMALL, rise)
+    own, shared, rise = _softmax_graph()(np.tile(x, (len(r), 1)).astype(np.float32), r.astype(np.float32))
     return own.numpy().astype(float), shared.numpy().astype(float), rise.numpy().astype(float)
+
+
+@functools.cache
+def _softmax_graph() -> Any:
+    tf = import_tensorflow()
+    spec = tf.TensorSpec((None, None), tf.float32)
+
+    def parts(zx: Any, zr: Any) -> tuple[Any, Any, Any]:
+        centred = tf.concat([zx, zr], 0)
+        centred -= tf.reduce_max(centred, axis=-1, keepdims=True)
+        powers = tf.exp(centred)
+        total = tf.reduce_sum(powers, axis=-1, keepdims=True)
+        (cx, cr), (ex, er), (sx, sr), (px, pr) = (
+            tf.split(each, 2) for each in (centred, powers, total, powers / total)
+        )
+        mixed, other = ex / sr, er / sx
+        own = _quotient(0.5 * (px - other + mixed - pr), ex - er, SMALL / 10, 0.0)
+        shared = _quotient(0.5 * (px - mixed + other - pr), sx - sr, SMALL / 10, 0.0)
+        rise = _quotient(ex - er, cx - cr, SMALL, er)
+        return own, shared, _quotient(rise * (cx - cr), zx - zr, SMALL, rise)
+
+    return tf.function(parts, input_signature=[spec, spec], autograph=False)
 
 
 def _quotient(numerator: Any, delta: Any, small: float, otherwise: Any) -> Any:

@@ -36,9 +36,11 @@ def convolution(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list
     rows = _last(rows) if first else rows
     shape = (*shape[1:], shape[0]) if first else shape
     plain = layer.rank == 2 and layer.padding != "causal" and max(layer.dilation_rate) == 1
-    kernels = tf.split(tf.cast(layer.kernel, tf.float32), layer.groups, axis=-1)
+    groups = [tf.cast(layer.kernel, tf.float32)], [rows]
+    if layer.groups > 1:
+        groups = tuple(tf.split(tensor, layer.groups, axis=-1) for (tensor,) in groups)
     parts = []
-    for kernel, part in zip(kernels, tf.split(rows, layer.groups, axis=-1), strict=True):
+    for kernel, part in zip(*groups, strict=True):
         inner = (*shape[:-1], kernel.shape[-2])
         if plain and kernel.shape[-2] < FEW and max(layer.strides) == 1 and min(layer.kernel_size) > 1:
             parts.append(_to_few_channels(part, kernel, inner, layer.padding == "same"))
@@ -100,6 +102,28 @@ def _first(tensor: Any) -> Any:
     tf = import_tensorflow()
     rank = len(tensor.shape)
     return tf.transpose(tensor, [0, rank - 1, *range(1, rank - 1)])
+
+
+# --- quick ways through what networks have many of --------------------------------------------------------------------
+
+
+def batch_normalised(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Multiplier]:
+    """Return the rule of batch normalisation: gamma / sqrt(variance + epsilon) of each channel."""
+    tf = import_tensorflow()
+    layer, rank = step.operation, len(pairs.shapes[0])
+    factor = tf.math.rsqrt(tf.cast(layer.moving_variance, tf.float32) + layer.epsilon)
+    if layer.scale:
+        factor *= tf.cast(layer.gamma, tf.float32)
+    shape = [1] * (rank + 1)
+    shape[1 + _per_sample(layer.axis, rank)[0]] = -1
+    return [multipliers[0].scaled(tf.reshape(factor, shape))]
+
+
+def joined(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Multiplier]:
+    """Return the rule of concatenation: each source gets its part."""
+    (axis,) = _per_sample(step.operation.axis, len(pairs.shapes[0]))
+    sizes = [shape[axis] for shape in pairs.shapes]
+    return [Multiplier(part) for part in import_tensorflow().split(multipliers[0].dense(), sizes, axis=2 + axis)]
 
 
 # --- maxima -----------------------------------------------------------------------------------------------------------

@@ -73,8 +73,8 @@ _LINEAR = (
     "ConvTranspose", "DepthToSpace", "SpaceToDepth", "Resize", "RGBToGrayscale", "CropImages", "PadImages",
     "ExtractPatches", "Unfold", "Fold", "GaussianBlur", "Deg2rad", "Rad2deg",
 )  # fmt: skip
-_LINEAR_IN_ALL = ("Subtract", "Concatenate", "Stack", "Hstack", "Vstack", "Dstack")
-_DIAGONAL = ("BatchNormalization", "Normalization", "Rescaling")
+_LINEAR_IN_ALL = ("Subtract", "Stack", "Hstack", "Vstack", "Dstack")
+_DIAGONAL = ("Normalization", "Rescaling")
 _ELEMENTWISE = (
     "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu",
     "log_sigmoid", "mish", "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softplus", "softsign", "sparse_plus",
@@ -97,6 +97,8 @@ def _register() -> None:
     RULES.update(dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), _unquantised(convolution)))
     RULES.update(dict.fromkeys(("relu", "Relu"), rules.relu))
     RULES["ReLU"] = _plain_relu
+    RULES["BatchNormalization"] = _by_sources(Rule(layer_rules.batch_normalised, needs_inputs=False))
+    RULES["Concatenate"] = Rule(layer_rules.joined, needs_inputs=False)
     RULES["Add"] = rules.sum_of
     RULES["Average"] = _average
     RULES["Multiply"] = _by_sources(rules.linear, more=rules.product)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 STRENGTH = ((255, 255, 255), (218, 218, 235), (158, 154, 200), (106, 81, 163), (63, 0, 125))
 """How strong a map is, for and against alike: ColorBrewer's purples, neither the red nor the blue of signed maps."""
-KINDS = {"map": ("what the map marks", theme.RIGHT), "random": ("random order", theme.NEUTRAL),
+KINDS = {"map": ("map", theme.RIGHT), "random": ("random order", theme.NEUTRAL),
          "edges": ("edges", theme.MODELS[1])}  # fmt: skip
 SIGNS = {"correlation": ("strength alone", "#6A51A3"), "signed_correlation": ("with signs", theme.RIGHT)}
 TITLES = {
@@ -61,7 +61,7 @@ def _curves(result: Faithfulness, order: Order) -> Any:
         x=alt.X("fraction:Q", title=across, axis=percent, scale=alt.Scale(domain=[0, 1])),
         color=alt.Color(
             "by:N", scale=alt.Scale(domain=names, range=[colour for _, colour in KINDS.values()]),
-            legend=alt.Legend(title=None, orient="top", labelLimit=220, symbolType="stroke", symbolStrokeWidth=3),
+            legend=_legend(),
         ),
     )  # fmt: skip
     band = base.mark_area(opacity=0.16).encode(
@@ -92,11 +92,10 @@ def sanity_chart(result: Faithfulness) -> alt.LayerChart | alt.FacetChart:
     stages = result.sanity_frame()
     means = stages.melt(["stage", "layer"], list(SIGNS), var_name="kind", value_name="rank_correlation")
     scale = alt.Scale(domain=[name for name, _ in SIGNS.values()], range=[colour for _, colour in SIGNS.values()])
-    legend = alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=3)
     base = alt.Chart(_said(means)).encode(
         x=alt.X("step:N", title="weights drawn anew, from the output down to", sort=list(_said(stages)["step"]),
                 axis=alt.Axis(labelAngle=-30, labelLimit=130)),
-        color=alt.Color("map:N", scale=scale, legend=legend),
+        color=alt.Color("map:N", scale=scale, legend=_legend()),
     )  # fmt: skip
     axis = alt.Y("rank_correlation:Q", title="rank correlation", scale=alt.Scale(domain=[-1, 1]))
     tooltip = [alt.Tooltip("step:N", title="down to"), "map:N", alt.Tooltip("rank_correlation:Q", format=".2f")]
@@ -180,6 +179,12 @@ def _tiles(
         (name, count, place, strength_png(values, limit, factor))
         for name, count, place, values in zip(names, counts, locations, maps, strict=True)
     ]
+
+
+def _legend() -> alt.Legend:
+    import altair as alt
+
+    return alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=3, symbolOpacity=1)
 
 
 def _title(text: str) -> alt.Title:
