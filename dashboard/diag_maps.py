@@ -84,13 +84,11 @@ def draw_blocks(blocks: list[Block], target: str, strength: float) -> None:
                 width=520,
             )
     for block in blocks:
-        draw_block(block, tiles.get(block.name, []), limit, strength)
-        if shown and block.maps is not None and block is not shown[0]:
-            st.caption(difference(shown[0], block), help=DIFFERENCE)
+        draw_block(block, shown[0] if shown else block, tiles.get(block.name, []), limit, strength)
 
 
-def draw_block(block: Block, tiles: list[MapTile], limit: float, strength: float) -> None:
-    """Draw what a model says, why this rather than that, a map a class, and how exact the maps are."""
+def draw_block(block: Block, first: Block, tiles: list[MapTile], limit: float, strength: float) -> None:
+    """Draw what a model says, why this rather than that, a map a class, how far from `first`'s, and how exact."""
     maps, says = block.maps, f"**{plain(block.name)}** says {said(block.run, block.index)}"
     if maps is None:
         st.markdown(says)
@@ -107,6 +105,8 @@ def draw_block(block: Block, tiles: list[MapTile], limit: float, strength: float
         with st.container(horizontal=True, gap="small", width=across * (SIDE + GAP)):
             for tile in classes:
                 draw_tile(tile, block, limit, strength, SIDE)
+    if block is not first:
+        st.caption(difference(first, block), help=DIFFERENCE)
     error = f"Additivity error {float(maps.additivity_error[0]):.1e}."
     st.caption(f"{plain(maps.method)}. {plain(error)} {plain(maps.background_note)}")
     if maps.warning():

@@ -112,12 +112,12 @@ def note(maps: MeanMaps | Prototypes) -> str:
 def draw_clusters(run: Evaluation, found: Prototypes) -> None:
     """Draw each way of looking: its mean map, and its most typical images."""
     alone = diag.compare([run])
+    st.caption("Each way of looking: its mean map, then its most typical images, the medoid first")
     for cluster, (share, count, place, png) in enumerate(prototype_tiles(found, LARGE)):
         st.markdown(f"**{share}** of the images ({images(count)}), judged by {plain(place)}")
         with st.container(horizontal=True, gap="small"):
             with st.container(width=LARGE + 24, gap=None):
                 st.image(framed(png), width=LARGE)
-                st.caption("Mean map; beside it the most typical images, the medoid first")
             for index in found.members(cluster)[:CARDS].tolist():
                 with st.container(width=LARGE + 24, gap=None):
                     card(alone, index, f"way-{cluster}-{index}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from diag.errors import DiagError
+from diag.errors import DiagError, UnsupportedModelError
 from diag.explain.api import explain as run_explain
 from diag.explain.background import stratified
 from diag.explain.faithfulness import faithfulness
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 N_FAITHFUL = 10
 N_WHERE = 150
 BACKGROUND = 20
-MAX_CLASSES = 20
+MAX_CLASSES = 12
 FEWEST = 8
 """Images of a class from which on ways of looking are sought."""
 MAX_SIZE = 96 * 96 * 3
 """Numbers in an image up to which a report checks maps: beyond, checking takes minutes."""
+_OF = {"probability": "", "logit": "'s logit"}
 
 
 def checks(run: Evaluation, explain: int, seed: int, stage: Stage, cache: bool) -> dict[str, Any]:
@@ -46,10 +47,7 @@ def checks(run: Evaluation, explain: int, seed: int, stage: Stage, cache: bool) 
             run.model, run.data, n=N_FAITHFUL, background=BACKGROUND, seed=seed, steps=14, n_random=2, cache=cache
         )
         stage(name, 1, 2)
-        sample = stratified(run.samples["y_pred"], min(N_WHERE, len(run)), seed, len(run))
-        maps = run_explain(
-            run.model, run.data, run.samples["index"][sample], BACKGROUND, "predicted", seed, cache=cache
-        )
+        maps = _sample(run, seed, cache)
     except DiagError as error:
         return {"trust_message": f"Maps were not checked: {error}"}
     finally:
@@ -60,7 +58,8 @@ def checks(run: Evaluation, explain: int, seed: int, stage: Stage, cache: bool) 
             "passed": checked.passed,
             "note": f"{len(checked)} images, {BACKGROUND} references; bands are 95% intervals.",
             "where": _where(maps),
-            "where_note": f"From {len(maps)} images drawn by predicted class, against {BACKGROUND} references.",
+            "where_note": f"Mean strength of the map of the predicted class{_OF[maps.target]}"
+            f", from {len(maps)} images drawn by predicted class, against {BACKGROUND} references.",
             "ways": _ways(maps, seed),
         },
         "more_charts": {
@@ -71,19 +70,36 @@ def checks(run: Evaluation, explain: int, seed: int, stage: Stage, cache: bool) 
     }
 
 
+def _sample(run: Evaluation, seed: int, cache: bool) -> Attribution:
+    """Return maps of the predicted class of some images of each class, with many classes of those predicted most.
+
+    Of its logit, where there is one: a probability of nearly 1 tells little of what brought it about.
+    """
+    predicted = run.samples["y_pred"]
+    numbers, counts = np.unique(predicted, return_counts=True)
+    most = numbers[np.argsort(-counts, kind="stable")[:MAX_CLASSES]]
+    rows = np.flatnonzero(np.isin(predicted, most))
+    chosen = rows[stratified(predicted[rows], min(N_WHERE, len(rows)), seed, len(rows))]
+    options: dict[str, Any] = {"outputs": "predicted", "seed": seed, "cache": cache}
+    indices = run.samples["index"][chosen]
+    try:
+        return run_explain(run.model, run.data, indices, BACKGROUND, target="logit", **options)
+    except UnsupportedModelError:
+        return run_explain(run.model, run.data, indices, BACKGROUND, **options)
+
+
 def _where(maps: Attribution) -> list[dict[str, Any]]:
     tiles = mean_map_tiles(mean_maps(maps, by="predicted"), 84)
-    order = sorted(range(len(tiles)), key=lambda place: -tiles[place][1])[:MAX_CLASSES]
     return [
         {"name": name, "count": count, "location": location, "src": data_uri(png)}
-        for name, count, location, png in (tiles[place] for place in sorted(order))
+        for name, count, location, png in tiles
     ]
 
 
 def _ways(maps: Attribution, seed: int) -> list[dict[str, Any]]:
     """Return a sentence for each class whose images are judged in more than one way, with the images to look at."""
     found = []
-    for number in np.unique(maps.y_pred)[:MAX_CLASSES]:
+    for number in np.unique(maps.y_pred):
         rows = np.flatnonzero(maps.y_pred == number)
         if len(rows) < FEWEST:
             continue

@@ -102,10 +102,10 @@ def sanity_chart(result: Faithfulness) -> alt.LayerChart | alt.FacetChart:
     lines = base.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=60)).encode(y=axis, tooltip=tooltip)
     single = base.mark_point(filled=True, size=18, opacity=0.35).encode(y=axis)
     single.data = _said(_images(result))
-    level = alt.Chart(alt.InlineData([{"level": ALIKE, "means": "above: maps look alike"}]))
+    level = alt.Chart(alt.InlineData([{"level": ALIKE, "means": "above this line, maps look alike"}]))
     rule = level.mark_rule(strokeDash=[4, 4], color=theme.NEUTRAL).encode(y="level:Q")
-    text = level.mark_text(align="right", baseline="bottom", dy=-3, color=theme.NEUTRAL, fontSize=11)
-    note = text.encode(x=alt.value("width"), y="level:Q", text="means:N")
+    text = level.mark_text(align="left", baseline="top", dx=4, dy=4, color=theme.NEUTRAL, fontSize=11)
+    note = text.encode(x=alt.value(0), y="level:Q", text="means:N")
     title = _title("What is left of the maps when the weights are gone: lower is better")
     return alt.layer(rule, note, single, lines).properties(width="container", height=240, title=title)
 

@@ -15,12 +15,6 @@ PAGES = ("confusion", "errors", "explain", "filters")
 pytestmark = pytest.mark.filterwarnings("ignore")  # Streamlit's test harness warns of its own internals
 
 
-@pytest.fixture(autouse=True)
-def _dashboard_on_the_path(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "dashboard"))
-    monkeypatch.setattr(sys, "argv", ["app.py"])
-
-
 def opened(page=None, **url):
     app = AppTest.from_file(str(APP), default_timeout=120)
     for key, value in {"models": "dense.keras|logistic_l2.skops", **url}.items():

@@ -9,7 +9,16 @@ import pytest
 
 from diag._lazy import import_keras
 from diag.errors import UnsupportedModelError
-from tests.explain.small_models import batches, graph, maps, one_at_a_time, randomised, shap_values, stack
+from tests.explain.small_models import (
+    additivity_error,
+    batches,
+    graph,
+    maps,
+    one_at_a_time,
+    randomised,
+    shap_values,
+    stack,
+)
 
 first = {"data_format": "channels_first"}
 
@@ -185,6 +194,17 @@ CARRIERS = {
 def test_activations_are_split_from_the_layers_that_carry_them(case):
     shape, make = CARRIERS[case]
     maps(stack(make, shape), *batches(shape))
+
+
+def test_half_precision_adds_up_as_far_as_its_digits_go():
+    from diag.explain.deepshap import DeepShap
+
+    half = {"dtype": "mixed_float16"}
+    model = stack(
+        lambda L: [L.Conv2D(4, 3, activation="relu", **half), L.ReLU(3.0, **half), L.LayerNormalization(**half)],
+        (6, 6, 1),
+    )
+    assert additivity_error(DeepShap(model, (6, 6, 1)).maps(*batches((6, 6, 1)))) < 0.02
 
 
 # --- against shap -----------------------------------------------------------------------------------------------------
