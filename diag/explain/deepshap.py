@@ -13,7 +13,9 @@ Chen, Lundberg & Lee (2021), Explaining a series of models by propagating Shaple
 
 from __future__ import annotations
 
+import functools
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,7 @@ from diag._lazy import import_tensorflow
 from diag.errors import UnsupportedModelError
 from diag.explain import registry  # noqa: F401  (registers the rules)
 from diag.explain.graph import Graph, Step, trace
-from diag.explain.heads import Head, Kind, Target, seeds
+from diag.explain.heads import NEGLIGIBLE, Head, Kind, Target, seeds
 from diag.explain.rules import Multiplier, Pairs, Rule, can_fuse, fusing, rule_of
 
 if TYPE_CHECKING:
@@ -34,11 +36,13 @@ if TYPE_CHECKING:
 MAX_MEMORY = 1e9
 """Bytes that may be used over the model itself, about."""
 WORTHWHILE = 5e8
-"""Bytes that all pairs of a run go through, from which on compiling the way back pays."""
+"""Bytes of activations of all pairs of a run, from which on compiling the way back pays."""
 RANKS = np.array([0, 1, 2, 3, 4, 6, 8, 12, 16])
 """Rows of a pair are filled up to the next of these, so that few shapes are compiled."""
-ROWS = 128
-"""Multipliers that go backward at a time, where memory allows: enough to keep the processor busy."""
+THREADS = 2
+"""Images that are worked on at a time: one prepares its next step while another computes."""
+WIDTH = 32
+"""References that go backward at a time, where memory allows."""
 FEWEST = 32
 """References before a standard error is believed; it must then stay small for one more batch. Few decide many a map."""
 WORKSPACE = 6
@@ -96,8 +100,8 @@ class DeepShap:
         spec = tf.TensorSpec((None, *shape), tf.float32)
         self._forward = tf.function(self._run, input_signature=[spec]).get_concrete_function()
         signature = self._signature(shape)
-        self._plain = tf.function(self._pull, input_signature=signature, autograph=False)
-        self._fused = tf.function(self._pull_fused, input_signature=signature, autograph=False)
+        self.plain = tf.function(self._pull, input_signature=signature, autograph=False)
+        self.fused = tf.function(self._pull_fused, input_signature=signature, autograph=False)
         sizes = [4 * math.prod(shape) for shape in self._shapes.values()]
         self.pair_bytes = sum(4 * math.prod(self._shapes[number]) for number in self._saved) + WORKSPACE * max(sizes)
         self.row_bytes = WORKSPACE * max(sizes)
@@ -160,10 +164,6 @@ class DeepShap:
     def _pull_fused(self, x: Any, r: Any, x_saved: Any, r_saved: Any, chosen: Any, rows: Any, mix: Any) -> Any:
         with fusing():
             return self._pull(x, r, x_saved, r_saved, chosen, rows, mix)
-
-    def pull(self, pairs: int) -> Any:
-        """Return the way back for a run of so many pairs: compiled where the work is worth the compiler's time."""
-        return self._fused if pairs * self.pair_bytes > WORTHWHILE and can_fuse() else self._plain
 
     def _total(self, parts: list[Multiplier], number: int, like: Any) -> Multiplier:
         tf = import_tensorflow()
@@ -267,7 +267,9 @@ class _Run:
         self.engine, self.target, self.progress = engine, target, progress
         self.inputs, self.references, self.share = inputs, references, share
         self.memory = max_memory
-        self.pull = engine.pull(len(inputs) * len(references))
+        self.fused = len(inputs) * len(references) * engine.pair_bytes > WORTHWHILE and can_fuse()
+        self.pull = engine.fused if self.fused else engine.plain
+        self.negligible = NEGLIGIBLE
         every = np.tile(np.arange(engine.head.n_classes), (len(inputs), 1))
         self.classes = every if classes is None else classes
         n, k = self.classes.shape
@@ -279,40 +281,50 @@ class _Run:
         self.block = int(np.clip(max_memory / 2 // engine.pair_bytes, 1, len(references)))
 
     def result(self, tolerance: float | None, seed: int) -> Maps:
+        """Go through the references block by block, and through the images in each."""
         m, n = len(self.references), len(self.inputs)
-        order = np.arange(m) if tolerance is None else np.random.default_rng(seed).permutation(m)
+        order = np.arange(m)
+        if tolerance is not None:  # what is left out stays far below the error that is asked for
+            order = np.random.default_rng(seed).permutation(m)
+            self.negligible = max(NEGLIGIBLE, tolerance / 1000)
         z, errors, start = [], np.zeros(n), 0
         open_rows = np.arange(n)
-        while start < m and len(open_rows):
-            size = self.block if tolerance is None else min(self.block, max(16, start // 3))
-            part = order[start : start + size]
-            saved, last = self.engine._forward(_tensor(self.references[part]))
-            z.append(last.numpy())
-            for row in open_rows:
-                self._add(int(row), part, saved, z[-1])
-            start += len(part)
-            if tolerance is not None:
-                before = errors[open_rows] <= tolerance if start > FEWEST else np.zeros(len(open_rows), bool)
-                errors[open_rows] = [self._error(int(row), m) for row in open_rows]
-                open_rows = open_rows[~before | (errors[open_rows] > tolerance)]
+        with ThreadPoolExecutor(THREADS) as pool:
+            while start < m and len(open_rows):
+                size = self.block if tolerance is None else min(self.block, max(FEWEST, start // 3))
+                part = order[start : start + size]
+                saved, last = self.engine._forward(_tensor(self.references[part]))
+                z.append(last.numpy())
+                for row in pool.map(functools.partial(self._add, part=part, saved=saved, z=z[-1]), open_rows):
+                    self.used[row] += len(part)
+                    if self.progress is not None:
+                        self.progress(int(self.used.sum()), n * m)
+                start += len(part)
+                if tolerance is not None:
+                    before = errors[open_rows] <= tolerance if start > FEWEST else np.zeros(len(open_rows), bool)
+                    errors[open_rows] = [self._error(int(row), m) for row in open_rows]
+                    open_rows = open_rows[~before | (errors[open_rows] > tolerance)]
+        if self.progress is not None:
+            self.progress(n * m, n * m)
         return self._maps(order[:start], z, errors)
 
-    def _add(self, row: int, part: NDArray[np.int64], saved: Any, z: NDArray[np.float32]) -> None:
-        """Add the maps of one image against some references."""
+    def _add(self, row: int, part: NDArray[np.int64], saved: Any, z: NDArray[np.float32]) -> int:
+        """Add the maps of one image against some references; return the image."""
         engine = self.engine
         x = _tensor(self.inputs[row : row + 1])
         x_saved, last = engine._forward(x)
-        found = seeds(engine.head.multipliers(last.numpy()[0], z, self.classes[row], self.target))
+        found = seeds(engine.head.multipliers(last.numpy()[0], z, self.classes[row], self.target), self.negligible)
         ranks = np.minimum(RANKS[np.minimum(np.searchsorted(RANKS, found.ranks), len(RANKS) - 1)], found.rows.shape[1])
         ranks = np.maximum(ranks, found.ranks)
         order = np.argsort(-ranks, kind="stable")
         r, start = _tensor(self.references[part]), 0
         while start < len(order) and ranks[order[start]]:
             rank = int(ranks[order[start]])
-            chosen = order[start : start + self._width(rank)]
+            width = self._width(rank)
+            chosen = order[start : start + width]
             chosen = chosen[ranks[chosen] > 0]
-            # Filled up to a power of two with pairs that add nothing: few shapes.
-            filled = np.resize(chosen, 1 << math.ceil(math.log2(len(chosen))))
+            # For the compiler all chunks are of few shapes: filled up with pairs that add nothing.
+            filled = np.resize(chosen, width) if self.fused else chosen
             factor = self.share[part[filled]] * len(self.references)
             mix = (found.mix[filled][..., :rank] * factor[:, None, None]).astype(np.float32)
             mix[len(chosen) :] = 0
@@ -322,15 +334,13 @@ class _Run:
             self.sums[row] += sums.numpy()
             self.squares[row] += squares.numpy()
             start += len(chosen)
-        self.used[row] += len(part)
-        if self.progress is not None:
-            self.progress(int(self.used.sum()), len(self.inputs) * len(self.references))
+        return row
 
     def _width(self, rank: int) -> int:
         """Return how many references go backward at a time, with `rank` rows each."""
         engine = self.engine
-        fits = self.memory / 2 / (engine.pair_bytes + rank * engine.row_bytes)
-        return 1 << int(math.log2(max(1.0, min(ROWS / rank, fits))))
+        fits = self.memory / 2 / THREADS / (engine.pair_bytes + rank * engine.row_bytes)
+        return min(WIDTH, 1 << int(math.log2(max(1.0, fits))))
 
     def _error(self, row: int, m: int) -> float:
         """Return the standard error of the mean over references, drawn without replacement, relative to its peak."""

@@ -23,7 +23,7 @@ Target = Literal["probability", "logit"]
 Kind = Literal["softmax", "sigmoids", "sigmoid", "probabilities"]
 
 SMALL = 1e-6
-NEGLIGIBLE = 1e-6
+NEGLIGIBLE = 4e-6
 """Share of a pair's multipliers that may be left out, summed over all pairs of an image."""
 
 
@@ -168,12 +168,12 @@ class Seeds:
     ranks: NDArray[np.int64]
 
 
-def seeds(multipliers: NDArray[np.float64]) -> Seeds:
+def seeds(multipliers: NDArray[np.float64], negligible: float = NEGLIGIBLE) -> Seeds:
     """Return multipliers (m, k, o) with as few rows as they need.
 
     A pair of images that a network is sure of differs in few classes: its k multipliers are mixtures of few rows, and
     what goes backward through the network is these rows instead of k. Probabilities sum to one, which alone saves a
-    row. Rows are left out by their singular values while those of all pairs together stay below `NEGLIGIBLE` of the
+    row. Rows are left out by their singular values while those of all pairs together stay below `negligible` of the
     total.
     """
     m, k, o = multipliers.shape
@@ -181,7 +181,7 @@ def seeds(multipliers: NDArray[np.float64]) -> Seeds:
         return Seeds(np.zeros((m, 1, o), np.float32), np.zeros((m, k, 1), np.float32), np.zeros(m, np.int64))
     u, size, v = np.linalg.svd(multipliers, full_matrices=False)
     order = np.sort(size, axis=None)
-    dropped = np.searchsorted(np.cumsum(order), NEGLIGIBLE * order.sum())
+    dropped = np.searchsorted(np.cumsum(order), negligible * order.sum())
     kept = size >= order[min(dropped, len(order) - 1)]
     most = int(kept.sum(axis=1).max())
     rows = (size[..., None] * v * kept[..., None])[:, :most]

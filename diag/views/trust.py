@@ -143,17 +143,17 @@ def prototype_tiles(result: Prototypes, side: int) -> list[Tile]:
 
 
 def strength_limit(maps: NDArray[Any]) -> float:
-    """Return which value of maps (g, h, w) gets full colour: the largest, or three times the maps' usual largest one.
+    """Return which value of maps (g, h, w) gets full colour: the largest, or twice the maps' usual largest one.
 
     One map that is far stronger than the others would leave them white; so it is cut off.
 
     Examples
     --------
     >>> strength_limit(np.array([[[2.0]], [[4.0]]])), strength_limit(np.array([[[1.0]], [[2.0]], [[90.0]]]))
-    (4.0, 6.0)
+    (4.0, 4.0)
     """
     peaks = maps.reshape(len(maps), -1).max(axis=1) if len(maps) else np.zeros(1)
-    usual = 3 * float(np.median(peaks))
+    usual = 2 * float(np.median(peaks))
     return float(peaks.max()) if not usual else min(float(peaks.max()), usual)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from diag._lazy import import_keras
 from diag.errors import UnsupportedModelError
 from tests.explain.small_models import (
+    additivity_error,
     batches,
     graph,
     maps,
@@ -256,6 +257,26 @@ def test_a_rule_of_ones_own(monkeypatch):
     np.testing.assert_allclose(maps(model, x, r).values, one_at_a_time(model, x, r), atol=2e-5)
 
 
+def test_half_precision_adds_up_as_far_as_its_digits_go():
+    from diag.explain.deepshap import DeepShap
+
+    half = {"dtype": "mixed_float16"}
+    model = stack(
+        lambda L: [L.Conv2D(4, 3, activation="relu", **half), L.ReLU(3.0, **half), L.LayerNormalization(**half)],
+        (6, 6, 1),
+    )
+    assert additivity_error(DeepShap(model, (6, 6, 1)).maps(*batches((6, 6, 1)))) < 0.02
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_quantised_layers_are_refused():
+    keras = import_keras()
+    model = randomised(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="culprit")]))
+    model.quantize("int8")
+    with pytest.raises(UnsupportedModelError, match="culprit"):
+        maps(model, *batches((4,)))
+
+
 # --- heads ------------------------------------------------------------------------------------------------------------
 
 
@@ -334,11 +355,16 @@ def test_both_ways_back_are_the_same(monkeypatch):
 
     model, (x, r) = stack(everything, (9, 9, 1), outputs=0), batches((9, 9, 1), m=5)
     engine = deepshap.DeepShap(model, (9, 9, 1))
-    assert engine.pull(10) is engine._plain
+    calls = []
+    for name in ("plain", "fused"):
+        own = getattr(engine, name)
+        monkeypatch.setattr(engine, name, lambda *tensors, name=name, own=own: calls.append(name) or own(*tensors))
     plain = engine.maps(x, r)
+    assert set(calls) == {"plain"}
     monkeypatch.setattr(deepshap, "WORTHWHILE", 0)
-    assert engine.pull(10) is engine._fused
+    calls.clear()
     np.testing.assert_allclose(engine.maps(x, r).values, plain.values, atol=1e-6)
+    assert set(calls) == {"fused"}
 
 
 # --- well-known architectures -----------------------------------------------------------------------------------------

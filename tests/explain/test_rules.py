@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pytest
 
 from diag._lazy import import_keras
 from diag.errors import UnsupportedModelError
 from tests.explain.small_models import (
-    additivity_error,
     batches,
     graph,
     maps,
     one_at_a_time,
-    randomised,
     shap_values,
     stack,
 )
@@ -194,17 +190,6 @@ CARRIERS = {
 def test_activations_are_split_from_the_layers_that_carry_them(case):
     shape, make = CARRIERS[case]
     maps(stack(make, shape), *batches(shape))
-
-
-def test_half_precision_adds_up_as_far_as_its_digits_go():
-    from diag.explain.deepshap import DeepShap
-
-    half = {"dtype": "mixed_float16"}
-    model = stack(
-        lambda L: [L.Conv2D(4, 3, activation="relu", **half), L.ReLU(3.0, **half), L.LayerNormalization(**half)],
-        (6, 6, 1),
-    )
-    assert additivity_error(DeepShap(model, (6, 6, 1)).maps(*batches((6, 6, 1)))) < 0.02
 
 
 # --- against shap -----------------------------------------------------------------------------------------------------
@@ -397,13 +382,3 @@ def test_what_has_no_rule_is_named(case):
         maps(graph(make, (3, 4)), *batches((3, 4)))
     assert "samples" in said or "expected_gradients" in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_quantised_layers_are_refused():
-    keras = import_keras()
-    model = randomised(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="culprit")]))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.quantize("int8")
-    with pytest.raises(UnsupportedModelError, match="culprit"):
-        maps(model, *batches((4,)))
