@@ -17,6 +17,7 @@ from diag_state import arguments, get, plain, put, widget
 import diag
 from diag.errors import DiagError
 from diag.explain.background import stratified
+from diag.explain.logits import logit_maps
 from diag.io.pairing import data_for
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _load_mean_maps(key: str, cell: tuple[int, int] | None, _run: Evaluation) ->
     rows = np.sort(rows)[stratified(column[np.sort(rows)], min(SAMPLE, len(rows)), 0, len(rows))]
     outputs: Any = "predicted" if cell is None else sorted(set(cell))
     with progress(f"Explaining {len(rows)} images by {_run.name}") as report:
-        maps = diag.explain(_run.model, _run.data, rows, FEW, outputs, progress=report)
+        maps = logit_maps(_run, rows, FEW, outputs=outputs, progress=report)
     if cell is None:
         return diag.mean_maps(maps, by="predicted")
     return diag.mean_maps(maps, by="cell", contrast=cell[0] != cell[1])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from diag_loaders import load_mean_maps
+from diag_maps import UNITS
 from diag_parts import card, framed
 from diag_state import plain
 
@@ -70,7 +71,7 @@ def draw_scale(maps: NDArray[Any], unit: str) -> None:
 
 def draw_mean_maps(maps: MeanMaps, side: int = SIDE) -> None:
     """Draw a tile a group, and what they were made with."""
-    draw_scale(maps.maps, "of probability")
+    draw_scale(maps.maps, UNITS[maps.target])
     draw_tiles(mean_map_tiles(maps, side), side)
     st.caption(note(maps))
 

@@ -291,7 +291,7 @@ class _Run:
         open_rows = np.arange(n)
         with ThreadPoolExecutor(THREADS) as pool:
             while start < m and len(open_rows):
-                size = self.block if tolerance is None else min(self.block, max(FEWEST, start // 3))
+                size = self.block if tolerance is None else min(self.block, max(FEWEST, start // 3 // WIDTH * WIDTH))
                 part = order[start : start + size]
                 saved, last = self.engine._forward(_tensor(self.references[part]))
                 z.append(last.numpy())

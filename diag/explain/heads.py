@@ -23,7 +23,7 @@ Target = Literal["probability", "logit"]
 Kind = Literal["softmax", "sigmoids", "sigmoid", "probabilities"]
 
 SMALL = 1e-6
-NEGLIGIBLE = 4e-6
+NEGLIGIBLE = 8e-6
 """Share of a pair's multipliers that may be left out, summed over all pairs of an image."""
 
 

@@ -174,29 +174,33 @@ def pooling(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Mul
         return [_share(tf.where(x_wins, x_hit, r_hit), difference, a - b) for x_hit, r_hit, a, b in places]
 
     if rank == 2 and size == strides and not any(side % span for side, span in zip(shape, size, strict=False)):
-        found = _blocks(multiplier, lambda a, b: _grid(weights(a, b), size), x, r, size)
+        found = _blocks(multiplier, x, r, size)
     else:
         parts = [multiplier.scaled(weight) for weight in fused(weights, x, r)]
         found = transposed(windows, [shape], parts)[0]
     return [found.like(_first(found.rows())) if first else found]
 
 
-def _blocks(multiplier: Multiplier, grid: Any, x: Any, r: Any, size: tuple[int, ...]) -> Multiplier:
-    """Put multipliers of windows that neither overlap nor leave gaps back to where they came from."""
+def _blocks(multiplier: Multiplier, x: Any, r: Any, size: tuple[int, ...]) -> Multiplier:
+    """Return the rule of windows that neither overlap nor leave gaps: they stay where they are."""
     tf = import_tensorflow()
-    rows = multiplier.rows()
-    height, width = (int(side) * span for side, span in zip(rows.shape[1:3], size, strict=True))
-    larger = tf.raw_ops.ResizeNearestNeighbor(images=rows, size=(height, width))
-    return multiplier.like(larger).scaled(fused(grid, x, r))
+    (height, width, channels), (down, across) = (int(side) for side in x.shape[1:]), size
+    split = (-1, height // down, down, width // across, across, channels)
+    number = tf.reshape(tf.range(down * across, dtype=x.dtype), (1, 1, down, 1, across, 1))
 
+    def first_hits(values: Any) -> tuple[Any, Any]:
+        peak = tf.reduce_max(values, (2, 4), keepdims=True)
+        numbered = tf.where(values == peak, number, tf.constant(down * across, x.dtype))
+        return peak, numbered == tf.reduce_min(numbered, (2, 4), keepdims=True)
 
-def _grid(weights: list[Any], size: tuple[int, ...]) -> Any:
-    """Return the weights of all places in the windows, each where it is in the input: (j, height, width, channels)."""
-    tf = import_tensorflow()
-    down, across = size
-    height, width, channels = weights[0].shape[1:]
-    lines = [tf.stack(weights[line * across : (line + 1) * across], axis=3) for line in range(down)]
-    return tf.reshape(tf.stack(lines, axis=2), (-1, height * down, width * across, channels))
+    def weights(x: Any, r: Any) -> Any:
+        x, r = tf.reshape(x, split), tf.reshape(r, split)
+        (x_max, x_hits), (r_max, r_hits) = first_hits(x), first_hits(r)
+        share = _share(tf.where(x_max > r_max, x_hits, r_hits), x_max - r_max, x - r)
+        return tf.reshape(share, (-1, height, width, channels))
+
+    larger = tf.raw_ops.ResizeNearestNeighbor(images=multiplier.rows(), size=(height, width))
+    return multiplier.like(larger).scaled(fused(weights, x, r))
 
 
 def _windows(tensor: Any, size: tuple[int, ...], strides: tuple[int, ...], same: bool) -> list[Any]:

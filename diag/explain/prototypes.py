@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from diag.errors import InvalidInputError
-from diag.explain.api import explain
+from diag.explain.logits import logit_maps
 from diag.results.prototypes import MIN_IMAGES, MeanMaps, Prototypes
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def find_prototypes(
     if not len(rows):
         raise InvalidInputError(f"find_prototypes: expected an image of {group!r}. Received: none in {run.data.name}.")
     drawn = np.sort(np.random.default_rng(seed).choice(rows, size=min(n, len(rows)), replace=False))
-    attribution = _explained(run, drawn, background, seed, cache, progress)
+    attribution = logit_maps(run, drawn, background, seed, cache=cache, progress=progress)
     return replace(
         prototypes(attribution, seed=seed),
         group=group,
@@ -233,23 +233,6 @@ def find_prototypes(
         data_name=run.data.name,
         data_digest=run.data.digest,
     )
-
-
-def _explained(
-    run: Evaluation,
-    rows: NDArray[np.int64],
-    background: int | NDArray[Any],
-    seed: int,
-    cache: bool,
-    progress: Callable[[int, int], None] | None,
-) -> Attribution:
-    """Return an attribution that holds a map of each image's predicted class, and its classes as the run has them."""
-    y_pred, y_true = run.samples["y_pred"][rows], run.samples["y_true"][rows]
-    outputs = [int(number) for number in np.unique(y_pred)]
-    attribution = explain(
-        run.model, run.data, run.samples["index"][rows], background, outputs, seed, cache=cache, progress=progress
-    )
-    return replace(attribution, y_pred=_frozen(y_pred), y_true=_frozen(y_true), class_names=run.class_names)
 
 
 def _predicted_maps(attribution: Attribution) -> NDArray[np.float64]:
@@ -383,7 +366,7 @@ def _said(class_names: tuple[str, ...], true: int, predicted: int) -> str:
 
 
 def _provenance(attribution: Attribution) -> dict[str, Any]:
-    names = ("model_name", "model_digest", "method", "n_background", "seed", "background_note")
+    names = ("model_name", "model_digest", "method", "target", "n_background", "seed", "background_note")
     return {name: getattr(attribution, name) for name in names}
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -104,6 +105,8 @@ def rule_of(step: Step) -> Rule | None:
     return found if found is None or isinstance(found, Rule) else found(step)
 
 
+WORTH_FUSING = 4096
+"""Numbers a sample from which on one pass over memory is worth a compilation."""
 _FUSING: ContextVar[bool] = ContextVar("fusing", default=False)
 
 
@@ -119,7 +122,8 @@ def fusing() -> Iterator[None]:
 
 def fused(function: Callable[..., Any], *tensors: Any) -> Any:
     """Return function(*tensors): one pass over memory by XLA where that is on, else one operation after the other."""
-    if not _FUSING.get():
+    largest = max(math.prod(int(side) for side in tensor.shape if side) for tensor in tensors)
+    if not _FUSING.get() or largest < WORTH_FUSING:
         return function(*tensors)
     shared = not getattr(function, "__closure__", None)
     return (_compiled(function) if shared else _compiled.__wrapped__(function))(*tensors)
@@ -202,7 +206,7 @@ def _elementwise(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> lis
 def _relu(step: Step, pairs: Pairs, multipliers: list[Multiplier]) -> list[Multiplier]:
     tf = import_tensorflow()
     shape = pairs.shapes[0]
-    x, r = (tf.reshape(each, (-1, functools.reduce(int.__mul__, shape, 1))) for each in (pairs.x[0], pairs.r[0]))
+    x, r = (tf.reshape(each, (-1, math.prod(shape))) for each in (pairs.x[0], pairs.r[0]))
     return [multipliers[0].scaled(tf.reshape(fused(_relu_slope, x, r), (-1, *shape)))]
 
 

@@ -107,9 +107,13 @@ class Attribution:
             return None
         return (
             f"{inexact} of {len(self)} maps do not add up to the model's output (additivity error above "
-            f"{self.tolerance:g}, at most {float(self.additivity_error.max()):.2g}): {self.method} is inexact for "
-            "this model, do not rely on them."
+            f"{self.tolerance:g}, at most {float(self.additivity_error.max()):.2g}): {self._reason()}."
         )
+
+    def _reason(self) -> str:
+        if "estimate" in self.method:
+            return "expected gradients are an estimate, which more references bring nearer"
+        return f"{self.method} is inexact for this model, do not rely on them"
 
     def labels(self, row: int) -> tuple[str, ...]:
         """Return what each map of an image speaks of: a class, or "a rather than b" in a contrast."""

@@ -44,7 +44,7 @@ class MeanMaps:
         "true", "predicted" or "cell".
     contrast : bool
         Whether errors are shown by "predicted rather than true".
-    model_name, model_digest, method, background_note : str
+    model_name, model_digest, method, target, background_note : str
     n_background, seed : int
         As in the `Attribution` that they come from.
     """
@@ -59,6 +59,7 @@ class MeanMaps:
     model_name: str = ""
     model_digest: str = ""
     method: str = ""
+    target: str = "probability"
     n_background: int = 0
     seed: int = 0
     background_note: str = ""
@@ -133,7 +134,7 @@ class Prototypes:
         Number of images in the group, of which n were drawn.
     cluster_seed : int
         Seeds the assignment to clusters, and the draw of the images.
-    data_name, data_digest, model_name, model_digest, method, background_note : str
+    data_name, data_digest, model_name, model_digest, method, target, background_note : str
     n_background, seed : int
         As in the `Attribution` that they come from.
     """
@@ -159,6 +160,7 @@ class Prototypes:
     model_name: str = ""
     model_digest: str = ""
     method: str = ""
+    target: str = "probability"
     n_background: int = 0
     seed: int = 0
     background_note: str = ""

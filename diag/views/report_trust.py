@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from diag.errors import DiagError, UnsupportedModelError
-from diag.explain.api import explain as run_explain
+from diag.errors import DiagError
 from diag.explain.background import stratified
 from diag.explain.faithfulness import faithfulness
+from diag.explain.logits import logit_maps
 from diag.explain.prototypes import mean_maps, prototypes
 from diag.views.images import data_uri
 from diag.views.trust import faithfulness_chart, mean_map_tiles, sanity_chart
@@ -71,21 +71,13 @@ def checks(run: Evaluation, explain: int, seed: int, stage: Stage, cache: bool) 
 
 
 def _sample(run: Evaluation, seed: int, cache: bool) -> Attribution:
-    """Return maps of the predicted class of some images of each class, with many classes of those predicted most.
-
-    Of its logit, where there is one: a probability of nearly 1 tells little of what brought it about.
-    """
+    """Return maps of the predicted class of some images of each class, with many classes of those predicted most."""
     predicted = run.samples["y_pred"]
     numbers, counts = np.unique(predicted, return_counts=True)
     most = numbers[np.argsort(-counts, kind="stable")[:MAX_CLASSES]]
     rows = np.flatnonzero(np.isin(predicted, most))
     chosen = rows[stratified(predicted[rows], min(N_WHERE, len(rows)), seed, len(rows))]
-    options: dict[str, Any] = {"outputs": "predicted", "seed": seed, "cache": cache}
-    indices = run.samples["index"][chosen]
-    try:
-        return run_explain(run.model, run.data, indices, BACKGROUND, target="logit", **options)
-    except UnsupportedModelError:
-        return run_explain(run.model, run.data, indices, BACKGROUND, **options)
+    return logit_maps(run, chosen, BACKGROUND, seed, cache=cache)
 
 
 def _where(maps: Attribution) -> list[dict[str, Any]]:
