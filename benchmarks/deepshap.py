@@ -206,7 +206,7 @@ def logit_difference(given: Task) -> float:
     from diag.explain.deepshap import DeepShap
 
     last = given.network.layers[-1]
-    dense = keras.layers.Dense(last.units)
+    dense = keras.layers.Dense(last.units, name="logits")
     logits = keras.Model(given.network.inputs[0], dense(given.network.layers[-2].output))
     dense.set_weights(last.get_weights())
     one = Task(logits, given.images[:1], given.references)

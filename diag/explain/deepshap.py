@@ -35,8 +35,12 @@ if TYPE_CHECKING:
 
 MAX_MEMORY = 1e9
 """Bytes that may be used over the model itself, about."""
-WORTHWHILE = 5e8
-"""Bytes of activations of all pairs of a run, from which on compiling the way back pays."""
+WORTHWHILE = 4e9
+"""Bytes in the way of compiled steps, over all pairs of a run, from which on compiling the way back pays."""
+POOLING = 10
+"""How much more compiling is worth for a byte of max pooling than for one of an element-wise step."""
+STOPS_EARLY = 0.3
+"""Share of the references that a run with a tolerance is taken to need."""
 RANKS = np.array([0, 1, 2, 3, 4, 6, 8, 12, 16])
 """Rows of a pair are filled up to the next of these, so that few shapes are compiled."""
 THREADS = 2
@@ -105,6 +109,11 @@ class DeepShap:
         sizes = [4 * math.prod(shape) for shape in self._shapes.values()]
         self.pair_bytes = sum(4 * math.prod(self._shapes[number]) for number in self._saved) + WORKSPACE * max(sizes)
         self.row_bytes = WORKSPACE * max(sizes)
+        self.fusible_bytes = sum(
+            4 * math.prod(self._shapes[step.sources[0]]) * (POOLING if step.kind.startswith("MaxPool") else 1)
+            for step in self._graph.steps
+            if self._rules[step].needs_inputs
+        )
 
     def _run(self, batch: Any) -> tuple[list[Any], Any]:
         """Return the tensors that rules look at, and the last values (n, o)."""
@@ -267,8 +276,7 @@ class _Run:
         self.engine, self.target, self.progress = engine, target, progress
         self.inputs, self.references, self.share = inputs, references, share
         self.memory = max_memory
-        self.fused = len(inputs) * len(references) * engine.pair_bytes > WORTHWHILE and can_fuse()
-        self.pull = engine.fused if self.fused else engine.plain
+        self.fused = False
         self.negligible = NEGLIGIBLE
         every = np.tile(np.arange(engine.head.n_classes), (len(inputs), 1))
         self.classes = every if classes is None else classes
@@ -284,6 +292,8 @@ class _Run:
         """Go through the references block by block, and through the images in each."""
         m, n = len(self.references), len(self.inputs)
         order = np.arange(m)
+        pairs = n * m * (1 if tolerance is None else STOPS_EARLY)
+        self.fused = pairs * self.engine.fusible_bytes > WORTHWHILE and can_fuse()
         if tolerance is not None:  # what is left out stays far below the error that is asked for
             order = np.random.default_rng(seed).permutation(m)
             self.negligible = max(NEGLIGIBLE, tolerance / 1000)
@@ -328,7 +338,7 @@ class _Run:
             factor = self.share[part[filled]] * len(self.references)
             mix = (found.mix[filled][..., :rank] * factor[:, None, None]).astype(np.float32)
             mix[len(chosen) :] = 0
-            sums, squares = self.pull(
+            sums, squares = (engine.fused if self.fused else engine.plain)(
                 x, r, x_saved, saved, _tensor(filled), _tensor(found.rows[filled, :rank]), _tensor(mix)
             )
             self.sums[row] += sums.numpy()

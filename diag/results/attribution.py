@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 TOLERANCE = {"probability": 0.01, "logit": 0.04}
 """From which additivity error on a map is called inexact: one point of probability, and the step of a logit that
 changes a probability by one point at most (p (1 - p) <= 1/4)."""
+GROSS = 20.0
+"""Sum of |map| in probability from which on a map is called one that cancels in itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,14 +102,34 @@ class Attribution:
         """From which additivity error on a map is called inexact, see `TOLERANCE`."""
         return TOLERANCE[self.target]
 
+    @property
+    def gross(self) -> NDArray[np.float64]:
+        """Sum of |map| of each map, channels summed, shape (n, k): what speaks for and against, not set off."""
+        return np.asarray(np.abs(self.values.sum(axis=3, dtype=np.float64)).sum(axis=(1, 2)))
+
     def warning(self) -> str | None:
-        """Return a sentence if maps do not add up to the output, else None."""
+        """Return a sentence or two if maps do not add up to the output, or cancel in themselves; else None."""
+        said = [each for each in (self._inexact(), self._cancelling()) if each]
+        return " ".join(said) or None
+
+    def _inexact(self) -> str:
         inexact = int((self.additivity_error > self.tolerance).sum())
         if not inexact:
-            return None
+            return ""
         return (
             f"{inexact} of {len(self)} maps do not add up to the model's output (additivity error above "
             f"{self.tolerance:g}, at most {float(self.additivity_error.max()):.2g}): {self._reason()}."
+        )
+
+    def _cancelling(self) -> str:
+        """Return what is to say of maps whose pixels cancel: one reference with a nearly equal logit can do that."""
+        if self.target != "probability" or not (self.gross > GROSS).any():
+            return ""
+        count = int((self.gross > GROSS).any(axis=1).sum())
+        return (
+            f"{count} of {len(self)} images have a map whose pixels for and against cancel each other: together they "
+            f"are {float(self.gross.max()):.0f} of probability, which cannot change by more than 1. A few references "
+            "decide such a map; maps of the logit are steadier."
         )
 
     def _reason(self) -> str:

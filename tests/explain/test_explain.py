@@ -347,3 +347,17 @@ def test_disagreement_by_hand():
     np.testing.assert_array_equal(disagreement(nothing, nothing), 0)
     with pytest.raises(InvalidInputError, match="same images"):
         disagreement(first, hand_made(indices=np.array([1, 2])))
+
+
+def test_a_map_that_cancels_in_itself_is_said_to():
+    values = hand_made().values.copy()
+    values[0, 0, 0, 0, 0] += 15
+    values[0, 0, 1, 0, 0] -= 15
+    loud = hand_made(values=values)
+    # |15.4| + |-14.9| of the first map; the sums are as before.
+    assert loud.gross[0, 0] == pytest.approx(30.3, abs=1e-5)
+    assert loud.additivity_error.max() < 1e-5
+    assert loud.warning().startswith("1 of 2 images have a map whose pixels for and against cancel")
+    assert "are 30 of probability" in loud.warning()
+    assert hand_made().warning() is None
+    assert hand_made(values=values, target="logit").warning() is None
