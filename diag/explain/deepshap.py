@@ -25,7 +25,7 @@ from diag._lazy import import_tensorflow
 from diag.errors import UnsupportedModelError
 from diag.explain import registry  # noqa: F401  (registers the rules)
 from diag.explain.graph import Graph, Step, trace
-from diag.explain.heads import NEGLIGIBLE, Head, Kind, Target, seeds
+from diag.explain.heads import NEGLIGIBLE, Head, Kind, Seeds, Target, seeds
 from diag.explain.rules import Multiplier, Pairs, Rule, can_fuse, fusing, rule_of
 
 if TYPE_CHECKING:
@@ -324,17 +324,11 @@ class _Run:
         x = _tensor(self.inputs[row : row + 1])
         x_saved, last = engine._forward(x)
         found = seeds(engine.head.multipliers(last.numpy()[0], z, self.classes[row], self.target), self.negligible)
-        ranks = np.minimum(RANKS[np.minimum(np.searchsorted(RANKS, found.ranks), len(RANKS) - 1)], found.rows.shape[1])
-        ranks = np.maximum(ranks, found.ranks)
-        order = np.argsort(-ranks, kind="stable")
-        r, start = _tensor(self.references[part]), 0
-        while start < len(order) and ranks[order[start]]:
-            rank = int(ranks[order[start]])
-            width = self._width(rank)
-            chosen = order[start : start + width]
-            chosen = chosen[ranks[chosen] > 0]
+        chunks, r = self._chunks(found), _tensor(self.references[part])
+        # Two images at a time meet the compiler with different shapes.
+        for chosen, rank in chunks[:: -1 if row % 2 else 1]:
             # For the compiler all chunks are of few shapes: filled up with pairs that add nothing.
-            filled = np.resize(chosen, width) if self.fused else chosen
+            filled = np.resize(chosen, self._width(rank)) if self.fused else chosen
             factor = self.share[part[filled]] * len(self.references)
             mix = (found.mix[filled][..., :rank] * factor[:, None, None]).astype(np.float32)
             mix[len(chosen) :] = 0
@@ -343,8 +337,19 @@ class _Run:
             )
             self.sums[row] += sums.numpy()
             self.squares[row] += squares.numpy()
-            start += len(chosen)
         return row
+
+    def _chunks(self, found: Seeds) -> list[tuple[NDArray[np.int64], int]]:
+        """Return which references go backward together, with how many rows each: most rows first, none without any."""
+        ranks = np.minimum(RANKS[np.minimum(np.searchsorted(RANKS, found.ranks), len(RANKS) - 1)], found.rows.shape[1])
+        ranks = np.maximum(ranks, found.ranks)
+        order = np.argsort(-ranks, kind="stable")[: int((ranks > 0).sum())]
+        chunks, start = [], 0
+        while start < len(order):
+            rank = int(ranks[order[start]])
+            chunks.append((order[start : start + self._width(rank)], rank))
+            start += len(chunks[-1][0])
+        return chunks
 
     def _width(self, rank: int) -> int:
         """Return how many references go backward at a time, with `rank` rows each."""
