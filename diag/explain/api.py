@@ -16,6 +16,7 @@ from diag.explain.deepshap import MAX_MEMORY, DeepShap, Maps
 from diag.explain.expected_gradients import ExpectedGradients
 from diag.io import store
 from diag.io.datasets import Dataset
+from diag.io.models import output_head
 from diag.io.pairing import match_classes
 from diag.io.preprocessing import from_layout
 from diag.results.attribution import Attribution
@@ -232,7 +233,8 @@ class _Request:
     def _maps(
         self, inputs: NDArray[Any], references: NDArray[Any], classes: NDArray[np.int64], progress: Progress | None
     ) -> Maps:
-        network, activation, weights = self.model.keras, self.model.file.activation, self.references.weights
+        network, weights = self.model.keras, self.references.weights
+        activation = _activation(self.model, inputs)
         if self.method == "expected_gradients":
             estimate = ExpectedGradients(network, activation)
             return estimate.maps(
@@ -244,6 +246,19 @@ class _Request:
             inputs, references, classes, self.target, tolerance=self.tolerance, seed=self.seed, weights=weights,
             max_memory=self.max_memory, progress=progress,
         )  # fmt: skip
+
+
+def _activation(model: Model, inputs: NDArray[Any]) -> str | None:
+    """Return the last activation as the file has it; where it does not say, what the outputs look like.
+
+    As `Model.predict_proba` takes them: rows that are no probabilities are logits.
+    """
+    activation = model.file.activation
+    if output_head(activation, model.file.n_outputs) != "unknown" or not len(inputs):
+        return activation
+    raw = np.asarray(model.keras(inputs[:32], training=False)).reshape(len(inputs[:32]), -1)
+    proba = raw if raw.shape[1] > 1 else np.concatenate([1 - raw, raw], axis=1)
+    return None if raw.min() >= 0 and np.allclose(proba.sum(axis=1), 1, atol=1e-3) and raw.max() <= 1 else "linear"
 
 
 RULES_VERSION = 1

@@ -96,9 +96,7 @@ class DeepShap:
         tf = import_tensorflow()
         graph = trace(network)
         self._rules = {step: _required(step) for step in graph.steps}
-        width = int(math.prod(int(size) for size in network.outputs[0].shape[1:]))
-        self._graph, kind = without_head(graph, width, activation)
-        self.head = Head(kind, width)
+        self._graph, self.head = without_head(graph, network, activation)
         self._saved = sorted({n for step in self._graph.steps if self._rules[step].needs_inputs for n in step.sources})
         self._shapes: dict[int, tuple[int, ...]] = {}
         spec = tf.TensorSpec((None, *shape), tf.float32)
@@ -238,25 +236,28 @@ def _required(step: Step) -> Rule:
     return rule
 
 
-def without_head(graph: Graph, width: int, activation: str | None) -> tuple[Graph, Kind]:
+def without_head(graph: Graph, network: Any, activation: str | None) -> tuple[Graph, Head]:
     """Return a graph without the softmax or sigmoid at its end, and what stands there.
 
     Parameters
     ----------
     graph : Graph
-    width : int
-        Number of outputs.
+    network : keras.Model
+        Whose graph it is.
     activation : str, optional
         The last layer's activation as the file has it: "linear" says that softmax or sigmoid is still to come.
     """
+    sizes = [int(size) for size in network.outputs[0].shape[1:]]
+    width = math.prod(sizes)
     last = graph.steps[-1] if graph.steps else None
     kind = last.kind.lower() if last else ""
-    if last is not None and kind in ("softmax", "sigmoid") and (kind == "sigmoid" or width > 1):
+    whole = sizes[-1:] == [width] and getattr(last.operation if last else None, "axis", -1) in (-1, len(sizes))
+    if last is not None and ((kind == "softmax" and whole and width > 1) or kind == "sigmoid"):
         found: Kind = "softmax" if kind == "softmax" else "sigmoid" if width == 1 else "sigmoids"
-        return Graph(graph.source, last.sources[0], graph.steps[:-1]), found
+        return Graph(graph.source, last.sources[0], graph.steps[:-1]), Head(found, width)
     if activation == "linear":
-        return graph, "sigmoid" if width == 1 else "softmax"
-    return graph, "probabilities"
+        return graph, Head("sigmoid" if width == 1 else "softmax", width)
+    return graph, Head("probabilities", width)
 
 
 class _Run:
@@ -314,7 +315,7 @@ class _Run:
                     before = errors[open_rows] <= tolerance if start > FEWEST else np.zeros(len(open_rows), bool)
                     errors[open_rows] = [self._error(int(row), m) for row in open_rows]
                     open_rows = open_rows[~before | (errors[open_rows] > tolerance)]
-        if self.progress is not None:
+        if self.progress is not None and self.used.sum() < n * m:
             self.progress(n * m, n * m)
         return self._maps(order[:start], z, errors)
 

@@ -21,7 +21,7 @@ from diag._lazy import import_tensorflow
 from diag.errors import UnsupportedModelError
 from diag.explain.deepshap import Maps, without_head
 from diag.explain.graph import Graph, trace
-from diag.explain.heads import Head, Kind, Target
+from diag.explain.heads import Head, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,14 +45,12 @@ class ExpectedGradients:
     """
 
     def __init__(self, network: Any, activation: str | None = None) -> None:
-        width = int(math.prod(int(size) for size in network.outputs[0].shape[1:]))
-        kind: Kind = "probabilities"
         try:
-            graph, kind = without_head(trace(network), width, activation)
+            graph, self.head = without_head(trace(network), network, activation)
             self._values: Callable[[Any], Any] = lambda batch: _run(graph, batch)
         except UnsupportedModelError:  # a model with code of its own: its output is all there is
+            self.head = Head("probabilities", math.prod(int(size) for size in network.outputs[0].shape[1:]))
             self._values = lambda batch: network(batch, training=False)
-        self.head = Head(kind, width)
         tf = import_tensorflow()
         self._gradient = tf.function(self._pull, reduce_retracing=True, autograph=False)
         self._last = tf.function(lambda batch: self._flat(batch), reduce_retracing=True, autograph=False)

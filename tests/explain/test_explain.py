@@ -361,3 +361,32 @@ def test_a_map_that_cancels_in_itself_is_said_to():
     assert "are 30 of probability" in loud.warning()
     assert hand_made().warning() is None
     assert hand_made(values=values, target="logit").warning() is None
+
+
+def test_an_ensemble_that_ends_in_no_activation_is_explained_as_what_it_is_shown_as(tmp_path, layers, images):
+    # A mean of probabilities is one; a mean of logits goes through softmax, as in predict_proba.
+    from diag._lazy import import_keras
+
+    keras = import_keras()
+    for activation in ("softmax", None):
+        source = keras.Input((6, 5, 1))
+        flat = layers.Flatten()(source)
+        parts = [layers.Dense(3, activation=activation)(flat) for _ in range(2)]
+        keras.Model(source, layers.Average()(parts)).save(tmp_path / f"{activation}.keras")
+        model = diag.load_model(tmp_path / f"{activation}.keras")
+        found = diag.explain(model, images[:2], background=images[2:], cache=False)
+        np.testing.assert_allclose(found.predictions, model.predict_proba(images[:2]), atol=1e-6)
+        assert found.additivity_error.max() < 1e-6
+
+
+def test_a_softmax_that_is_not_over_all_outputs_stays_in_the_network(tmp_path, layers, images):
+    # Two rows of three: each row sums to one, so the outputs together are no softmax of six.
+    model = saved(tmp_path, layers, layers.Flatten(), layers.Dense(6), layers.Reshape((2, 3)), layers.Softmax())
+    from diag.explain.deepshap import DeepShap
+
+    engine = DeepShap(model.keras, (6, 5, 1))
+    assert engine.head.kind == "probabilities"
+    maps = engine.maps(images[:2], images[2:])
+    rise = maps.predictions - maps.base_values
+    np.testing.assert_allclose(maps.values.sum(axis=(1, 2, 3)), rise, atol=1e-6)
+    np.testing.assert_allclose(maps.predictions.sum(axis=1), 2, atol=1e-6)
