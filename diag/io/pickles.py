@@ -11,6 +11,7 @@ import codecs
 import io
 import pickletools
 import struct
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -98,7 +99,10 @@ def read_pickled_numbers(source: str, data: bytes) -> object:
         If it is damaged, has more than 2,000,000 opcodes, or makes more bytes than it has itself.
     """
     try:
-        return _Machine(data).run()
+        with warnings.catch_warnings():  # Python's reader of text arguments warns of escapes that it does not know
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return _Machine(data).run()
     except _NotNumbersError as error:
         raise UnsafeModelError(
             f"{source}: expected a pickle of dicts, lists and numbers; it asks for {error} and was not run; "

@@ -166,7 +166,7 @@ def test_where_classes_look(runs):
     assert not app.exception
     run = runs[0]
     wanted = run.cell(4, 9)
-    maps = diag.explain(run.model, run.data, np.sort(wanted), 20, [4, 9])
+    maps = diag.explain(run.model, run.data, np.sort(wanted), 20, [4, 9], target="logit")
     cell = diag.mean_maps(maps, by="cell", contrast=True)
     noun = "image" if len(wanted) == 1 else "images"
     assert f"**4 taken for 9**  \n{len(wanted)} {noun}  \n{cell.locations[0]}" in texts(app)

@@ -42,6 +42,12 @@ def test_every_cut_of_a_pickle_is_an_error(protocol):
             read_pickled_numbers("a", data[:end])
 
 
+@pytest.mark.parametrize("data", [b"V\\u12\n.", b"S'\\u'\n.", b"cnumpy\n\\udtype\n.", b"c\\q\n\\u\n."])
+def test_odd_escapes_are_an_error_without_a_warning(data):
+    with pytest.raises(DiagError):
+        histories._history("a", read_pickled_numbers("a", data))
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.data(), st.sampled_from(PROTOCOLS))
 def test_changed_bytes_give_a_history_or_one_line(data, protocol):
