@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TOLERANCE = {"probability": 0.01, "logit": 0.04}
 """From which additivity error on a map is called inexact: one point of probability, and the step of a logit that
 changes a probability by one point at most (p (1 - p) <= 1/4)."""
-GROSS = 20.0
+GROSS = 10.0
 """Sum of |map| in probability from which on a map is called one that cancels in itself."""
 
 
