@@ -34,6 +34,11 @@ def main() -> None:
         page.goto(report.as_uri())
         page.locator("figure[data-chart=accuracy] svg").wait_for()
         page.screenshot(path=IMAGES / "report.png")
+        maps = page.locator("article:not([hidden]) .maps")
+        for _ in range(3):  # charts above are drawn late, and move what is below
+            maps.evaluate("maps => window.scrollTo(0, maps.getBoundingClientRect().top + window.scrollY - 150)")
+            page.wait_for_timeout(1500)
+        page.screenshot(path=IMAGES / "maps.png")
         server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 1010})
