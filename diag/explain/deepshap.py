@@ -24,8 +24,8 @@ import numpy as np
 from diag._lazy import import_tensorflow
 from diag.errors import UnsupportedModelError
 from diag.explain import registry  # noqa: F401  (registers the rules)
-from diag.explain.graph import Graph, Step, trace
-from diag.explain.heads import NEGLIGIBLE, Head, Kind, Seeds, Target, seeds
+from diag.explain.graph import Step, trace
+from diag.explain.heads import NEGLIGIBLE, Seeds, Target, seeds, without_head
 from diag.explain.rules import Multiplier, Pairs, Rule, can_fuse, fusing, rule_of
 
 if TYPE_CHECKING:
@@ -124,6 +124,18 @@ class DeepShap:
         z = values[self._graph.target]
         saved = [tf.cast(values[number], tf.float32) for number in self._saved]
         return saved, tf.reshape(tf.cast(z, tf.float32), (tf.shape(z)[0], -1))
+
+    def activations(self, batch: Any) -> tuple[list[Any], Any]:
+        """Return the tensors that rules look at, and the last values, of a batch.
+
+        A single image is computed twice over: libraries multiply one row by another routine than several, and its last
+        bits must be those that it has among others. Where logits are nearly equal a map hangs on them.
+        """
+        if len(batch) > 1:
+            return self._forward(batch)  # type: ignore[no-any-return]
+        tf = import_tensorflow()
+        saved, last = self._forward(tf.repeat(batch, 2, axis=0))
+        return [tensor[:1] for tensor in saved], last[:1]
 
     def _signature(self, shape: tuple[int, ...]) -> list[Any]:
         """Return the specifications of what `_pull` takes: one graph for all numbers of references and outputs."""
@@ -236,30 +248,6 @@ def _required(step: Step) -> Rule:
     return rule
 
 
-def without_head(graph: Graph, network: Any, activation: str | None) -> tuple[Graph, Head]:
-    """Return a graph without the softmax or sigmoid at its end, and what stands there.
-
-    Parameters
-    ----------
-    graph : Graph
-    network : keras.Model
-        Whose graph it is.
-    activation : str, optional
-        The last layer's activation as the file has it: "linear" says that softmax or sigmoid is still to come.
-    """
-    sizes = [int(size) for size in network.outputs[0].shape[1:]]
-    width = math.prod(sizes)
-    last = graph.steps[-1] if graph.steps else None
-    kind = last.kind.lower() if last else ""
-    whole = sizes[-1:] == [width] and getattr(last.operation if last else None, "axis", -1) in (-1, len(sizes))
-    if last is not None and ((kind == "softmax" and whole and width > 1) or kind == "sigmoid"):
-        found: Kind = "softmax" if kind == "softmax" else "sigmoid" if width == 1 else "sigmoids"
-        return Graph(graph.source, last.sources[0], graph.steps[:-1]), Head(found, width)
-    if activation == "linear":
-        return graph, Head("sigmoid" if width == 1 else "softmax", width)
-    return graph, Head("probabilities", width)
-
-
 class _Run:
     """One call of `DeepShap.maps`."""
 
@@ -304,7 +292,7 @@ class _Run:
             while start < m and len(open_rows):
                 size = self.block if tolerance is None else min(self.block, max(FEWEST, start // 3 // WIDTH * WIDTH))
                 part = order[start : start + size]
-                saved, last = self.engine._forward(_tensor(self.references[part]))
+                saved, last = self.engine.activations(_tensor(self.references[part]))
                 z.append(last.numpy())
                 for row in pool.map(functools.partial(self._add, part=part, saved=saved, z=z[-1]), open_rows):
                     self.used[row] += len(part)
@@ -323,7 +311,7 @@ class _Run:
         """Add the maps of one image against some references; return the image."""
         engine = self.engine
         x = _tensor(self.inputs[row : row + 1])
-        x_saved, last = engine._forward(x)
+        x_saved, last = engine.activations(x)
         found = seeds(engine.head.multipliers(last.numpy()[0], z, self.classes[row], self.target), self.negligible)
         chunks, r = self._chunks(found), _tensor(self.references[part])
         # Two images at a time meet the compiler with different shapes.
@@ -386,7 +374,9 @@ class _Run:
 
     def _last(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         step = max(1, self.block)
-        parts = [self.engine._forward(_tensor(batch[at : at + step]))[1].numpy() for at in range(0, len(batch), step)]
+        parts = [
+            self.engine.activations(_tensor(batch[at : at + step]))[1].numpy() for at in range(0, len(batch), step)
+        ]
         return np.concatenate(parts) if parts else np.zeros((0, self.engine.head.n_values), np.float32)
 
 

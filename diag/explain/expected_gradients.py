@@ -19,9 +19,9 @@ import numpy as np
 
 from diag._lazy import import_tensorflow
 from diag.errors import UnsupportedModelError
-from diag.explain.deepshap import Maps, without_head
+from diag.explain.deepshap import Maps
 from diag.explain.graph import Graph, trace
-from diag.explain.heads import Head, Target
+from diag.explain.heads import Head, Target, without_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,12 +9,14 @@ rescale rule, each class measured from the largest: as `shap.DeepExplainer` deco
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from diag._lazy import import_tensorflow
+from diag.explain.graph import Graph
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -131,6 +133,30 @@ def _quotient(numerator: Any, delta: Any, small: float, otherwise: Any) -> Any:
     tf = import_tensorflow()
     same = tf.abs(delta) < small
     return tf.where(same, otherwise, numerator / tf.where(same, tf.ones_like(delta), delta))
+
+
+def without_head(graph: Graph, network: Any, activation: str | None) -> tuple[Graph, Head]:
+    """Return a graph without the softmax or sigmoid at its end, and what stands there.
+
+    Parameters
+    ----------
+    graph : Graph
+    network : keras.Model
+        Whose graph it is.
+    activation : str, optional
+        The last layer's activation as the file has it: "linear" says that softmax or sigmoid is still to come.
+    """
+    sizes = [int(size) for size in network.outputs[0].shape[1:]]
+    width = math.prod(sizes)
+    last = graph.steps[-1] if graph.steps else None
+    kind = last.kind.lower() if last else ""
+    whole = sizes[-1:] == [width] and getattr(last.operation if last else None, "axis", -1) in (-1, len(sizes))
+    if last is not None and ((kind == "softmax" and whole and width > 1) or kind == "sigmoid"):
+        found: Kind = "softmax" if kind == "softmax" else "sigmoid" if width == 1 else "sigmoids"
+        return Graph(graph.source, last.sources[0], graph.steps[:-1]), Head(found, width)
+    if activation == "linear":
+        return graph, Head("sigmoid" if width == 1 else "softmax", width)
+    return graph, Head("probabilities", width)
 
 
 def _powers(z: NDArray[np.float64], kind: Kind) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
