@@ -65,8 +65,8 @@ class ExpectedGradients:
         z = self._flat(batch)
         if self.head.kind == "softmax":
             outputs = tf.where(logit, z, tf.nn.softmax(z))
-        elif self.head.kind == "sigmoid":
-            one = tf.where(logit, z, tf.sigmoid(z))
+        elif self.head.n_values == 1:
+            one = tf.where(logit, z, tf.sigmoid(z)) if self.head.kind == "sigmoid" else z
             outputs = tf.concat([-one, one], axis=1)
         elif self.head.kind == "sigmoids":
             shares = tf.sigmoid(z)

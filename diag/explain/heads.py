@@ -34,7 +34,7 @@ class Head:
     """What stands between a network's last values z (n, o) and class probabilities (n, k).
 
     ``softmax``: exp(z), divided by the sum. ``sigmoids``: one a class, divided by their sum. ``sigmoid``: one unit that
-    makes two classes. ``probabilities``: z is what is explained, there are no logits.
+    makes two classes. ``probabilities``: z is what is explained, there are no logits; one value makes two classes too.
     """
 
     kind: Kind
@@ -43,13 +43,13 @@ class Head:
     @property
     def n_classes(self) -> int:
         """Number of classes."""
-        return 2 if self.n_values == 1 and self.kind == "sigmoid" else self.n_values
+        return max(2, self.n_values)
 
     def outputs(self, z: NDArray[np.float32], target: Target) -> NDArray[np.float64]:
         """Return what is explained, shape (n, k)."""
         values = z.astype(np.float64)
-        if self.kind == "sigmoid":
-            values = values if target == "logit" else _sigmoid(values)
+        if self.n_values == 1:
+            values = _sigmoid(values) if self.kind == "sigmoid" and target == "probability" else values
             return np.concatenate([(-values if target == "logit" else 1 - values), values], axis=1)
         if target == "logit" or self.kind == "probabilities":
             return values
@@ -74,12 +74,10 @@ class Head:
             What is explained.
         """
         zx, zr = x.astype(np.float64)[None], r.astype(np.float64)
-        if self.kind == "sigmoid":
-            rise = (
-                np.ones_like(zr)
-                if target == "logit"
-                else _slope(_sigmoid(zx), _sigmoid(zr), zx - zr, _sigmoid_slope(zr))
-            )
+        if self.n_values == 1:
+            rise = np.ones_like(zr)
+            if self.kind == "sigmoid" and target == "probability":
+                rise = _slope(_sigmoid(zx), _sigmoid(zr), zx - zr, _sigmoid_slope(zr))
             return np.where(classes == 1, 1.0, -1.0)[None, :, None] * rise[:, None]
         if target == "logit" or self.kind == "probabilities":
             return np.tile(np.eye(self.n_values)[classes], (len(r), 1, 1))

@@ -390,3 +390,24 @@ def test_a_softmax_that_is_not_over_all_outputs_stays_in_the_network(tmp_path, l
     rise = maps.predictions - maps.base_values
     np.testing.assert_allclose(maps.values.sum(axis=(1, 2, 3)), rise, atol=1e-6)
     np.testing.assert_allclose(maps.predictions.sum(axis=1), 2, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+@pytest.mark.parametrize("method", ["deepshap", "expected_gradients"])
+def test_one_output_that_is_a_probability_itself_makes_two_classes(tmp_path, layers, images, method):
+    # A mean of sigmoids ends in no activation; a softmax of one unit is always 1, so its maps are empty.
+    from diag._lazy import import_keras
+
+    keras = import_keras()
+    source = keras.Input((6, 5, 1))
+    parts = [layers.Dense(1, activation="sigmoid")(layers.Flatten()(source)) for _ in range(2)]
+    keras.Model(source, layers.Average()(parts)).save(tmp_path / "mean.keras")
+    model = diag.load_model(tmp_path / "mean.keras")
+    found = diag.explain(model, images[:2], background=images[2:], method=method)
+    np.testing.assert_allclose(found.values[..., 0], -found.values[..., 1], atol=1e-7)
+    np.testing.assert_allclose(found.predictions, model.predict_proba(images[:2]), atol=1e-6)
+    assert found.additivity_error.max() < (1e-6 if method == "deepshap" else 0.01)
+    lone = saved(tmp_path, layers, layers.Flatten(), layers.Dense(1, activation="softmax"), name="lone.keras")
+    empty = diag.explain(lone, images[:2], background=images[2:], method=method)
+    assert not empty.values.any()
+    np.testing.assert_allclose(empty.predictions, lone.predict_proba(images[:2]), atol=1e-6)
