@@ -13,6 +13,7 @@ import numpy as np
 
 from diag.errors import InvalidInputError
 from diag.explain.logits import logit_maps
+from diag.metrics.maps import block_sums
 from diag.results.prototypes import MIN_IMAGES, MeanMaps, Prototypes
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def prototypes(attribution: Attribution, *, n_clusters: int | None = None, side:
     if n_clusters is not None and not 1 <= n_clusters <= n:
         raise InvalidInputError(f"n_clusters: expected 1..{n}. Received: {n_clusters}.")
     maps = np.abs(_predicted_maps(attribution))
-    points = np.sqrt(_shares(_block_sums(maps, side)).reshape(n, -1))
+    points = np.sqrt(_shares(block_sums(maps, side)[0]).reshape(n, -1))
     squares = _squared_distances(points)
     n_neighbors = min(n - 1, 1 + math.ceil(math.log(n)))
     values, vectors = _spectrum(squares, n_neighbors, max(MAX_CLUSTERS, n_clusters or 0) + 1)
@@ -255,14 +256,6 @@ def _column(attribution: Attribution, numbers: NDArray[np.int64], rows: NDArray[
     if not np.isfinite(maps).all():
         raise InvalidInputError("expected maps of finite numbers. Received: NaN or infinity.")
     return np.asarray(maps)
-
-
-def _block_sums(maps: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """Return maps (n, h, w) summed over square blocks, so that no side is over `side`."""
-    height, width = maps.shape[1:]
-    step = math.ceil(max(height, width) / side)
-    tall = np.add.reduceat(maps, np.arange(0, height, step), axis=1)
-    return np.asarray(np.add.reduceat(tall, np.arange(0, width, step), axis=2))
 
 
 def _shares(maps: NDArray[np.float64]) -> NDArray[np.float64]:

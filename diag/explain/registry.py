@@ -119,8 +119,3 @@ def _register() -> None:
 
 
 _register()
-
-
-def known_layers() -> tuple[str, ...]:
-    """Return the kinds of steps that have a rule, sorted."""
-    return tuple(sorted(RULES))

@@ -143,33 +143,6 @@ def _fitting(text: str, font: Any, width: float) -> str:
     return text.rstrip() + "…"
 
 
-def attribution_tiles(attribution: Attribution, row: int, side: int) -> tuple[list[tuple[str, float, bytes]], str]:
-    """Return an image's maps as (class name, probability, PNG), on one colour scale, and a sentence that explains it.
-
-    PNGs are enlarged without blur to about twice `side` pixels.
-    """
-    totals = attribution.values[row].sum(axis=2)
-    limit = full_colour([totals])
-    factor = max(1, round(2 * side / max(totals.shape[:2])))
-    tiles = [
-        (
-            name,
-            float(attribution.predictions[row, place]),
-            attribution_png(_enlarged(totals[..., place], factor), limit),
-        )
-        for place, name in enumerate(attribution.labels(row))
-    ]
-    legend = (
-        f"{attribution.method}. Full colour from {limit:.2g} of probability a pixel. "
-        f"Additivity error {float(attribution.additivity_error[row]):.1e}. {attribution.background_note}"
-    )
-    return tiles, legend
-
-
-def _enlarged(values: NDArray[Any], factor: int) -> NDArray[Any]:
-    return values.repeat(factor, axis=0).repeat(factor, axis=1)
-
-
 def kernel_figure(kernel: NDArray[Any], side: int = 48, most: int = 64) -> bytes:
     """Return kernels (kh, kw, in, out) as one PNG: the mean over input channels, each filter on its own grey scale."""
     filters = kernel.mean(axis=2) if kernel.shape[3] > 1 else kernel[..., 0]

@@ -9,8 +9,9 @@ import numpy as np
 
 from diag.errors import DiagError, UnsupportedModelError
 from diag.explain.api import explain as run_explain
+from diag.metrics.maps import block_sums
 from diag.results.attribution import disagreement
-from diag.views.images import attribution_sheet, block_sums, data_uri, full_colour
+from diag.views.images import attribution_sheet, data_uri, full_colour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
