@@ -258,7 +258,9 @@ def _activation(model: Model, inputs: NDArray[Any]) -> str | None:
         return activation
     raw = np.asarray(model.keras(inputs[:32], training=False)).reshape(len(inputs[:32]), -1)
     proba = raw if raw.shape[1] > 1 else np.concatenate([1 - raw, raw], axis=1)
-    return None if raw.min() >= 0 and np.allclose(proba.sum(axis=1), 1, atol=1e-3) and raw.max() <= 1 else "linear"
+    if raw.min() >= 0 and raw.max() <= 1 and np.allclose(proba.sum(axis=1), 1, atol=1e-3):
+        return "probability"
+    return "linear"
 
 
 RULES_VERSION = 1

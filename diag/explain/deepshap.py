@@ -231,7 +231,7 @@ class DeepShap:
         UnsupportedModelError
             If logits are asked for and the network does not end in softmax or sigmoid.
         """
-        if target == "logit" and self.head.kind == "probabilities":
+        if target == "logit" and self.head.kind.startswith("probab"):
             raise UnsupportedModelError("target='logit': expected a network that ends in softmax, sigmoid or logits.")
         share = np.full(len(references), 1 / len(references)) if weights is None else weights
         run = _Run(self, inputs, references, share, classes, target, max_memory, progress)

@@ -65,7 +65,7 @@ class ExpectedGradients:
         z = self._flat(batch)
         if self.head.kind == "softmax":
             outputs = tf.where(logit, z, tf.nn.softmax(z))
-        elif self.head.n_values == 1:
+        elif self.head.kind in ("sigmoid", "probability"):
             one = tf.where(logit, z, tf.sigmoid(z)) if self.head.kind == "sigmoid" else z
             outputs = tf.concat([-one, one], axis=1)
         elif self.head.kind == "sigmoids":
@@ -95,7 +95,7 @@ class ExpectedGradients:
             If logits are asked for and the network does not end in softmax or sigmoid.
         """
         tf = import_tensorflow()
-        if target == "logit" and self.head.kind == "probabilities":
+        if target == "logit" and self.head.kind.startswith("probab"):
             raise UnsupportedModelError("target='logit': expected a network that ends in softmax, sigmoid or logits.")
         m, (n, k) = len(references), classes.shape
         share = np.full(m, 1 / m) if weights is None else weights

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Target = Literal["probability", "logit"]
-Kind = Literal["softmax", "sigmoids", "sigmoid", "probabilities"]
+Kind = Literal["softmax", "sigmoids", "sigmoid", "probability", "probabilities"]
 
 SMALL = 1e-6
 NEGLIGIBLE = 8e-6
@@ -34,7 +34,7 @@ class Head:
     """What stands between a network's last values z (n, o) and class probabilities (n, k).
 
     ``softmax``: exp(z), divided by the sum. ``sigmoids``: one a class, divided by their sum. ``sigmoid``: one unit that
-    makes two classes. ``probabilities``: z is what is explained, there are no logits; one value makes two classes too.
+    makes two classes. ``probabilities``: z is what is explained, there are no logits. ``probability``: the same, one value that makes two classes.
     """
 
     kind: Kind
@@ -43,12 +43,12 @@ class Head:
     @property
     def n_classes(self) -> int:
         """Number of classes."""
-        return max(2, self.n_values)
+        return 2 if self.kind in ("sigmoid", "probability") else self.n_values
 
     def outputs(self, z: NDArray[np.float32], target: Target) -> NDArray[np.float64]:
         """Return what is explained, shape (n, k)."""
         values = z.astype(np.float64)
-        if self.n_values == 1:
+        if self.kind in ("sigmoid", "probability"):
             values = _sigmoid(values) if self.kind == "sigmoid" and target == "probability" else values
             return np.concatenate([(-values if target == "logit" else 1 - values), values], axis=1)
         if target == "logit" or self.kind == "probabilities":
@@ -74,7 +74,7 @@ class Head:
             What is explained.
         """
         zx, zr = x.astype(np.float64)[None], r.astype(np.float64)
-        if self.n_values == 1:
+        if self.kind in ("sigmoid", "probability"):
             rise = np.ones_like(zr)
             if self.kind == "sigmoid" and target == "probability":
                 rise = _slope(_sigmoid(zx), _sigmoid(zr), zx - zr, _sigmoid_slope(zr))
@@ -142,7 +142,8 @@ def without_head(graph: Graph, network: Any, activation: str | None) -> tuple[Gr
     network : keras.Model
         Whose graph it is.
     activation : str, optional
-        The last layer's activation as the file has it: "linear" says that softmax or sigmoid is still to come.
+        The last layer's activation as the file has it: "linear" says that softmax or sigmoid is still to come,
+        "probability" that one output is the second class's.
     """
     sizes = [int(size) for size in network.outputs[0].shape[1:]]
     width = math.prod(sizes)
@@ -154,7 +155,7 @@ def without_head(graph: Graph, network: Any, activation: str | None) -> tuple[Gr
         return Graph(graph.source, last.sources[0], graph.steps[:-1]), Head(found, width)
     if activation == "linear":
         return graph, Head("sigmoid" if width == 1 else "softmax", width)
-    return graph, Head("probabilities", width)
+    return graph, Head("probability" if activation == "probability" and width == 1 else "probabilities", width)
 
 
 def _powers(z: NDArray[np.float64], kind: Kind) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
