@@ -34,7 +34,8 @@ class Head:
     """What stands between a network's last values z (n, o) and class probabilities (n, k).
 
     ``softmax``: exp(z), divided by the sum. ``sigmoids``: one a class, divided by their sum. ``sigmoid``: one unit that
-    makes two classes. ``probabilities``: z is what is explained, there are no logits. ``probability``: the same, one value that makes two classes.
+    makes two classes. ``probabilities``: z is what is explained, there are no logits.
+    ``probability``: the same, one value that makes two classes.
     """
 
     kind: Kind
