@@ -14,7 +14,7 @@ from sklearn.metrics import confusion_matrix
 import diag
 from diag.errors import DataError, InvalidInputError
 from diag.io import store
-from diag.io.models import output_head, to_probabilities
+from diag.io.outputs import output_head, to_probabilities
 from diag.io.pairing import data_for, match_classes
 from tests.fakes import save_model
 

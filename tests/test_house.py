@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = ["errors", "_lazy", "io", "metrics", "results", "explain", "filters", "engines", "views", "cli"]
 SOURCES = sorted(path for path in (ROOT / "diag").rglob("*.py") if path.name not in ("__init__.py", "__main__.py"))
-EXAMPLES = ["diag.io.preprocessing", "diag.io.models", "diag.io.datasets", "diag.metrics.samples", "diag.views.images"]
+EXAMPLES = ["diag.io.preprocessing", "diag.io.outputs", "diag.io.datasets", "diag.metrics.samples", "diag.views.images"]
 EXAMPLES += ["diag.views.trust"]
 EXAMPLES += [f"diag.metrics.{name}" for name in ("comparison", "confusion", "intervals", "maps")]
 

@@ -16,7 +16,7 @@ from diag.explain.deepshap import MAX_MEMORY, DeepShap, Maps
 from diag.explain.expected_gradients import ExpectedGradients
 from diag.io import store
 from diag.io.datasets import Dataset
-from diag.io.models import output_head
+from diag.io.outputs import output_head
 from diag.io.pairing import match_classes
 from diag.io.preprocessing import from_layout
 from diag.results.attribution import Attribution

@@ -14,8 +14,8 @@ from diag.explain.api import explain
 from diag.explain.background import draw_background
 from diag.explain.randomisation import MAX_STAGES, rank_correlation, reinitialised
 from diag.io import store
+from diag.io.backends import KerasBackend
 from diag.io.datasets import Dataset
-from diag.io.models import KerasBackend
 from diag.io.preprocessing import Preprocessing, from_layout
 from diag.results.faithfulness import BASELINES, KINDS, ORDERS, Faithfulness
 

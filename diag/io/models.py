@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from diag.errors import InvalidInputError, ModelLoadError, UnsafeModelError, UnsupportedModelError
+from diag.errors import InvalidInputError, UnsupportedModelError
 from diag.io.audit import ModelFile, audit
+from diag.io.backends import Backend, KerasBackend, SklearnBackend
 from diag.io.modelcard import ModelCard, load_card
+from diag.io.outputs import HEAD_NOTES, output_head, to_probabilities
 from diag.io.preprocessing import Preprocessing, guess_layout, image_shape
 
 if TYPE_CHECKING:
@@ -20,87 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _RESCALING = ("Rescaling", "Normalization")
-
-
-class Backend(Protocol):
-    """What a model file becomes: prepared input in, the model's own output out."""
-
-    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the output for one batch, shape (n, outputs)."""
-        ...
-
-
-class KerasBackend:
-    """A Keras model that is loaded on first use. Inference mode always: dropout is off."""
-
-    def __init__(self, file: ModelFile) -> None:
-        self._file = file
-        self._lock = threading.Lock()
-        self._model: Any = None
-        self._call: Any = None
-
-    @property
-    def model(self) -> Any:
-        """The `keras.Model`, loaded once (thread-safe)."""
-        with self._lock:
-            if self._model is None:
-                from diag.io.keras_files import load_keras
-
-                self._model = load_keras(self._file.path, self._file)
-            return self._model
-
-    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the output for one batch; a fixed batch size of the model is met by padding."""
-        model = self.model
-        call = self._graph()
-        fixed = model.inputs[0].shape[0]
-        if fixed is None:
-            return np.asarray(call(inputs))
-        parts = []
-        for start in range(0, len(inputs), fixed):
-            part = inputs[start : start + fixed]
-            padding = [(0, fixed - len(part))] + [(0, 0)] * (part.ndim - 1)
-            parts.append(np.asarray(call(np.pad(part, padding)))[: len(part)])
-        return np.concatenate(parts)
-
-    def _graph(self) -> Any:
-        """Return the model's call as one graph with an open batch axis: compiled once, not once a batch size."""
-        from diag._lazy import import_tensorflow
-
-        tf = import_tensorflow()
-        model = self.model
-        with self._lock:
-            if self._call is None:
-                spec = tf.TensorSpec(model.inputs[0].shape, tf.float32)
-                self._call = tf.function(lambda batch: model(batch, training=False), input_signature=[spec])
-            return self._call
-
-
-class SklearnBackend:
-    """A scikit-learn estimator saved with skops, loaded on first use."""
-
-    def __init__(self, file: ModelFile) -> None:
-        self._file = file
-        self._lock = threading.Lock()
-        self._estimator: Any = None
-
-    @property
-    def estimator(self) -> Any:
-        """The estimator. Types that skops does not know as harmless are refused, never loaded."""
-        with self._lock:
-            if self._estimator is None:
-                self._estimator = _load_skops(self._file.path)
-            return self._estimator
-
-    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return `predict_proba` of one batch."""
-        estimator = self.estimator
-        if not hasattr(estimator, "predict_proba"):
-            raise UnsupportedModelError(
-                f"{self._file.path.name}: expected an estimator with predict_proba. Received: "
-                f"{type(estimator).__name__}. Wrap it in CalibratedClassifierCV and save it again."
-            )
-        return np.asarray(estimator.predict_proba(inputs), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -217,7 +137,7 @@ class Model:
 
     def output_notes(self) -> tuple[str, ...]:
         """Return one sentence for each thing that is done to the model's output."""
-        return tuple(_HEAD_NOTES[self._head()].split("|")) if self._head() in _HEAD_NOTES else ()
+        return tuple(HEAD_NOTES[self._head()].split("|")) if self._head() in HEAD_NOTES else ()
 
     def prepare(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Return images (n, h, w, c) as the model's own input."""
@@ -275,56 +195,6 @@ class Model:
         return tuple(size or 32 for size in self.native_shape)
 
 
-_HEAD_NOTES = {
-    "linear": "The model returns logits: softmax was applied.",
-    "linear-binary": "The model returns one logit: sigmoid was applied, and it is shown as two classes.",
-    "binary": "The model has one sigmoid output: it is shown as two classes.",
-    "sigmoid": "The model has one sigmoid a class: each row was divided by its sum.",
-    "unknown": "The file does not say whether outputs are probabilities: rows that do not sum to 1 go through softmax.",
-}
-
-
-def output_head(activation: str | None, n_outputs: int | None) -> str:
-    """Return how outputs become probabilities: softmax, binary, sigmoid, linear, linear-binary or unknown."""
-    if activation == "softmax" and n_outputs != 1:
-        return "softmax"
-    if activation == "sigmoid":
-        return "binary" if n_outputs == 1 else "sigmoid"
-    if activation == "linear":
-        return "linear-binary" if n_outputs == 1 else "linear"
-    return "unknown"
-
-
-def to_probabilities(raw: NDArray[Any], head: str) -> NDArray[np.float32]:
-    """Return a model's outputs (n, outputs) as probabilities (n, k).
-
-    Examples
-    --------
-    >>> to_probabilities(np.array([[0.0, 0.0]]), "linear").tolist()
-    [[0.5, 0.5]]
-    >>> to_probabilities(np.array([[0.25]]), "binary").tolist()
-    [[0.75, 0.25]]
-    """
-    values = raw.astype(np.float64)
-    if head == "unknown":
-        is_proba = values.min(initial=0) >= 0 and np.allclose(values.sum(axis=1), 1, atol=1e-3)
-        head = "softmax" if is_proba else "linear"
-        if values.shape[1] == 1:
-            head = "binary" if values.min(initial=0) >= 0 and values.max(initial=1) <= 1 else "linear-binary"
-    if head == "linear-binary":
-        values = 1 / (1 + np.exp(-np.clip(values, -500, 500)))
-    if head in ("binary", "linear-binary"):
-        values = np.concatenate([1 - values, values], axis=1)
-    elif head == "linear":
-        values = np.exp(values - values.max(axis=1, keepdims=True))
-    total = values.sum(axis=1, keepdims=True)
-    # All sigmoids at zero: the model favours no class.
-    shares: NDArray[np.float64] = np.divide(
-        values, total, out=np.full_like(values, 1 / values.shape[1]), where=total > 0
-    )
-    return shares.astype(np.float32)
-
-
 def load_model(
     path: str | Path,
     *,
@@ -371,19 +241,3 @@ def load_model(
         name=card.title or file.path.stem,
         _backend=backend,
     )
-
-
-def _load_skops(path: Path) -> Any:
-    from skops import io as skops_io
-    from skops.io.exceptions import UntrustedTypesFoundException
-
-    try:
-        return skops_io.load(path, trusted=[])
-    except UntrustedTypesFoundException as error:
-        raise UnsafeModelError(
-            f"{path.name}: holds types that are not known to be harmless, so it was not loaded: {error}"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelLoadError(
-            f"{path.name}: expected a scikit-learn estimator saved with skops.io.dump. {error}"
-        ) from error

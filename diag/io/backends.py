@@ -1,0 +1,114 @@
+"""What a model file becomes when it is asked for predictions."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from diag.errors import ModelLoadError, UnsafeModelError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from diag.io.audit import ModelFile
+
+
+class Backend(Protocol):
+    """What a model file becomes: prepared input in, the model's own output out."""
+
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the output for one batch, shape (n, outputs)."""
+        ...
+
+
+class KerasBackend:
+    """A Keras model that is loaded on first use. Inference mode always: dropout is off."""
+
+    def __init__(self, file: ModelFile) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._model: Any = None
+        self._call: Any = None
+
+    @property
+    def model(self) -> Any:
+        """The `keras.Model`, loaded once (thread-safe)."""
+        with self._lock:
+            if self._model is None:
+                from diag.io.keras_files import load_keras
+
+                self._model = load_keras(self._file.path, self._file)
+            return self._model
+
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the output for one batch; a fixed batch size of the model is met by padding."""
+        model = self.model
+        call = self._graph()
+        fixed = model.inputs[0].shape[0]
+        if fixed is None:
+            return np.asarray(call(inputs))
+        parts = []
+        for start in range(0, len(inputs), fixed):
+            part = inputs[start : start + fixed]
+            padding = [(0, fixed - len(part))] + [(0, 0)] * (part.ndim - 1)
+            parts.append(np.asarray(call(np.pad(part, padding)))[: len(part)])
+        return np.concatenate(parts)
+
+    def _graph(self) -> Any:
+        """Return the model's call as one graph with an open batch axis: compiled once, not once a batch size."""
+        from diag._lazy import import_tensorflow
+
+        tf = import_tensorflow()
+        model = self.model
+        with self._lock:
+            if self._call is None:
+                spec = tf.TensorSpec(model.inputs[0].shape, tf.float32)
+                self._call = tf.function(lambda batch: model(batch, training=False), input_signature=[spec])
+            return self._call
+
+
+class SklearnBackend:
+    """A scikit-learn estimator saved with skops, loaded on first use."""
+
+    def __init__(self, file: ModelFile) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._estimator: Any = None
+
+    @property
+    def estimator(self) -> Any:
+        """The estimator. Types that skops does not know as harmless are refused, never loaded."""
+        with self._lock:
+            if self._estimator is None:
+                self._estimator = _load_skops(self._file.path)
+            return self._estimator
+
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return `predict_proba` of one batch."""
+        estimator = self.estimator
+        if not hasattr(estimator, "predict_proba"):
+            raise UnsupportedModelError(
+                f"{self._file.path.name}: expected an estimator with predict_proba. Received: "
+                f"{type(estimator).__name__}. Wrap it in CalibratedClassifierCV and save it again."
+            )
+        return np.asarray(estimator.predict_proba(inputs), dtype=np.float32)
+
+
+def _load_skops(path: Path) -> Any:
+    from skops import io as skops_io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    try:
+        return skops_io.load(path, trusted=[])
+    except UntrustedTypesFoundException as error:
+        raise UnsafeModelError(
+            f"{path.name}: holds types that are not known to be harmless, so it was not loaded: {error}"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelLoadError(
+            f"{path.name}: expected a scikit-learn estimator saved with skops.io.dump. {error}"
+        ) from error
