@@ -15,6 +15,7 @@ import diag.explain  # noqa: F401
 del explain  # noqa: F821
 
 if TYPE_CHECKING:
+    from diag.checks.api import diagnose as diagnose
     from diag.engines.local import compare as compare
     from diag.engines.local import evaluate as evaluate
     from diag.engines.local import predict as predict
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
     from diag.results import Activations as Activations
     from diag.results import Attribution as Attribution
     from diag.results import Comparison as Comparison
+    from diag.results import Diagnosis as Diagnosis
     from diag.results import Evaluation as Evaluation
     from diag.results import Faithfulness as Faithfulness
+    from diag.results import Finding as Finding
     from diag.results import MeanMaps as MeanMaps
     from diag.results import Prototypes as Prototypes
     from diag.results.attribution import disagreement as disagreement
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "diagnose": "diag.checks.api",
     "compare": "diag.engines.local",
     "evaluate": "diag.engines.local",
     "predict": "diag.engines.local",
@@ -67,7 +71,9 @@ _HOMES = {
     "Activations": "diag.results.activations",
     "Attribution": "diag.results.attribution",
     "Comparison": "diag.results.comparison",
+    "Diagnosis": "diag.results.diagnosis",
     "Evaluation": "diag.results.evaluation",
+    "Finding": "diag.results.diagnosis",
     "Faithfulness": "diag.results.faithfulness",
     "MeanMaps": "diag.results.prototypes",
     "Prototypes": "diag.results.prototypes",

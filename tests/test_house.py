@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS = ["errors", "_lazy", "io", "metrics", "results", "explain", "filters", "engines", "views", "cli"]
+LAYERS = ["errors", "_lazy", "io", "metrics", "results", "detection", "explain", "filters", "engines"]
+LAYERS += ["checks", "views", "cli"]
 SOURCES = sorted(path for path in (ROOT / "diag").rglob("*.py") if path.name not in ("__init__.py", "__main__.py"))
 EXAMPLES = ["diag.io.preprocessing", "diag.io.outputs", "diag.io.datasets", "diag.metrics.samples", "diag.views.images"]
 EXAMPLES += ["diag.views.trust"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from diag.cli.doctor import doctor
 from diag.cli.options import (
     BACKGROUND,
     CACHE,
@@ -353,4 +354,4 @@ def cache_clear() -> None:
     click.echo(f"{store.clear():,} results deleted from {store.cache_folder()}")
 
 
-COMMANDS: tuple[click.Command, ...] = (report, evaluate, explain, trust, inspect, predict, demo, cache)
+COMMANDS: tuple[click.Command, ...] = (report, doctor, evaluate, explain, trust, inspect, predict, demo, cache)

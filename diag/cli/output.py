@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diag.errors import DataError, InvalidInputError
+from diag.io.store import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,19 +85,6 @@ def print_json(comparison: Comparison, report: Path | None = None) -> None:
     if report is not None:
         values["report"] = str(report)
     click.echo(json.dumps(plain(values), indent=2, allow_nan=False))
-
-
-def plain(value: Any) -> Any:
-    """Return a value that JSON can hold: NumPy scalars become Python's, NaN and infinity become None."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def map_bytes(found: Sequence[Attribution], ending: str) -> bytes:

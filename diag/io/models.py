@@ -179,6 +179,12 @@ class Model:
             raw = self._backend.predict(self.prepare(np.asarray(images[start : start + batch_size])))
             yield start, self._probabilities(raw.reshape(len(raw), -1), head, start)
 
+    def raw_outputs(self, images: Any, batch_size: int = 256) -> NDArray[np.float32]:
+        """Return the model's own outputs, shape (n, outputs), before anything is made of them; NaN included."""
+        starts = range(0, len(images), batch_size)
+        parts = [self._backend.predict(self.prepare(np.asarray(images[at : at + batch_size]))) for at in starts]
+        return np.concatenate([part.reshape(len(part), -1) for part in parts])
+
     def _probabilities(self, raw: NDArray[np.float32], head: str, start: int) -> NDArray[np.float32]:
         finite = np.isfinite(raw).all(axis=1)
         if not finite.all():

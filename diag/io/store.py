@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -123,6 +124,19 @@ def save(kind: str, key: str, entry: Entry) -> None:
             shutil.rmtree(aside, ignore_errors=True)
 
 
+def plain(value: Any) -> Any:
+    """Return a value that JSON can hold: NumPy scalars become Python's, NaN and infinity become None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
 def kept_text(key: str, make: Callable[[], str]) -> str:
     """Return a text that is slow to make and always the same for `key`: from the cache, else made and kept."""
     path = cache_folder() / "assets" / key / "text"
@@ -151,7 +165,7 @@ def clear() -> int:
     return count
 
 
-KINDS = ("evaluations", "attributions", "activations", "kernels", "assets")
+KINDS = ("evaluations", "attributions", "activations", "kernels", "assets", "diagnoses")
 
 
 def write_aside(path: Path, text: str | bytes) -> None:

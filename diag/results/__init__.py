@@ -3,8 +3,20 @@
 from diag.results.activations import Activations
 from diag.results.attribution import Attribution
 from diag.results.comparison import Comparison
+from diag.results.diagnosis import Diagnosis, Evidence, Finding
 from diag.results.evaluation import Evaluation
 from diag.results.faithfulness import Faithfulness
 from diag.results.prototypes import MeanMaps, Prototypes
 
-__all__ = ["Activations", "Attribution", "Comparison", "Evaluation", "Faithfulness", "MeanMaps", "Prototypes"]
+__all__ = [
+    "Activations",
+    "Attribution",
+    "Comparison",
+    "Diagnosis",
+    "Evaluation",
+    "Evidence",
+    "Faithfulness",
+    "Finding",
+    "MeanMaps",
+    "Prototypes",
+]

@@ -1,0 +1,235 @@
+"""What checks look at: a model, its data, and what several checks need, computed once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from diag.engines.local import evaluate
+from diag.errors import CheckNotApplicable, DiagError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from diag.io.datasets import Dataset
+    from diag.io.histories import History
+    from diag.io.models import Model
+    from diag.results.evaluation import Evaluation
+
+MAX_ACTIVATIONS = 2**26
+"""Numbers of layer outputs that are held at once."""
+
+
+class Case:
+    """A model and its data, as checks see them. Every part is computed when it is first asked for.
+
+    Parameters
+    ----------
+    model : Model
+        As it was loaded.
+    data : Dataset, optional
+        The data it is judged on.
+    train : Dataset, optional
+        The data it was trained on.
+    run : Evaluation, optional
+        Of this model on this data, when there is one already.
+    rivals : sequence of Evaluation
+        All models that are shown beside it, itself included.
+    n : int
+        Images that costly checks look at, at most.
+    seed : int
+        Seeds every draw.
+    cache : bool
+        Use and keep evaluations by content.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: Dataset | None = None,
+        train: Dataset | None = None,
+        *,
+        run: Evaluation | None = None,
+        rivals: Sequence[Evaluation] = (),
+        n: int = 400,
+        seed: int = 0,
+        cache: bool = True,
+    ) -> None:
+        self.data = data
+        self.rivals = tuple(rivals)
+        self.n = n
+        self.seed = seed
+        self._loaded = model
+        self._train = train
+        self._cache = cache
+        if run is not None:
+            self.__dict__["run"] = run
+
+    # What there is to look at.
+
+    @property
+    def labelled(self) -> Dataset:
+        """The data, which has labels."""
+        if self.data is None:
+            raise CheckNotApplicable("There is no data: pass --data.")
+        if self.data.labels is None:
+            raise CheckNotApplicable("The data has no labels.")
+        return self.data
+
+    @property
+    def train(self) -> Dataset:
+        """The data that the model was trained on."""
+        if self._train is None:
+            raise CheckNotApplicable("The training data is not known: pass --train.")
+        return self._train
+
+    @cached_property
+    def run(self) -> Evaluation:
+        """The model on the whole of the data. Raises `DiagError` when it cannot be evaluated."""
+        return evaluate(self._loaded, self.labelled, cache=self._cache, progress=False)
+
+    @cached_property
+    def training(self) -> Evaluation:
+        """The model on at most 5,000 images of its training data, with the preprocessing of `run`."""
+        train = self.train
+        if train.labels is None:
+            raise CheckNotApplicable("The training data has no labels.")
+        if len(train) > 5000:
+            train = train.subset(self.rng("training").choice(len(train), 5000, replace=False))
+        return evaluate(self.model, train, cache=self._cache, progress=False)
+
+    @cached_property
+    def model(self) -> Model:
+        """The model with its preprocessing fixed; as it was loaded when it cannot be evaluated."""
+        try:
+            return self.run.model
+        except DiagError:
+            return self._loaded.resolve(self.data.images)[0] if self.data is not None else self._loaded
+
+    @property
+    def network(self) -> Any:
+        """The `keras.Model`."""
+        if not self._loaded.is_keras:
+            raise CheckNotApplicable("This is a scikit-learn model: it has no layers.")
+        return self._loaded.keras
+
+    @cached_property
+    def history(self) -> History:
+        """The training history that the card names."""
+        from diag.io.histories import load_history
+
+        path = self._loaded.card.history
+        if path is None:
+            raise CheckNotApplicable("The model card names no training history.")
+        return load_history(path)
+
+    # A sample of the data that costly checks share.
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """Numbers of at most `n` images, ascending; every class has its share, at least one."""
+        if self.data is None:
+            raise CheckNotApplicable("There is no data: pass --data.")
+        if len(self.data) <= self.n:
+            return np.arange(len(self.data))
+        rng = self.rng("rows")
+        if self.data.labels is None:
+            return np.sort(rng.choice(len(self.data), self.n, replace=False))
+        return stratified(np.asarray(self.data.labels), self.n, rng)
+
+    @cached_property
+    def images(self) -> NDArray[Any]:
+        """The images of `rows`, shape (m, h, w, c), in the data's own units."""
+        if self.data is None:
+            raise CheckNotApplicable("There is no data: pass --data.")
+        return np.asarray(self.data.images[self.rows])
+
+    @cached_property
+    def inputs(self) -> NDArray[np.float32]:
+        """`images` as the model takes them."""
+        return self.model.prepare(self.images)
+
+    @cached_property
+    def outputs(self) -> NDArray[np.float32]:
+        """The model's own outputs for `inputs`, shape (m, outputs), before anything is made of them."""
+        return self.model.raw_outputs(self.images)
+
+    @cached_property
+    def y_true(self) -> NDArray[np.int64]:
+        """The labels of `rows` as the model's class numbers, shape (m,)."""
+        labels: NDArray[np.int64] = self.run.samples["y_true"][self.rows]
+        return labels
+
+    @cached_property
+    def proba(self) -> NDArray[np.float32]:
+        """Probabilities for `images`, shape (m, k)."""
+        kept = self.run.proba
+        return kept[self.rows] if kept is not None else self.predict(self.images)
+
+    def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Return probabilities (n, k) for images in the data's own units, with the preprocessing of `run`."""
+        return self.model.predict_proba(images)
+
+    # Inside the network.
+
+    @cached_property
+    def weights(self) -> Mapping[str, tuple[Any, tuple[NDArray[Any], ...]]]:
+        """The leaf layers that have weights, by name: (layer, arrays in Keras's order)."""
+        return {
+            name: (layer, tuple(np.asarray(variable) for variable in layer.weights))
+            for name, layer in leaves(self.network)
+            if layer.weights
+        }
+
+    @cached_property
+    def activations(self) -> Mapping[str, NDArray[np.float32]]:
+        """The output of every leaf layer of the outer model that gives one array, for the first images of `inputs`.
+
+        Shape (m, ...), with m as many images as fit into `MAX_ACTIVATIONS` numbers, at most 128.
+        """
+        from diag._lazy import import_keras
+
+        keras, network = import_keras(), self.network
+        found: dict[str, Any] = {}
+        for layer in network.layers:
+            nodes = getattr(layer, "_inbound_nodes", [])
+            if len(nodes) and not isinstance(layer.output, list | tuple | dict):
+                found[layer.name] = layer.output
+        total = sum(int(np.prod([size or 1 for size in tensor.shape[1:]])) for tensor in found.values())
+        m = max(2, min(128, MAX_ACTIVATIONS // max(1, total)))
+        probe = keras.Model(network.inputs, list(found.values()))
+        outputs = probe(self.inputs[:m], training=False)
+        outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+        return {name: np.asarray(value) for name, value in zip(found, outputs, strict=True)}
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """Return a generator of its own for each purpose, so that checks do not depend on their order."""
+        return np.random.default_rng([self.seed, *purpose.encode()])
+
+
+def stratified(labels: NDArray[Any], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return `n` row numbers, ascending: classes in turn, so that the rare ones are whole and the others share."""
+    order = rng.permutation(len(labels))
+    _, codes = np.unique(labels, return_inverse=True)
+    rank = np.empty(len(labels), dtype=np.int64)
+    seen = np.zeros(int(codes.max(initial=0)) + 1, dtype=np.int64)
+    for row in order:
+        rank[row] = seen[codes[row]]
+        seen[codes[row]] += 1
+    chosen = np.lexsort((order.argsort(), rank))[:n]
+    return np.sort(chosen)
+
+
+def leaves(model: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """Return all layers of a network by name (``outer/inner``), nested models opened."""
+    found: list[tuple[str, Any]] = []
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            found += leaves(layer, f"{prefix}{layer.name}/")
+        else:
+            found.append((f"{prefix}{layer.name}", layer))
+    return found
