@@ -1,4 +1,4 @@
-"""diag's dashboard: ``streamlit run dashboard/app.py [-- --models PATH --data SRC]``."""
+"""diag's dashboard: ``streamlit run dashboard/app.py [-- --models PATH --data SRC --train SRC]``."""
 
 import streamlit as st
 from diag_state import enter, keep_url
@@ -7,6 +7,7 @@ st.set_page_config(page_title="diag", page_icon="🔎", layout="wide")
 page = st.navigation(
     [
         st.Page("app_pages/overview.py", title="Overview", icon=":material/leaderboard:", default=True),
+        st.Page("app_pages/doctor.py", title="Doctor", icon=":material/stethoscope:"),
         st.Page("app_pages/confusion.py", title="Confusion", icon=":material/grid_on:"),
         st.Page("app_pages/errors.py", title="Errors", icon=":material/error:"),
         st.Page("app_pages/explain.py", title="Explain", icon=":material/visibility:"),

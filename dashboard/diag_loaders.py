@@ -15,7 +15,8 @@ import streamlit as st
 from diag_state import arguments, get, plain, put, widget
 
 import diag
-from diag.errors import DiagError
+from diag.checks.api import kept_diagnosis
+from diag.errors import DataError, DiagError
 from diag.explain.background import stratified
 from diag.explain.logits import logit_maps
 from diag.io.pairing import data_for
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         Activations,
         Attribution,
         Comparison,
+        Diagnosis,
         Evaluation,
         Faithfulness,
         MeanMaps,
@@ -137,6 +139,42 @@ def _load_prototypes(key: str, true: str, _run: Evaluation) -> Prototypes:
         return diag.find_prototypes(_run, true=true, n=SAMPLE, background=FEW, progress=report)
 
 
+def load_train() -> Dataset | None:
+    """Return the training data that was named; None without."""
+    return _load_train(get("train")) if get("train") else None
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the training data")
+def _load_train(source: str) -> Dataset:
+    try:
+        return diag.load_dataset(source, "train")
+    except DataError:
+        return diag.load_dataset(source, "all")
+
+
+def load_diagnosis(comparison: Comparison, name: str, train: Dataset | None) -> Diagnosis:
+    """Return what the checks find in a model that is shown beside others."""
+    return _load_diagnosis(_diagnosis_key(comparison, name, train), comparison, name, train)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _load_diagnosis(key: str, _comparison: Comparison, _name: str, _train: Dataset | None) -> Diagnosis:
+    run = _comparison.run(_name)
+    with progress(f"Checking {_name}") as report:
+        return diag.diagnose(run.model, run.data, _train, run=run, rivals=_comparison.runs, progress=report)
+
+
+def known_diagnosis(comparison: Comparison, name: str, train: Dataset | None) -> Diagnosis | None:
+    """Return what the checks found in a model before, from diag's cache on disk; None when they have not run."""
+    run = comparison.run(name)
+    return kept_diagnosis(run.model, run.data, train, run=run, rivals=comparison.runs)
+
+
+def _diagnosis_key(comparison: Comparison, name: str, train: Dataset | None) -> str:
+    rivals = " ".join(identity(run) for run in comparison.runs)
+    return f"{identity(comparison.run(name))} {rivals} {train.digest if train is not None else ''}"
+
+
 @contextlib.contextmanager
 def progress(text: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar while something is computed; give what moves it."""
@@ -230,6 +268,11 @@ def sidebar() -> dict[str, Path]:
             help="digits, mnist, fashion\\_mnist, cifar10, cifar100, or the path of a .npz, a .csv or a folder",
         )  # fmt: skip
         put("data", source.strip())
+        trained = st.text_input(
+            "Training data", key=widget("train", get("train", arguments().train or "")), placeholder="not known",
+            help="For the doctor's checks of overfitting, duplicates and baselines; the same kinds of source.",
+        )  # fmt: skip
+        put("train", trained.strip())
     return {name: files[name] for name in chosen}
 
 

@@ -12,7 +12,8 @@ import streamlit as st
 
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = (
-    "data", "models", "model", "cell", "index", "view", "list", "group", "target", "method", "over", "part", "class",
+    "data", "train", "models", "model", "cell", "index", "view", "list", "group", "target", "method", "over", "part",
+    "class", "severity",
 )  # fmt: skip
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~&])")
 
@@ -29,6 +30,7 @@ def arguments() -> argparse.Namespace:
         "--models", action="append", type=Path, help="a model file, or a folder of them; may be repeated"
     )
     parser.add_argument("--data", help="a built-in set, a .npz, a .csv or a folder")
+    parser.add_argument("--train", help="the training data, for the doctor: the same kinds")
     known, _ = parser.parse_known_args(sys.argv[1:])
     if not known.models:
         known.models = [ROOT / "saved_models" / "digits"]

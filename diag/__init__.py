@@ -16,6 +16,7 @@ del explain  # noqa: F821
 
 if TYPE_CHECKING:
     from diag.checks.api import diagnose as diagnose
+    from diag.detection.api import detect as detect
     from diag.engines.local import compare as compare
     from diag.engines.local import evaluate as evaluate
     from diag.engines.local import predict as predict
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from diag.results import Activations as Activations
     from diag.results import Attribution as Attribution
     from diag.results import Comparison as Comparison
+    from diag.results import Detection as Detection
     from diag.results import Diagnosis as Diagnosis
     from diag.results import Evaluation as Evaluation
     from diag.results import Faithfulness as Faithfulness
@@ -50,6 +52,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "diagnose": "diag.checks.api",
+    "detect": "diag.detection.api",
     "compare": "diag.engines.local",
     "evaluate": "diag.engines.local",
     "predict": "diag.engines.local",
@@ -72,6 +75,7 @@ _HOMES = {
     "Attribution": "diag.results.attribution",
     "Comparison": "diag.results.comparison",
     "Diagnosis": "diag.results.diagnosis",
+    "Detection": "diag.results.detection",
     "Evaluation": "diag.results.evaluation",
     "Finding": "diag.results.diagnosis",
     "Faithfulness": "diag.results.faithfulness",

@@ -17,6 +17,7 @@ LAYERS += ["checks", "views", "cli"]
 SOURCES = sorted(path for path in (ROOT / "diag").rglob("*.py") if path.name not in ("__init__.py", "__main__.py"))
 EXAMPLES = ["diag.io.preprocessing", "diag.io.outputs", "diag.io.datasets", "diag.metrics.samples", "diag.views.images"]
 EXAMPLES += ["diag.views.trust"]
+EXAMPLES += [f"diag.io.{name}" for name in ("labels", "class_names", "protobuf", "readers.keys", "readers.siblings")]
 EXAMPLES += [f"diag.metrics.{name}" for name in ("comparison", "confusion", "intervals", "maps")]
 
 

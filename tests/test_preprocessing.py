@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import click
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from diag.errors import InvalidInputError
-from diag.io.modelcard import load_card
-from diag.io.preprocessing import Preprocessing, from_layout, guess_layout, image_shape, resize_images, to_layout
+from diag.io.layouts import from_layout, guess_layout, image_shape, to_layout
+from diag.io.modelcard import card_text, load_card
+from diag.io.preprocessing import Preprocessing
+from diag.io.transforms import FITS, fit_images, resize_images, standardized
 
 
 def test_steps_by_hand():
@@ -26,8 +31,10 @@ def test_channels():
     colour = np.array([[[[100, 200, 50]]]], np.uint8)
     # ITU-R BT.601: .299 R + .587 G + .114 B
     np.testing.assert_allclose(Preprocessing(channels=1).apply(colour)[0, 0, 0, 0], 29.9 + 117.4 + 5.7, rtol=1e-6)
-    with pytest.raises(InvalidInputError, match="4 channels to 1"):
-        Preprocessing(channels=1).apply(np.zeros((1, 2, 2, 4)))
+    alpha = np.concatenate([colour, np.full((1, 1, 1, 1), 9, np.uint8)], axis=-1)
+    np.testing.assert_array_equal(Preprocessing(channels=3).apply(alpha), colour)
+    with pytest.raises(InvalidInputError, match="2 channels to 1"):
+        Preprocessing(channels=1).apply(np.zeros((1, 2, 2, 2)))
 
 
 def test_a_constant_image_stays_constant_when_resized():
@@ -38,7 +45,7 @@ def test_a_constant_image_stays_constant_when_resized():
 
 @given(
     st.integers(1, 3), st.integers(1, 5), st.integers(1, 5), st.sampled_from([1, 3]),
-    st.sampled_from(["channels_last", "channels_first", "flat"]),
+    st.sampled_from(["channels_last", "channels_first", "flat", "flat_channels_first", "rows", "pixels", "row"]),
 )  # fmt: skip
 def test_layouts_can_be_undone(n, h, w, c, layout):
     images = np.arange(n * h * w * c, dtype=np.float32).reshape(n, h, w, c)
@@ -56,6 +63,9 @@ def test_layouts_can_be_undone(n, h, w, c, layout):
         ((28, 28), "no_channels", (28, 28, 1)),
         ((784,), "flat", (28, 28, 1)),
         ((3072,), "flat", (32, 32, 3)),
+        ((784, 1), "pixels", (28, 28, 1)),
+        ((1, 784), "row", (28, 28, 1)),
+        ((32, 96), "rows", (32, 32, 3)),
     ],
 )
 def test_shapes_are_understood(native, layout, image):
@@ -92,6 +102,10 @@ def test_what_is_assumed_is_said():
         ({"resize": [0, 4]}, "28x28"),
         ({"channels": 2}, "1 or 3"),
         ({"layout": "th"}, "channels_first"),
+        ({"standardize": "all"}, "image"),
+        ({"channel_order": "gbr"}, "rgb, bgr"),
+        ({"transpose": "yes"}, "true or false"),
+        ({"fit": "squeeze"}, "stretch, crop, pad, center"),
         ({"blur": 3}, "unknown key"),
     ],
 )
@@ -103,6 +117,97 @@ def test_refusals_say_what_is_expected(values, said):
 def test_the_command_line_wins_over_the_card():
     card = Preprocessing(scale=0.5, mean=1.0)
     assert card.override(Preprocessing(scale=2.0)) == Preprocessing(scale=2.0, mean=1.0)
+
+
+def test_colours_and_axes_change_places():
+    image = np.array([[[[1, 2, 3]], [[4, 5, 6]]]], np.uint8)  # two rows of one pixel
+    assert Preprocessing(channel_order="bgr").apply(image)[0, :, 0].tolist() == [[3, 2, 1], [6, 5, 4]]
+    turned = Preprocessing(transpose=True)
+    assert turned.apply(image).shape == (1, 1, 2, 3)
+    assert turned.input_image_shape((2, 1, 3)) == (1, 2, 3)
+    # A mean is subtracted in the model's order of channels.
+    assert Preprocessing(channel_order="bgr", mean=(3.0, 0.0, 0.0)).apply(image)[0, 0, 0].tolist() == [0, 2, 1]
+
+
+def test_each_image_is_standardised_by_itself():
+    images = np.array([[[[0], [10]]], [[[100], [200]]], [[[7], [7]]]], np.uint8)
+    # (0, 10): mean 5, deviation 5; (100, 200): mean 150, deviation 50; a flat image becomes 0.
+    assert Preprocessing(standardize="image").apply(images)[:, 0, :, 0].tolist() == [[-1, 1], [-1, 1], [0, 0]]
+    noise = np.random.default_rng(0).normal(5, 3, (4, 6, 5, 3)).astype(np.float32)
+    assert np.abs(standardized(noise).mean(axis=(1, 2, 3))).max() < 1e-6
+    np.testing.assert_allclose(standardized(noise).std(axis=(1, 2, 3)), 1, rtol=1e-5)
+
+
+def test_ways_to_reach_a_size_by_hand():
+    wide = np.array([[[[1], [2], [3], [4]], [[5], [6], [7], [8]]]], np.float32)  # 2 rows, 4 columns
+    crop, pad, center = (fit_images(wide, (2, 2), fit, fill=9)[0, :, :, 0] for fit in ("crop", "pad", "center"))
+    assert crop.tolist() == [[2, 3], [6, 7]]  # the middle square, which needs no resizing
+    assert center.tolist() == crop.tolist()
+    # Padded to 4x4 with a row of 9 above and below, then halved: every figure lies between its image and 9.
+    assert pad.shape == (2, 2)
+    assert 2 < pad.min() < pad.max() < 9
+    assert fit_images(wide, (4, 4), "center", fill=9)[0, :, :, 0].tolist()[0] == [9, 9, 9, 9]
+    assert fit_images(wide, (4, 2), "center")[0, :, :, 0].tolist() == [[0, 0], [2, 3], [6, 7], [0, 0]]
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("size", [(5, 5), (3, 9), (9, 3), (12, 11)])
+def test_every_way_gives_the_size_and_keeps_a_constant_image(fit, size):
+    out = fit_images(np.full((2, 6, 8, 3), 4.0), size, fit, fill=4.0)
+    assert out.shape == (2, *size, 3)
+    np.testing.assert_allclose(out, 4, rtol=1e-6)
+
+
+def test_borders_are_black_to_the_model_whatever_the_polarity():
+    ink = np.zeros((1, 2, 2, 1), np.uint8)  # black ink on white paper that fills the image
+    made = Preprocessing(scale=1 / 255, invert=True, resize=(4, 4), fit="center").apply(ink)[0, :, :, 0]
+    assert made[1:3, 1:3].tolist() == [[1, 1], [1, 1]]
+    assert made.sum() == 4
+
+
+FIELDS = [
+    Preprocessing(),
+    Preprocessing(scale=1 / 255, invert=False, transpose=True),
+    Preprocessing(scale=1.0, mean=33.318, std=78.567, resize=(32, 28), fit="pad", channels=3, layout="flat"),
+    Preprocessing(scale=2 / 255, mean=(0.1, -2.0, 1e-7), std=(0.3, 1 / 3, 1.0), channel_order="bgr"),
+    Preprocessing(standardize="image", invert=True),
+    Preprocessing(scale=-1 / 16, mean=-1.0, invert=16.0),
+]
+
+
+@pytest.mark.parametrize("steps", FIELDS)
+def test_cards_and_flags_say_the_same(tmp_path, steps):
+    from click.testing import CliRunner
+
+    from diag.cli.options import image_options, preprocessing_of
+
+    assert Preprocessing.from_dict(steps.to_dict()) == steps
+    card = replace(load_card(tmp_path / "none.h5"), title='a "b"', preprocessing=steps, pinned=True)
+    (tmp_path / "m.toml").write_text(card_text(card, tmp_path, ["why\nnot"]), encoding="utf-8")
+    assert load_card(tmp_path / "m.h5") == card
+    if isinstance(steps.invert, float):
+        return  # only a card can say it
+    heard = []
+    command = click.command()(image_options(lambda **given: heard.append(preprocessing_of(given))))
+    outcome = CliRunner().invoke(command, steps.flags().split(), catch_exceptions=False)
+    assert outcome.exit_code == 0, outcome.output
+    assert heard == [steps]
+
+
+def test_a_closed_preprocessing_leaves_nothing_open():
+    closed = Preprocessing(mean=3.0).closed()
+    assert closed == Preprocessing(mean=3.0, invert=False, transpose=False, channel_order="rgb", fit="stretch")
+    assert Preprocessing().closed().scale == 1.0
+
+
+def test_other_sizes_are_stretched_and_that_is_said():
+    small = np.zeros((3, 4, 4, 1))
+    resolved, notes = Preprocessing().resolve((6, 5, 1), small)
+    assert resolved.resize == (6, 5)
+    assert "stretched to the model's 6x5" in notes[0]
+    assert Preprocessing(resize=(6, 5)).resolve((6, 5, 1), small)[1] == ()
+    with pytest.raises(InvalidInputError, match="asks for 7x7"):
+        Preprocessing(resize=(7, 7)).resolve((6, 5, 1), small)
 
 
 def test_a_card(tmp_path):

@@ -1,7 +1,8 @@
 """Which model is best, and is that real."""
 
 import streamlit as st
-from diag_loaders import open_comparison
+from diag_doctor import draw_summary
+from diag_loaders import load_train, open_comparison
 from diag_parts import section
 from diag_state import plain
 
@@ -27,6 +28,7 @@ if comparison is not None:
     st.markdown(f"#### {plain(comparison.verdict())}")
     for note in comparison.notes():
         st.caption(plain(note))
+    findings = st.container()  # filled last: the rest of the page does not wait for the checks
     with section():
         st.dataframe(
             comparison.table(),
@@ -52,3 +54,5 @@ if comparison is not None:
         st.caption(f"{plain(first.data.name)}, {plain(first.data.split)}: {len(first):,} images")
         chart = class_balance_chart(first.data, first.class_names, first.samples["y_true"])
         st.altair_chart(chart, width="stretch")
+    with findings, section():
+        draw_summary(comparison, load_train())

@@ -85,6 +85,25 @@ def diagnose(
         kept = store.Entry(meta=meta)
         if cache:
             store.save("diagnoses", key, kept)
+    return _diagnosis(model, data, kept, n, seed)
+
+
+def kept_diagnosis(
+    model: Model,
+    data: Dataset | None = None,
+    train: Dataset | None = None,
+    *,
+    run: Evaluation | None = None,
+    rivals: Sequence[Evaluation] = (),
+    n: int = 400,
+    seed: int = 0,
+) -> Diagnosis | None:
+    """Return what `diagnose` found before, from the cache; None when the checks would have to run."""
+    kept = store.load("diagnoses", _key(model, data, train, run, rivals, n, seed))
+    return None if kept is None else _diagnosis(model, data, kept, n, seed)
+
+
+def _diagnosis(model: Model, data: Dataset | None, kept: store.Entry, n: int, seed: int) -> Diagnosis:
     findings = [Finding.from_dict(values) for values in kept.meta["findings"]]
     return Diagnosis(
         model_name=model.name,

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.checks.pixels import Prints, prints
 from diag.engines.local import evaluate
 from diag.errors import CheckNotApplicable, DiagError
+from diag.io.pairing import match_classes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from diag.checks.kernels import Kernel
+    from diag.checks.linear_baseline import LinearAnswers
+    from diag.checks.sweep import Sweep
+    from diag.checks.trial import Trial
+    from diag.checks.units import Units
     from diag.io.datasets import Dataset
     from diag.io.histories import History
     from diag.io.models import Model
@@ -103,12 +110,48 @@ class Case:
         return evaluate(self.model, train, cache=self._cache, progress=False)
 
     @cached_property
+    def train_labels(self) -> NDArray[np.int64]:
+        """The labels of all training images as the model's class numbers."""
+        if self.train.labels is None:
+            raise CheckNotApplicable("The training data has no labels.")
+        return match_classes(self.model, self.train)[1]
+
+    @cached_property
+    def training_counts(self) -> NDArray[np.int64]:
+        """How many training images each class of the model has, shape (k,)."""
+        return np.bincount(self.train_labels, minlength=self.model.n_classes)
+
+    @cached_property
+    def prints(self) -> Prints:
+        """The images of the data, small."""
+        if self.data is None:
+            raise CheckNotApplicable("There is no data: pass --data.")
+        return prints(self.data, self.rng("prints"))
+
+    @cached_property
+    def train_prints(self) -> Prints:
+        """The images of the training data, small."""
+        return prints(self.train, self.rng("train prints"))
+
+    @cached_property
+    def linear(self) -> LinearAnswers:
+        """A linear model's answers on the data. Raises `CheckNotApplicable` when none can be fitted."""
+        from diag.checks.linear_baseline import linear_answers
+
+        return linear_answers(self)
+
+    @cached_property
     def model(self) -> Model:
         """The model with its preprocessing fixed; as it was loaded when it cannot be evaluated."""
         try:
             return self.run.model
         except DiagError:
             return self._loaded.resolve(self.data.images)[0] if self.data is not None else self._loaded
+
+    @property
+    def loaded(self) -> Model:
+        """The model with what its card and the caller said of its preprocessing, and no more."""
+        return self._loaded
 
     @property
     def network(self) -> Any:
@@ -174,6 +217,20 @@ class Case:
         """Return probabilities (n, k) for images in the data's own units, with the preprocessing of `run`."""
         return self.model.predict_proba(images)
 
+    @cached_property
+    def sweep(self) -> Sweep:
+        """The model on changed images of `rows`: shifts, rotations, light, JPEG, noise, blur."""
+        from diag.checks.sweep import Sweep
+
+        return Sweep(self)
+
+    @cached_property
+    def trial(self) -> Trial:
+        """Other ways to prepare the images, beside the one in use."""
+        from diag.checks.trial import Trial
+
+        return Trial(self)
+
     # Inside the network.
 
     @cached_property
@@ -205,6 +262,20 @@ class Case:
         outputs = probe(self.inputs[:m], training=False)
         outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
         return {name: np.asarray(value) for name, value in zip(found, outputs, strict=True)}
+
+    @cached_property
+    def units(self) -> tuple[Units, ...]:
+        """What every unit answers to `inputs`, in the order of execution, nested models opened; first the input."""
+        from diag.checks.units import observe
+
+        return observe(self.network, self.inputs)
+
+    @cached_property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """The kernels of dense and convolution layers as rows, one a unit."""
+        from diag.checks.kernels import kernels
+
+        return kernels(self.weights)
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Return a generator of its own for each purpose, so that checks do not depend on their order."""

@@ -8,23 +8,28 @@ from typing import Any
 
 import click
 
+from diag.cli.card import init
 from diag.cli.doctor import doctor
+from diag.cli.files import convert, inspect
 from diag.cli.options import (
     BACKGROUND,
     CACHE,
     MODEL,
     MODELS,
     SEED,
+    TRAIN,
     data_options,
     evaluate_all,
     image_options,
     open_data,
     open_models,
+    open_train,
     path_type,
     stages,
 )
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+_NO_CHECKS = click.option("--no-checks", is_flag=True, help="No findings: the doctor's checks are not run.")
 
 
 @click.command()
@@ -43,6 +48,8 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures 
     help="Images to explain with maps.",
 )
 @click.option("--no-explain", is_flag=True, help="No maps.")
+@TRAIN
+@_NO_CHECKS
 @BACKGROUND
 @SEED
 @CACHE
@@ -52,6 +59,8 @@ def report(
     out: Path,
     n_explain: int,
     no_explain: bool,
+    train: str | None,
+    no_checks: bool,
     background: int | str,
     seed: int,
     cache: bool,
@@ -62,17 +71,21 @@ def report(
     from diag.cli.output import check_folder, print_json, print_verdict
     from diag.engines.local import compare
     from diag.views.report import report as write_report
+    from diag.views.report_findings import diagnoses
 
     check_folder(out)
     with stages() as stage:
         runs = evaluate_all(models, given, cache, stage)
+        trained_on = open_train(train, given, runs[0].data)
+        options: dict[str, Any] = {"train": trained_on, "seed": seed, "progress": stage, "cache": cache}
+        found = None if no_checks else diagnoses(runs, **options)
         explain = 0 if no_explain else n_explain
-        path = write_report(runs, out, explain, background=background, seed=seed, progress=stage, cache=cache)
+        path = write_report(runs, out, explain, background=background, checks=found or False, **options)
     comparison = compare(runs)
     if as_json:
-        print_json(comparison, report=path)
+        print_json(comparison, report=path, findings=found)
     else:
-        print_verdict(comparison)
+        print_verdict(comparison, found)
         click.echo(str(path))
 
 
@@ -221,17 +234,6 @@ def trust(
 
 @click.command()
 @MODEL
-@_JSON
-def inspect(model: Path, as_json: bool) -> None:
-    """Print what a model file holds - layers, shapes, parameters, Keras version - without running anything in it."""
-    from diag.cli.output import print_model_file
-    from diag.io.audit import audit
-
-    print_model_file(audit(model), as_json)
-
-
-@click.command()
-@MODEL
 @image_options
 @click.option(
     "--out",
@@ -312,20 +314,25 @@ def submission(
     metavar="N",
     help="Images to explain with maps.",
 )
+@_NO_CHECKS
 @CACHE
-def demo(folder: Path | None, out: Path, n_explain: int, cache: bool) -> None:
+def demo(folder: Path | None, out: Path, n_explain: int, no_checks: bool, cache: bool) -> None:
     """Write the comparison report of the shipped models on the built-in digits. Needs no network."""
     from diag.cli.output import check_folder, print_table, print_verdict, shipped_models
     from diag.engines.local import compare
+    from diag.io.datasets import load_dataset
     from diag.views.report import report as write_report
+    from diag.views.report_findings import diagnoses
 
     check_folder(out)
     with stages() as stage:
         runs = evaluate_all(shipped_models(folder), {}, cache, stage)
-        path = write_report(runs, out, n_explain, progress=stage, cache=cache)
+        train = load_dataset("digits", "train") if folder is None else None  # what the shipped models were trained on
+        found = None if no_checks else diagnoses(runs, train, progress=stage, cache=cache)
+        path = write_report(runs, out, n_explain, checks=found or False, train=train, progress=stage, cache=cache)
     comparison = compare(runs)
     print_table(comparison)
-    print_verdict(comparison)
+    print_verdict(comparison, found)
     click.echo("\nOpen the report in a browser:")
     click.echo(str(path.resolve()))
     click.echo("\nThe same as a dashboard, every number clickable down to images:")
@@ -354,4 +361,6 @@ def cache_clear() -> None:
     click.echo(f"{store.clear():,} results deleted from {store.cache_folder()}")
 
 
-COMMANDS: tuple[click.Command, ...] = (report, doctor, evaluate, explain, trust, inspect, predict, demo, cache)
+COMMANDS: tuple[click.Command, ...] = (
+    report, doctor, evaluate, explain, trust, inspect, convert, predict, init, demo, cache,
+)  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diag.cli.options import CACHE, MODELS, SEED, data_options, open_data, open_models, stages
+from diag.cli.options import CACHE, MODELS, SEED, TRAIN, data_options, open_data, open_models, open_train, stages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ EXIT_CODES = {"critical": 4, "warning": 3, "note": 0, None: 0}
 @click.command()
 @MODELS
 @data_options
-@click.option("--train", metavar="SRC", help="The training data: for overfitting, duplicates, baselines.")
+@TRAIN
 @click.option("--n", type=click.IntRange(2), default=400, show_default=True, help="Images that costly checks look at.")
 @click.option("--all", "show_all", is_flag=True, help="Also list the checks that passed or did not apply.")
 @SEED
@@ -48,7 +48,7 @@ def doctor(
 
     opened = open_models(models, given)
     data = open_data(opened, given)
-    trained_on = _training_data(train)
+    trained_on = open_train(train, given, data)
     found = []
     with stages() as stage:
         rivals = _evaluated(opened, data, cache) if len(opened) > 1 else []
@@ -62,19 +62,6 @@ def doctor(
             )
     print_diagnoses(found, as_json, show_all)
     click.get_current_context().exit(max(EXIT_CODES[each.worst] for each in found))
-
-
-def _training_data(source: str | None) -> Dataset | None:
-    """Return the training part of a source; one without parts is read whole."""
-    from diag.errors import DataError
-    from diag.io.datasets import load_dataset
-
-    if source is None:
-        return None
-    try:
-        return load_dataset(source, "train")
-    except DataError:
-        return load_dataset(source, "all")
 
 
 def _evaluated(models: Sequence[Model], data: Dataset, cache: bool) -> list[Evaluation]:

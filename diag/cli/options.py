@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from diag.io.datasets import Dataset
     from diag.io.models import Model
+    from diag.io.preprocessing import Preprocessing
     from diag.results.evaluation import Evaluation
 
     Stage = Callable[[str, int, int], None]
@@ -31,7 +32,8 @@ MODELS = click.argument("models", nargs=-1, required=True, type=path_type())
 DATA = click.option(
     "--data",
     metavar="SRC",
-    help="digits, mnist, fashion_mnist, cifar10, cifar100, a .npz, a .csv or a folder.",
+    help="digits, mnist, fashion_mnist, cifar10, cifar100; a folder or .zip of class folders; a .npz, .npy, .csv, "
+    ".parquet, .tfrecord, idx or .h5 file (file.h5::images,labels names the arrays).",
 )
 CACHE = click.option("--cache/--no-cache", default=True, show_default=True, help="Use results kept by content.")
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Seeds everything that is drawn.")
@@ -54,8 +56,20 @@ class BackgroundType(click.ParamType):  # type: ignore[type-arg]
 BACKGROUND = click.option(
     "--background", type=BackgroundType(), default=100, show_default=True, help="Reference images for maps."
 )
-LABEL_COLUMN = click.option("--label-column", metavar="NAME", help="The CSV column with the labels (name or number).")
+TRAIN = click.option("--train", metavar="SRC", help="The training data: for overfitting, duplicates, baselines.")
+LABEL_COLUMN = click.option("--label-column", metavar="NAME", help="The column with the labels (name or number).")
+CLASS_NAMES = click.option("--class-names", metavar="FILE|A,B", help="Names in class order: a JSON file, or a,b,c.")
+OUTPUT = click.option("--output", metavar="NAME", help="Which output of a model that has several.")
+ARCHITECTURE = click.option(
+    "--architecture",
+    metavar="SRC",
+    help="For files of weights only: model.json, or module:function, which is your own code and is run.",
+)
+INPUT_SHAPE = click.option("--input-shape", metavar="HxWxC", help="What the model takes, where its file does not say.")
 _IMAGES = (
+    OUTPUT,
+    ARCHITECTURE,
+    INPUT_SHAPE,
     DATA,
     click.option("--split", help="Part of the data set: train or test.  [default: the card's, else test]"),
     click.option("--scale", metavar="X", help="Multiply pixels by X, e.g. 1/255."),
@@ -63,8 +77,16 @@ _IMAGES = (
     click.option("--std", metavar="X[,X,X]", help="Divide by it after subtracting."),
     click.option("--resize", metavar="HxW", help="Bring images to this size."),
     click.option("--channels", type=click.Choice(["1", "3"]), help="Grey or colour."),
-    click.option("--layout", metavar="NAME", help="channels_last, channels_first, no_channels or flat."),
-    click.option("--invert", is_flag=True, default=None, help="White minus the pixel."),
+    click.option("--layout", metavar="NAME", help="channels_last, channels_first, no_channels, flat, ..."),
+    click.option("--invert/--no-invert", default=None, help="White minus the pixel."),
+    click.option("--standardize", type=click.Choice(["image"]), help="Each image less its mean, by its deviation."),
+    click.option(
+        "--channel-order", type=click.Choice(["rgb", "bgr"]), help="The order of colours that the model takes."
+    ),
+    click.option("--transpose/--no-transpose", default=None, help="Rows and columns change places."),
+    click.option(
+        "--fit", type=click.Choice(["stretch", "crop", "pad", "center"]), help="How images reach the model's size."
+    ),
 )
 
 
@@ -76,13 +98,33 @@ def image_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def data_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `image_options` and --label-column."""
-    return image_options(LABEL_COLUMN(function))
+    """Add `image_options`, --label-column and --class-names."""
+    return image_options(LABEL_COLUMN(CLASS_NAMES(function)))
 
 
 def open_models(paths: Sequence[Path], given: dict[str, Any]) -> list[Model]:
     """Return the models, with the command line's preprocessing over their cards'."""
     from diag.io.models import load_model
+
+    wishes = preprocessing_of(given)
+    loading = loading_options(given)
+    return [load_model(path, preprocessing=wishes, **loading) for path in paths]
+
+
+def loading_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Return what --output, --architecture and --input-shape say, as `load_model` takes it."""
+    shape = given.get("input_shape")
+    sizes: tuple[int | None, ...] | None = None
+    if shape is not None:
+        parts = shape.lower().replace("×", "x").replace(",", "x").split("x")
+        if not all(part.strip().isdigit() or part.strip() in ("?", "none") for part in parts):
+            raise click.BadParameter(f"expected HxWxC, such as 28x28x1. Received: {shape}.", param_hint="--input-shape")
+        sizes = tuple(int(part) if part.strip().isdigit() else None for part in parts)
+    return {"output": given.get("output"), "architecture": given.get("architecture"), "input_shape": sizes}
+
+
+def preprocessing_of(given: dict[str, Any]) -> Preprocessing:
+    """Return what the options say of preprocessing."""
     from diag.io.preprocessing import Preprocessing
 
     values = {
@@ -92,26 +134,45 @@ def open_models(paths: Sequence[Path], given: dict[str, Any]) -> list[Model]:
         "resize": given.get("resize"),
         "channels": None if given.get("channels") is None else int(given["channels"]),
         "layout": given.get("layout"),
-        "invert": given.get("invert"),
+        **{key: given.get(key) for key in ("invert", "standardize", "channel_order", "transpose", "fit")},
     }
-    wishes = Preprocessing.from_dict(values, "option --")
-    return [load_model(path, preprocessing=wishes) for path in paths]
+    return Preprocessing.from_dict(values, "option --")
 
 
 def open_data(models: Sequence[Model], given: dict[str, Any]) -> Dataset:
     """Return the data that --data names, else the cards', else a built-in set that fits."""
     from diag.io.pairing import data_for
+
+    return data_for(models, given.get("data"), given.get("split"), **_reading(given))
+
+
+def open_train(source: str | None, given: dict[str, Any], like: Dataset) -> Dataset | None:
+    """Return the training part of a source, read as the data is; one without parts is read whole.
+
+    Images that differ in size are brought to the size of those in `like`.
+    """
+    from diag.errors import DataError
+    from diag.io.datasets import load_dataset
+
+    if source is None:
+        return None
+    options = {**_reading(given), "stretch": (like.images.shape[1], like.images.shape[2])}
+    try:
+        return load_dataset(source, "train", **options)
+    except DataError:
+        return load_dataset(source, "all", **options)
+
+
+def _reading(given: dict[str, Any]) -> dict[str, Any]:
+    """Return what the options say about how data is read."""
     from diag.io.preprocessing import Preprocessing
 
-    size = Preprocessing.from_dict({"resize": given.get("resize")}, "option --").resize
     column = given.get("label_column")
-    return data_for(
-        models,
-        given.get("data"),
-        given.get("split"),
-        size=size,
-        label_column=int(column) if column is not None and column.lstrip("-").isdigit() else column,
-    )
+    return {
+        "size": Preprocessing.from_dict({"resize": given.get("resize")}, "option --").resize,
+        "label_column": int(column) if column is not None and column.lstrip("-").isdigit() else column,
+        "class_names": given.get("class_names"),
+    }
 
 
 def evaluate_all(paths: Sequence[Path], given: dict[str, Any], cache: bool, stage: Stage) -> list[Evaluation]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from diag.io.audit import ModelFile
     from diag.results.attribution import Attribution
     from diag.results.comparison import Comparison
+    from diag.results.diagnosis import Diagnosis
     from diag.results.faithfulness import Faithfulness
 
 MODEL_ENDINGS = (".keras", ".h5", ".hdf5", ".skops")
@@ -48,16 +49,20 @@ def print_table(comparison: Comparison) -> None:
     Console(width=None if terminal else 140, highlight=False).print(table)
 
 
-def print_verdict(comparison: Comparison) -> None:
-    """Print the data, what was assumed, and the verdict."""
+def print_verdict(comparison: Comparison, findings: Sequence[Diagnosis] | None = None) -> None:
+    """Print the data, what was assumed, the verdict, and how much the checks found in each model."""
     data = comparison.runs[0].data
     click.echo(f"\n{data.name}, {data.split}: {len(data):,} images, {comparison.runs[0].n_classes} classes")
+    warned = {text for run in comparison.runs if run.detection is not None for text in run.detection.warnings()}
     for note in comparison.notes():
-        click.echo(f"note: {note}")
+        click.echo(f"{'warning' if any(note.endswith(text) for text in warned) else 'note'}: {note}")
     click.echo(comparison.verdict())
+    for name, found in zip(comparison.names, findings or (), strict=False):
+        worst = f" First: {found.findings[0].title}." if found.findings else ""
+        click.echo(f"findings on {name}: {found.verdict()}{worst}")
 
 
-def print_json(comparison: Comparison, report: Path | None = None) -> None:
+def print_json(comparison: Comparison, report: Path | None = None, findings: Sequence[Diagnosis] | None = None) -> None:
     """Print all figures as one JSON object; what is undefined is null."""
     models = []
     for name, run in zip(comparison.names, comparison.runs, strict=True):
@@ -71,6 +76,8 @@ def print_json(comparison: Comparison, report: Path | None = None) -> None:
                 "confusion": run.counts().confusion.tolist(),
                 "per_class": run.per_class().reset_index().to_dict("records"),
                 "notes": list(run.notes),
+                "preprocessing": run.model.preprocessing.to_dict(),
+                "detection": None if run.detection is None else run.detection.to_dict(),
                 "from_cache": run.from_cache,
                 "versions": dict(run.versions),
             }
@@ -84,6 +91,8 @@ def print_json(comparison: Comparison, report: Path | None = None) -> None:
     }
     if report is not None:
         values["report"] = str(report)
+    if findings is not None:
+        values["findings"] = [each.to_dict() for each in findings]
     click.echo(json.dumps(plain(values), indent=2, allow_nan=False))
 
 
@@ -116,6 +125,9 @@ def print_trust(found: Sequence[Faithfulness], as_json: bool) -> None:
         click.echo(f"{each.model_name}: {each.verdict()}")
 
 
+_LISTS = ("notes", "inputs_by_name", "outputs_by_name")
+
+
 def print_model_file(file: ModelFile, as_json: bool) -> None:
     """Print what a model file holds."""
     frame = file.frame()
@@ -130,6 +142,8 @@ def print_model_file(file: ModelFile, as_json: bool) -> None:
         "input_shape": None if file.input_shape is None else list(file.input_shape),
         "outputs": file.n_outputs,
         "activation": file.activation,
+        "inputs_by_name": [end.name for end in file.inputs] if len(file.inputs) > 1 else [],
+        "outputs_by_name": [end.name for end in file.outputs] if len(file.outputs) > 1 else [],
         "parameters": file.n_params,
         "notes": list(file.notes),
     }
@@ -138,7 +152,7 @@ def print_model_file(file: ModelFile, as_json: bool) -> None:
         return
     for key, value in head.items():
         if value not in (None, []):
-            shown = f"{value:,}" if isinstance(value, int) else "; ".join(value) if key == "notes" else value
+            shown = f"{value:,}" if isinstance(value, int) else "; ".join(value) if key in _LISTS else value
             click.echo(f"{key + ':':15}{shown}")
     click.echo("")
     click.echo(frame.to_string(index=False, na_rep="-"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.detection import settle
 from diag.errors import InvalidInputError
 from diag.io import store
 from diag.io.pairing import match_classes
@@ -66,7 +67,7 @@ def evaluate(
     >>> run = evaluate(load_model("cnn.h5"), load_dataset("digits"))  # doctest: +SKIP
     >>> run.summary()  # doctest: +SKIP
     """
-    model, assumed = model.resolve(data.images)
+    model, detection, assumed = settle(model, data, cache=cache)
     class_names, y_true, renamed = match_classes(model, data)
     key = store.content_key(
         model=model.digest,
@@ -95,6 +96,7 @@ def evaluate(
         seconds=float(kept.meta["seconds"]),
         from_cache=from_cache,
         versions=MappingProxyType(dict(kept.meta["versions"])),
+        detection=detection,
     )
 
 
@@ -111,7 +113,7 @@ def compare(runs: Sequence[Evaluation]) -> Comparison:
 
 def predict(model: Model, data: Dataset, batch_size: int = 256) -> NDArray[np.float32]:
     """Return class probabilities (n, k) for data that needs no labels."""
-    return model.predict_proba(data.images, batch_size)
+    return settle(model, data)[0].predict_proba(data.images, batch_size)
 
 
 def _predict(
@@ -121,7 +123,7 @@ def _predict(
     keep = n * k * 4 <= PROBA_BYTES
     parts: list[dict[str, NDArray[Any]]] = []
     probabilities: list[NDArray[np.float32]] = []
-    model.predict_proba(data.images[:1])  # building the network is not part of its speed
+    next(model.predict_batches(data.images, 1), None)  # building the network is not part of its speed
     started = time.perf_counter()
     with _reporting(progress, n, model.name) as report:
         for start, proba in model.predict_batches(data.images, batch_size):

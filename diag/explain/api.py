@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from diag.detection import settle
 from diag.errors import DataError, InvalidInputError, UnsupportedModelError
 from diag.explain.background import References, draw_background
 from diag.explain.deepshap import MAX_MEMORY, DeepShap, Maps
 from diag.explain.expected_gradients import ExpectedGradients
 from diag.io import store
 from diag.io.datasets import Dataset
+from diag.io.layouts import from_layout
 from diag.io.outputs import output_head
 from diag.io.pairing import match_classes
-from diag.io.preprocessing import from_layout
 from diag.results.attribution import Attribution
 
 if TYPE_CHECKING:
@@ -113,12 +114,13 @@ def explain(
             f"{model.name}: expected a Keras network. Received: a scikit-learn {model.file.class_name}. "
             "Maps are made of networks only."
         )
+    model.require_one_input()
     _check(method, target, tolerance, max_memory)
     source = data_or_images.images if isinstance(data_or_images, Dataset) else np.asarray(data_or_images)
     if len(source.shape) != 4:
         raise InvalidInputError(f"expected images (n, h, w, c). Received: shape {tuple(source.shape)}.")
     chosen = _indices(indices, len(source))
-    model, _ = model.resolve(source)
+    model = _settled(model, data_or_images, source, cache)
     names, labels = _labels(model, data_or_images, chosen)
     images = np.asarray(source[chosen])
     data = data_or_images if isinstance(data_or_images, Dataset) else source
@@ -147,6 +149,13 @@ def explain(
         model_name=model.name,
         model_digest=model.digest,
     )
+
+
+def _settled(model: Model, data: Any, images: Any, cache: bool) -> Model:
+    """Return the model as it is used on these images: found out where there are labels, assumed elsewhere."""
+    if isinstance(data, Dataset):
+        return settle(model, data, cache=cache)[0]
+    return model if model.settled else model.resolve(images)[0]
 
 
 def _check(method: str, target: str, tolerance: float | None, max_memory: float) -> None:

@@ -148,7 +148,7 @@ def _training_split(source: str, data: Dataset) -> Dataset | None:
     from diag.io.datasets import load_dataset
 
     try:
-        train = load_dataset(source, split="train")
+        train = load_dataset(source, split="train", stretch=(data.images.shape[1], data.images.shape[2]))
     except DataError:
         return None
     fits = train.digest != data.digest and train.images.shape[1:] == data.images.shape[1:]

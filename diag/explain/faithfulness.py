@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.detection import settle
 from diag.errors import InvalidInputError, ModelLoadError, UnsupportedModelError
 from diag.explain.api import explain
 from diag.explain.background import draw_background
@@ -16,7 +17,8 @@ from diag.explain.randomisation import MAX_STAGES, rank_correlation, reinitialis
 from diag.io import store
 from diag.io.backends import KerasBackend
 from diag.io.datasets import Dataset
-from diag.io.preprocessing import Preprocessing, from_layout
+from diag.io.layouts import from_layout
+from diag.io.preprocessing import Preprocessing
 from diag.results.faithfulness import BASELINES, KINDS, ORDERS, Faithfulness
 
 if TYPE_CHECKING:
@@ -120,13 +122,14 @@ def faithfulness(
         raise InvalidInputError(
             f"expected a Dataset. Received: {type(data).__name__}. Wrap arrays: load_dataset((images, labels))."
         )
+    model.require_one_input()
     for name, value in {"n": n, "steps": steps, "n_random": n_random}.items():
         if value < 1:
             raise InvalidInputError(f"{name}: expected at least 1. Received: {value}.")
     chosen = stratified_indices(data, n, seed) if indices is None else np.asarray(indices, np.int64).reshape(-1)
     if not len(chosen):
         raise InvalidInputError("indices: expected at least one image. Received: none.")
-    model, _ = model.resolve(data.images)
+    model, _, _ = settle(model, data, cache=cache)
     drawn = draw_background(background, data, seed, model.card.source)
     references, note = drawn.images, drawn.note
     tested = np.unique(np.linspace(0, len(chosen) - 1, MAX_SANITY_IMAGES).round().astype(int))

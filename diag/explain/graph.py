@@ -151,7 +151,9 @@ class _Tracer:
         if kind == "Activation":
             yield _activation(layer.name, activation, sources, targets)
             return
-        if not callable(activation) or _name(activation) == "linear" or not _by_keras(layer):
+        # A recurrent layer's activation is inside its loop, not behind it.
+        inside = not callable(activation) or hasattr(layer, "cell")
+        if inside or _name(activation) == "linear" or not _by_keras(layer):
             yield _step(node, _shared(layer), sources, targets)
             return
         between = (self._number(),)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag._lazy import import_keras
+from diag.detection import settle
 from diag.errors import InvalidInputError, UnsupportedModelError
 from diag.io import store
 from diag.io.datasets import Dataset
@@ -86,11 +87,15 @@ def activations(
     UnsupportedModelError
         For a scikit-learn model.
     """
+    model.require_one_input()
     source = images.images if isinstance(images, Dataset) else np.asarray(images)
     chosen = np.arange(len(source)) if indices is None else np.asarray(indices, dtype=np.int64).reshape(-1)
     if len(chosen) and (chosen.min() < 0 or chosen.max() >= len(source)):
         raise InvalidInputError(f"indices: expected 0..{len(source) - 1}. Received: {chosen.min()}..{chosen.max()}.")
-    model, _ = model.resolve(source)
+    if isinstance(images, Dataset):
+        model, _, _ = settle(model, images, cache=cache)
+    elif not model.settled:
+        model, _ = model.resolve(source)
     inputs = model.prepare(np.asarray(source[chosen]))
     key = store.content_key(
         model=model.digest,

@@ -9,19 +9,21 @@ import stat
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from diag.errors import ModelLoadError, UnsafeModelError
 from diag.io.audit_hdf5 import damaged_heap, damaged_heap_of, refuse_strange_types
-from diag.io.layer_shapes import entries, head_of, layer_infos
+from diag.io.ends import combined_digest, with_output
+from diag.io.input_sizes import missing_input, with_input
+from diag.io.layer_shapes import End, entries, head_of, layer_infos
+from diag.io.model_file import ModelFile as ModelFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pandas as pd
-
-    from diag.io.layer_shapes import LayerInfo
+    from diag.io.architectures import Architecture
+    from diag.io.shape_rules import Shape
 
 os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")  # no filter plug-ins: a file may name one to be loaded
 MAX_CONFIG = 32 * 2**20
@@ -44,63 +46,18 @@ _LOOKS = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelFile:
-    """What a model file says of itself.
+def audit(
+    path: Path | str, *, architecture: Architecture | None = None, input_shape: tuple[int | None, ...] | None = None
+) -> ModelFile:
+    """Read what a model file contains, without running anything in it.
 
     Parameters
     ----------
-    path : Path
-    format : str
-        ``"keras"`` (Keras 3 archive), ``"hdf5"`` or ``"skops"``.
-    digest : str
-        SHA-256 of the bytes.
-    file_size : int
-        In bytes.
-    class_name : str
-        ``Sequential``, ``Functional``, or the estimator's class.
-    layers : tuple of LayerInfo
-        Layers of nested models are listed as ``outer/inner``.
-    n_params : int
+    path : Path or str
+    architecture : Architecture, optional
+        Of a file that holds weights only; without it, a JSON file beside the weights is looked for.
     input_shape : tuple of int or None, optional
-        Without the batch axis, as the model takes it; None when the file does not say.
-    n_outputs : int, optional
-    activation : str, optional
-        Of the head.
-    keras_version, backend : str, optional
-    config : dict, optional
-        The model's configuration as it stands in the file.
-    notes : tuple of str
-    """
-
-    path: Path
-    format: str
-    digest: str
-    file_size: int
-    class_name: str
-    layers: tuple[LayerInfo, ...]
-    n_params: int
-    input_shape: tuple[int | None, ...] | None
-    n_outputs: int | None
-    activation: str | None
-    keras_version: str | None = None
-    backend: str | None = None
-    config: dict[str, Any] | None = None
-    notes: tuple[str, ...] = ()
-
-    def frame(self) -> pd.DataFrame:
-        """Return one row a layer: ``layer``, ``type``, ``output_shape``, ``parameters``, ``activation``."""
-        import pandas as pd
-
-        rows = [
-            (layer.name, layer.class_name, _shown(layer.output_shape), layer.n_params, layer.activation or "")
-            for layer in self.layers
-        ]
-        return pd.DataFrame(rows, columns=["layer", "type", "output_shape", "parameters", "activation"])
-
-
-def audit(path: Path | str) -> ModelFile:
-    """Read what a model file contains, without running anything in it.
+        Of one sample, where the file does not say it.
 
     Raises
     ------
@@ -124,9 +81,9 @@ def audit(path: Path | str) -> ModelFile:
             f"{path.name}: expected a readable file. {error.strerror}. Check its permissions."
         ) from error
     if first.startswith(b"PK"):
-        return _audit_zip(common)
+        return _audit_zip(common, input_shape)
     if first.startswith(b"\x89HDF\r\n\x1a\n"):
-        return _audit_hdf5(common)
+        return _audit_hdf5(common, architecture, input_shape)
     raise ModelLoadError(
         f"{path.name}: expected a Keras .keras, .h5 or .hdf5 file, or .skops. Received: {_look(first)}."
     )
@@ -161,7 +118,7 @@ def _look(first: bytes) -> str:
     return f"bytes that begin {first[:8].hex(' ')}"
 
 
-def _audit_zip(common: dict[str, Any]) -> ModelFile:
+def _audit_zip(common: dict[str, Any], input_shape: Shape | None) -> ModelFile:
     path = common["path"]
     try:
         with zipfile.ZipFile(path) as archive:
@@ -180,17 +137,25 @@ def _audit_zip(common: dict[str, Any]) -> ModelFile:
             weights = _archive_weights(archive, path) if "model.weights.h5" in names else {}
     except READ_ERRORS as error:
         raise _damaged(path, "archive", error) from error
-    return _model_file(common, "keras", config, weights, str(metadata.get("keras_version", "3")), "tensorflow")
+    said = _Said(config, str(metadata.get("keras_version", "3")), "tensorflow", input_shape=input_shape)
+    return _model_file(common, "keras", said, weights)
 
 
 def _json(archive: zipfile.ZipFile, member: str, path: Path) -> dict[str, Any]:
     if archive.getinfo(member).file_size > MAX_CONFIG:
         raise ModelLoadError(f"{path.name}: {member} is larger than {MAX_CONFIG >> 20} MiB: not a model's description.")
     with archive.open(member) as file:
-        return _parsed(file.read(MAX_CONFIG + 1), f"{path.name}: {member}")
+        return parsed_json(file.read(MAX_CONFIG + 1), f"{path.name}: {member}")
 
 
-def _parsed(text: bytes | str, where: str) -> dict[str, Any]:
+def parsed_json(text: bytes | str, where: str) -> dict[str, Any]:
+    """Return a JSON object of at most `MAX_CONFIG` bytes.
+
+    Raises
+    ------
+    ModelLoadError
+        If it is none; the message begins with `where`.
+    """
     if not isinstance(text, bytes | str) or len(text) > MAX_CONFIG:
         raise ModelLoadError(
             f"{where}: expected JSON of at most {MAX_CONFIG >> 20} MiB. Received: {type(text).__name__}."
@@ -222,7 +187,7 @@ def _archive_weights(archive: zipfile.ZipFile, path: Path) -> dict[str, tuple[in
             raise _damaged(path, "weight file inside the archive", error) from error
 
 
-def _audit_hdf5(common: dict[str, Any]) -> ModelFile:
+def _audit_hdf5(common: dict[str, Any], architecture: Architecture | None, input_shape: Shape | None) -> ModelFile:
     import h5py
 
     path = common["path"]
@@ -230,14 +195,7 @@ def _audit_hdf5(common: dict[str, Any]) -> ModelFile:
     try:
         with h5py.File(path, "r") as file:
             refuse_strange_types(file)
-            if "model_config" not in file.attrs:
-                raise ModelLoadError(
-                    f"{path.name}: holds weights but no architecture. "
-                    "Save the whole model with model.save('name.keras')."
-                )
-            config = _parsed(file.attrs["model_config"], f"{path.name}: model_config")
-            version = _text(file.attrs.get("keras_version"))
-            backend = _text(file.attrs.get("backend"))
+            said = _said(file, path, architecture, input_shape)
             shapes = _dataset_shapes(file, path)  # of the whole file: a name in it may lead to any part
     except READ_ERRORS as error:
         raise _damaged(path, "HDF5 file", error) from error
@@ -247,7 +205,24 @@ def _audit_hdf5(common: dict[str, Any]) -> ModelFile:
         if name.startswith("model_weights/")
     }
     weights = inner or {name: shape for name, shape in shapes.items() if not name.startswith("optimizer_weights/")}
-    return _model_file(common, "hdf5", config, weights, version, backend)
+    return _model_file(common, "hdf5", said, weights)
+
+
+def _said(file: Any, path: Path, architecture: Architecture | None, input_shape: Shape | None) -> _Said:
+    """Return what an HDF5 file says of its model, or what lies beside it says."""
+    from diag.io.architectures import beside
+
+    version, backend = _text(file.attrs.get("keras_version")), _text(file.attrs.get("backend"))
+    if architecture is None and "model_config" not in file.attrs:
+        architecture = beside(path)
+    if architecture is None:
+        config = parsed_json(_bytes_or_text(file.attrs["model_config"]), f"{path.name}: model_config")
+        return _Said(config, version or _text(config.get("keras_version")), backend, input_shape=input_shape)
+    return _Said(
+        architecture.config, version or architecture.keras_version, backend or architecture.backend,
+        input_shape=input_shape, architecture=architecture, archive="layer_names" not in file.attrs
+        and "layer_names0" not in file.attrs and "model_weights" not in file,
+    )  # fmt: skip
 
 
 def _dataset_shapes(group: Any, path: Path) -> dict[str, tuple[int, ...]]:
@@ -290,38 +265,59 @@ def _dataset_shapes(group: Any, path: Path) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _model_file(
-    common: dict[str, Any],
-    kind: str,
-    config: dict[str, Any],
-    weights: dict[str, tuple[int, ...]],
-    version: str | None,
-    backend: str | None,
-) -> ModelFile:
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a file, or what lies beside it, says of its model."""
+
+    config: dict[str, Any]
+    version: str | None
+    backend: str | None
+    input_shape: Shape | None = None
+    architecture: Architecture | None = None
+    archive: bool = False
+
+
+def _model_file(common: dict[str, Any], kind: str, said: _Said, weights: dict[str, tuple[int, ...]]) -> ModelFile:
+    config = said.config
     class_name = config.get("class_name")
     if not isinstance(class_name, str) or not isinstance(config.get("config"), dict | list):
         raise ModelLoadError(f"{common['path'].name}: expected a model's configuration. Received: none that is known.")
+    archive = kind == "keras" or said.archive
     try:
-        layers = layer_infos(config, weights, archive=kind == "keras")
+        layers = layer_infos(config, weights, archive=archive, shape=said.input_shape)
         head = head_of(config, layers)
+        shape, found = missing_input(config, layers, head, weights, said.input_shape, archive=archive)
+        if shape != head.input_shape:
+            layers = layer_infos(with_input(config, shape) if shape else config, weights, archive=archive)
+            head = head_of(config, layers)
     except READ_ERRORS as error:
         raise ModelLoadError(
             f"{common['path'].name}: its configuration is not understood: {one_line(repr(error), 120)}"
         ) from error
-    return ModelFile(
+    architecture = said.architecture
+    file = ModelFile(
         **common,
         format=kind,
         class_name=class_name,
         layers=layers,
         n_params=sum(layer.n_params for layer in layers),
-        input_shape=head.input_shape,
-        n_outputs=head.n_outputs,
-        activation=head.activation.removesuffix("_v2") if head.activation else None,  # TF 1 wrote softmax_v2
-        keras_version=version,
-        backend=backend,
+        input_shape=shape,
+        n_outputs=None,
+        activation=None,
+        keras_version=said.version,
+        backend=said.backend,
         config=config,
-        notes=(*head.notes, *_backend_notes(config, version, backend)),
-    )
+        notes=(*found, *(architecture.notes if architecture else ()), *_backend_notes(config, said.version,
+               said.backend)),
+        inputs=head.inputs if shape is None or len(head.inputs) != 1 else (End(head.inputs[0].name, shape),),
+        outputs=head.outputs,
+        architecture=architecture.source if architecture else None,
+    )  # fmt: skip
+    if architecture is not None:
+        file = replace(file, digest=combined_digest(file.digest, architecture.digest))
+    if said.input_shape is not None:
+        file = replace(file, digest=combined_digest(file.digest, f"input {said.input_shape}"))
+    return with_output(file, None)
 
 
 def _backend_notes(config: dict[str, Any], version: str | None, backend: str | None) -> tuple[str, ...]:
@@ -359,8 +355,12 @@ def one_line(text: str, length: int) -> str:
 def _text(value: Any) -> str | None:
     if value is None:
         return None
+    value = _bytes_or_text(value)
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _shown(shape: tuple[int | None, ...] | None) -> str:
-    return "" if shape is None else "x".join("?" if size is None else str(size) for size in shape)
+def _bytes_or_text(value: Any) -> Any:
+    """Return an attribute as bytes or text; some writers keep an array of one."""
+    if getattr(value, "shape", None) is not None and getattr(value, "size", 0) == 1:
+        value = value.reshape(-1)[0] if hasattr(value, "reshape") else value
+    return bytes(value) if isinstance(value, bytes) else value

@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from diag.errors import ModelLoadError, UnsafeModelError, UnsupportedModelError
+from diag.io.ends import image_input
+from diag.io.extra_inputs import fed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from diag.io.audit import ModelFile
+    from diag.io.model_file import ModelFile
 
 
 class Backend(Protocol):
     """What a model file becomes: prepared input in, the model's own output out."""
 
-    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the output for one batch, shape (n, outputs)."""
+    def predict(
+        self, inputs: NDArray[np.float32], extra: Mapping[str, NDArray[Any]] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the output for one batch, shape (n, outputs); `extra` holds further inputs by name."""
         ...
 
 
@@ -44,18 +49,24 @@ class KerasBackend:
                 self._model = load_keras(self._file.path, self._file)
             return self._model
 
-    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict(
+        self, inputs: NDArray[np.float32], extra: Mapping[str, NDArray[Any]] | None = None
+    ) -> NDArray[np.float32]:
         """Return the output for one batch; a fixed batch size of the model is met by padding."""
         model = self.model
         call = self._graph()
+        arrays = [inputs]
+        if len(model.inputs) > 1:
+            arrays = fed(self._file.inputs, image_input(self._file), inputs, extra, self._file.path.name)
         fixed = model.inputs[0].shape[0]
         if fixed is None:
-            return np.asarray(call(inputs))
+            return np.asarray(call(*arrays))
         parts = []
         for start in range(0, len(inputs), fixed):
-            part = inputs[start : start + fixed]
-            padding = [(0, fixed - len(part))] + [(0, 0)] * (part.ndim - 1)
-            parts.append(np.asarray(call(np.pad(part, padding)))[: len(part)])
+            cut = [array[start : start + fixed] for array in arrays]
+            count = len(cut[0])
+            padded = [np.pad(part, [(0, fixed - count)] + [(0, 0)] * (part.ndim - 1)) for part in cut]
+            parts.append(np.asarray(call(*padded))[:count])
         return np.concatenate(parts)
 
     def _graph(self) -> Any:
@@ -66,8 +77,11 @@ class KerasBackend:
         model = self.model
         with self._lock:
             if self._call is None:
-                spec = tf.TensorSpec(model.inputs[0].shape, tf.float32)
-                self._call = tf.function(lambda batch: model(batch, training=False), input_signature=[spec])
+                specs = [tf.TensorSpec(tensor.shape, tf.float32) for tensor in model.inputs]
+                self._call = tf.function(
+                    lambda *batch: model(batch[0] if len(batch) == 1 else list(batch), training=False),
+                    input_signature=specs,
+                )
             return self._call
 
 
@@ -87,8 +101,10 @@ class SklearnBackend:
                 self._estimator = _load_skops(self._file.path)
             return self._estimator
 
-    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return `predict_proba` of one batch."""
+    def predict(
+        self, inputs: NDArray[np.float32], extra: Mapping[str, NDArray[Any]] | None = None
+    ) -> NDArray[np.float32]:
+        """Return `predict_proba` of one batch; an estimator has no further inputs."""
         estimator = self.estimator
         if not hasattr(estimator, "predict_proba"):
             raise UnsupportedModelError(

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from diag.errors import DataError, InvalidInputError
-from diag.io.sources import ArrayImages, ImageSource, Parts, Request, Selected, printable
+from diag.io.class_names import class_names_beside, class_names_from
+from diag.io.extra_inputs import WithInputs, inputs_of
+from diag.io.labels import frozen, label_numbers, renamed
+from diag.io.sources import ArrayImages, ImageSource, Parts, Request, Selected, StoredArray, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
-
-_MAX_CLASSES = 100_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +46,10 @@ class Dataset:
         What the reader found or assumed.
     sample_names : tuple of str, optional
         File names, or the Ids of a CSV.
+    metadata : mapping of str to ndarray of shape (n,), optional
+        Further columns of the source, such as a hospital or a camera, to look at slices of the data.
+    sizes : mapping of str to int, optional
+        How many of the first 5,000 images had which size in their files, such as ``{"28x28": 900, "32x30": 12}``.
     """
 
     name: str
@@ -56,10 +61,17 @@ class Dataset:
     digest: str
     notes: tuple[str, ...] = ()
     sample_names: tuple[str, ...] | None = None
+    metadata: Mapping[str, NDArray[Any]] | None = None
+    sizes: Mapping[str, int] | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.images)
+
+    @property
+    def inputs(self) -> Mapping[str, NDArray[Any]] | None:
+        """Further inputs that a model takes beside the images, by name, one row an image; None where there are none."""
+        return inputs_of(self.images)
 
     def batches(self, batch_size: int = 256) -> Iterator[tuple[int, NDArray[Any]]]:
         """Yield (number of the first image, images) in order."""
@@ -84,13 +96,18 @@ class Dataset:
         return replace(
             self,
             images=Selected(self.images, chosen),
-            labels=None if self.labels is None else _frozen(self.labels[chosen]),
+            labels=None if self.labels is None else frozen(self.labels[chosen]),
             digest=hashlib.sha256(self.digest.encode() + chosen.tobytes()).hexdigest(),
             sample_names=None if names is None else tuple(names[row] for row in chosen),
+            metadata=None if self.metadata is None else _columns(self.metadata, chosen),
         )
 
     def frame(self) -> pd.DataFrame:
-        """Return one row an image: ``index``, ``label``, ``class_name`` and, where there are, ``sample_name``."""
+        """Return one row an image.
+
+        Columns: ``index``; ``label`` and ``class_name`` of labelled data; ``sample_name`` where there are names; then
+        the metadata, where a name that is taken gets ``meta_`` in front.
+        """
         import pandas as pd
 
         frame = pd.DataFrame({"index": np.arange(len(self))})
@@ -99,6 +116,8 @@ class Dataset:
             frame["class_name"] = np.asarray(self.class_names, dtype=object)[self.labels]
         if self.sample_names is not None:
             frame["sample_name"] = list(self.sample_names)
+        for name, values in (self.metadata or {}).items():
+            frame[f"meta_{name}" if name in frame else name] = values
         return frame
 
 
@@ -108,24 +127,33 @@ def load_dataset(
     *,
     size: tuple[int, int] | None = None,
     label_column: str | int | None = None,
-    class_names: Sequence[str] | None = None,
+    class_names: str | Path | Sequence[str] | Mapping[Any, Any] | None = None,
+    steps: int | None = None,
+    stretch: tuple[int, int] | None = None,
 ) -> Dataset:
-    """Read images and labels from a built-in set, a file, a folder or arrays.
+    """Read images and labels from a built-in set, a file, a folder or Python objects.
 
     Parameters
     ----------
-    source : str, Path, array, (array, array) or Dataset
-        ``digits``, ``mnist``, ``fashion_mnist``, ``cifar10``, ``cifar100``; a ``.npz``, ``.csv`` or ``.csv.gz``; a
-        folder of class folders; images, or images and labels. A Dataset is returned as it is.
+    source : str, Path, array, (array, array), Dataset or Python object
+        ``digits``, ``mnist``, ``fashion_mnist``, ``cifar10``, ``cifar100``; a ``.npz``, ``.npy``, ``.csv``, ``.h5``,
+        ``.parquet``, ``.tfrecord``, idx or ``.zip`` file; a folder of class folders or of such files; images, or images
+        and labels; a `tf.data.Dataset`, a `keras.utils.PyDataset`, a data loader, a generator or a data frame.
+        ``file.h5::images,labels`` and ``x.npy::y.npy`` name the two arrays. A Dataset is returned as it is.
     split : str
         ``"test"``, ``"train"`` or ``"all"`` where the source has parts; a source without parts is read whole as "test"
         or "all" and has no "train".
     size : (int, int), optional
-        Height and width: what a flat row of pixels is, or what images of a folder are brought to.
+        Height and width: what a flat row of pixels is, or what encoded images are brought to.
     label_column : str or int, optional
-        The CSV column with the labels; found automatically when left out.
-    class_names : sequence of str, optional
-        Names of the class numbers, in order.
+        The column, or the array, with the labels; found automatically when left out.
+    class_names : sequence of str, mapping, str or Path, optional
+        Names of the class numbers, in order, or a JSON file with them (see `class_names_from`). If the source has names
+        itself and all are among them, the classes are numbered in the order given here.
+    steps : int, optional
+        How many batches (or samples) are drawn from a Python iterator; needed for one that never ends.
+    stretch : (int, int), optional
+        Height and width that encoded images are brought to, only if they differ in size and `size` is not given.
 
     Raises
     ------
@@ -142,7 +170,7 @@ def load_dataset(
         return source
     from diag.io.readers import READERS
 
-    request = Request(split=split, size=size, label_column=label_column)
+    request = Request(split, size, label_column, steps, stretch)
     if isinstance(source, Path):
         source = str(source)
     try:
@@ -152,22 +180,26 @@ def load_dataset(
         raise DataError(f"{printable(str(source))[:80]}: cannot be looked up: {error.strerror}.") from error
     if reader is None:
         raise DataError(problem)
-    return assemble(reader.read(source, request), _said(source), request, class_names)
+    given = class_names_from(class_names) if class_names is not None else None
+    data = assemble(reader.read(source, request), _said(source), request, given)
+    return data if given is not None else _with_names_beside(data, source)
 
 
 def assemble(parts: Parts, source: str, request: Request, class_names: Sequence[str] | None = None) -> Dataset:
     """Check what a reader returned and freeze it."""
     images = as_images(parts.images, request.size, parts.name)
+    if parts.inputs:
+        images = WithInputs(images, parts.inputs)
     if len(images) == 0:
         raise DataError(f"{parts.name}: expected at least one image. Received: none.")
     labels, found = label_numbers(parts.labels, len(images), parts.name)
-    wished = tuple(str(name) for name in class_names) if class_names is not None else None
-    names = tuple(printable(name) for name in wished or parts.class_names or found)
+    names = tuple(printable(name) for name in parts.class_names or found)
+    if class_names is not None and labels is not None:
+        labels, names = renamed(labels, names, tuple(printable(str(name)) for name in class_names), parts.name)
     if labels is not None and len(names) <= int(labels.max()):
         raise DataError(
             f"{parts.name}: expected a name for each of {int(labels.max()) + 1} classes. Received: {len(names)} names."
         )
-    options = f"{request}|{names}"
     return Dataset(
         name=parts.name,
         source=source,
@@ -175,23 +207,44 @@ def assemble(parts: Parts, source: str, request: Request, class_names: Sequence[
         images=images,
         labels=labels,
         class_names=names if labels is not None else (),
-        digest=hashlib.sha256(f"{parts.content}|{options}".encode()).hexdigest(),
+        digest=hashlib.sha256(f"{parts.content}|{request}|{names}".encode()).hexdigest(),
         notes=parts.notes,
         sample_names=parts.sample_names,
+        metadata=None if parts.metadata is None else _columns(parts.metadata, np.arange(len(images))),
+        sizes=parts.sizes,
     )
+
+
+def _with_names_beside(data: Dataset, source: Any) -> Dataset:
+    """Return the data with the names of a file such as class_names.json in its folder, if they fit its labels."""
+    found = class_names_beside(source) if data.labels is not None else None
+    if found is None or data.labels is None:
+        return data
+    path, wished = found
+    bare = all(name.isdigit() for name in data.class_names)
+    fits = len(wished) == len(data.class_names) if bare else set(data.class_names) <= set(wished)
+    if not fits:
+        note = f"{path.name} beside the data was not used: its {len(wished)} names do not fit the classes found."
+        return replace(data, notes=(*data.notes, note))
+    labels, names = renamed(data.labels, data.class_names, wished, data.name)
+    digest = hashlib.sha256(f"{data.digest}|{names}".encode()).hexdigest()
+    note = f"Names and order of the classes come from {path.name}."
+    return replace(data, labels=labels, class_names=names, digest=digest, notes=(*data.notes, note))
 
 
 def as_images(images: Any, size: tuple[int, int] | None, name: str) -> ImageSource:
     """Return images as a source of shape (n, h, w, c)."""
-    if not isinstance(images, np.ndarray):
+    if not isinstance(images, np.ndarray | StoredArray):
         return cast("ImageSource", images)
     if images.dtype.kind not in "buif":
         raise DataError(f"{name}: expected images as numbers. Received: dtype {images.dtype}.")
     shape = images.shape
     if 0 in shape[1:]:
         raise DataError(f"{name}: expected images with at least one pixel. Received: shape {shape}.")
-    view = images.view()
-    view.flags.writeable = False
+    view = images
+    if isinstance(images, np.ndarray):
+        view = images.view()
+        view.flags.writeable = False
     if len(shape) == 2:
         return ArrayImages(view, flat_shape(shape[1], size, name))
     if len(shape) == 3:
@@ -205,77 +258,15 @@ def as_images(images: Any, size: tuple[int, int] | None, name: str) -> ImageSour
 
 def flat_shape(pixels: int, size: tuple[int, int] | None, name: str) -> tuple[int, int, int]:
     """Return (h, w, c) of an image kept as one row of `pixels` numbers."""
-    if size is not None:
-        if pixels % (size[0] * size[1]) or pixels // (size[0] * size[1]) not in (1, 3):
-            raise DataError(f"{name}: {pixels} pixels a row are no image of {size[0]}x{size[1]} in grey or colour.")
+    if size is not None and pixels in (size[0] * size[1], 3 * size[0] * size[1]):
         return (*size, pixels // (size[0] * size[1]))
-    for channels in (1, 3):
+    for channels in (1, 3):  # also with a size that does not fit: square images that are brought to it later
         side = round((pixels / channels) ** 0.5)
         if pixels and side * side * channels == pixels:
             return side, side, channels
+    if size is not None:
+        raise DataError(f"{name}: {pixels} pixels a row are no image of {size[0]}x{size[1]} in grey or colour.")
     raise DataError(f"{name}: {pixels} pixels a row are no square image. Pass --resize HxW (size=) with the real size.")
-
-
-def label_numbers(labels: Any, n: int, name: str) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
-    """Return labels as class numbers with the names they suggest.
-
-    Integers (also as whole floats) stay as they are and are named by themselves; one-hot rows give their column;
-    texts are numbered in sorted order.
-
-    Examples
-    --------
-    >>> numbers, names = label_numbers(np.array(["dog", "cat", "dog"]), 3, "toy")
-    >>> numbers.tolist(), names
-    ([1, 0, 1], ('cat', 'dog'))
-    """
-    if labels is None:
-        return None, ()
-    values = _label_array(labels, name)
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    if values.ndim not in (1, 2) or len(values) != n:
-        raise DataError(f"{name}: expected one label for each of {n} images. Received: labels of shape {values.shape}.")
-    k = None
-    if values.ndim == 2:
-        values, k = _from_one_hot(values, name), values.shape[1]
-    if values.dtype.kind in "SUO":
-        texts = _texts(values, name)
-        named, numbers = np.unique(np.asarray(texts, dtype=object).astype(str), return_inverse=True)
-        return _frozen(numbers.astype(np.int64)), tuple(str(item) for item in named)
-    if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.floor(values)).all()):
-        bad = values[~(np.isfinite(values) & (values == np.floor(values)))][0]
-        raise DataError(f"{name}: expected labels that are whole numbers or names. Received: {bad}.")
-    if values.dtype.kind not in "buif":
-        raise DataError(f"{name}: expected labels that are numbers or names. Received: dtype {values.dtype}.")
-    if len(values) and values.min() < 0:
-        raise DataError(f"{name}: expected labels from 0 up. Received: {values.min()}.")
-    if len(values) and values.max() >= _MAX_CLASSES:
-        raise DataError(f"{name}: expected class numbers. Received: labels up to {values.max()}: a column of Ids?")
-    numbers = values.astype(np.int64)
-    count = k if k is not None else int(numbers.max(initial=-1)) + 1
-    return _frozen(numbers), tuple(str(number) for number in range(count))
-
-
-def _label_array(labels: Any, name: str) -> NDArray[Any]:
-    """Return labels as an array; Python integers that came as objects are integers again."""
-    try:
-        values = np.asarray(labels)
-        whole = values.dtype.kind == "O" and all(isinstance(item, int | np.integer) for item in values.ravel())
-        return values.astype(np.int64) if whole else values
-    except (ValueError, OverflowError) as error:  # rows of different lengths, numbers beyond 64 bits
-        raise DataError(
-            f"{name}: expected one label for each image. Received: {printable(str(error))[:120]}"
-        ) from error
-
-
-def _texts(values: NDArray[Any], name: str) -> list[str]:
-    """Return labels as texts; what stands for "missing" is no class."""
-    texts = []
-    for row, item in enumerate(values.tolist()):
-        if item is None or str(item) in ("nan", "NaT", "<NA>"):
-            raise DataError(f"{name}: expected a label for every image. Received: {item} at {row}. Drop such images.")
-        texts.append(item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item))
-    return texts
 
 
 def _rows(indices: Any, n: int) -> NDArray[np.int64]:
@@ -292,17 +283,8 @@ def _rows(indices: Any, n: int) -> NDArray[np.int64]:
     return np.where(rows < 0, rows + n, rows)
 
 
-def _from_one_hot(values: NDArray[Any], name: str) -> NDArray[Any]:
-    if values.dtype.kind not in "buif" or not np.isin(values, (0, 1)).all() or not (values.sum(axis=1) == 1).all():
-        raise DataError(f"{name}: expected one-hot rows with a single 1. Received: rows of {values.shape[1]} numbers.")
-    return cast("NDArray[Any]", values.argmax(axis=1))
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array = np.ascontiguousarray(array)
-    array = array if array.flags.owndata else array.copy()
-    array.flags.writeable = False
-    return array
+def _columns(columns: Mapping[str, Any], rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    return {name: frozen(np.asarray(values)[rows]) for name, values in columns.items()}
 
 
 def _said(source: Any) -> str:
@@ -314,10 +296,15 @@ def _unknown(source: Any) -> str:
 
     if not isinstance(source, str):
         return f"expected a name, a path, images or (images, labels). Received: {type(source).__name__}."
-    path = Path(source)
+    path = Path(source.partition("::")[0])
     if path.exists():
         ending = printable(path.suffix) or "no ending"
-        return f"{printable(path.name)}: expected .npz, .csv, .csv.gz or a folder of images. Received: {ending}."
+        if path.suffix.lower() in (".keras", ".skops", ".pkl", ".pickle", ".joblib"):
+            return f"{printable(path.name)}: expected images. Received: a {ending} file, which is a model or a pickle."
+        return (
+            f"{printable(path.name)}: expected .npz, .npy, .csv, .h5, .parquet, .tfrecord, idx, .zip or a folder. "
+            f"Received: {ending}."
+        )
     import difflib
 
     close = difflib.get_close_matches(source, BUILTIN, n=1)

@@ -5,44 +5,32 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import math
+import shutil
+import tempfile
 import warnings
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diag._lazy import import_keras
-from diag.errors import DiagError, ModelLoadError, UnsafeModelError
-from diag.io.audit import ModelFile, audit, one_line
-from diag.io.layer_shapes import entries, entry_name
+from diag.errors import DiagError, ModelLoadError
+from diag.io.architectures import called, is_code
+from diag.io.archive_weights import assign_archive
+from diag.io.audit import audit, one_line
+from diag.io.ends import several_outputs
+from diag.io.legacy import assign_hdf5, built
+from diag.io.legacy_config import arguments_of, era
+from diag.io.legacy_weights import Origin, pieces_of
+from diag.io.refusals import refuse_code, refuse_oversized
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from diag.io.legacy_weights import Piece
+    from diag.io.model_file import ModelFile
 
-_HOMES = ("keras", "tensorflow.keras", "tensorflow.python.keras", "tf_keras", "builtins")
-_NO_LAYERS = {
-    "utils",
-    "saving",
-    "config",
-    "backend",
-    "datasets",
-    "callbacks",
-    "export",
-    "preprocessing",
-    "trainers",
-}
-_RUNS_CODE = (
-    "TFSMLayer",
-    "TorchModuleWrapper",
-    "JaxLayer",
-    "FlaxLayer",
-)  # read another file, or run what is in it
 _NOT_NEEDED = ("_initializer", "_regularizer", "_constraint")
-# Sizes of a layer, and what they may be even if no weight in the file is as long.
-_SIZES = {
-    **dict.fromkeys(("units", "filters", "output_dim", "input_dim", "nb_filter"), 2**14),
-    **dict.fromkeys(("kernel_size", "nb_row", "nb_col", "filter_length"), 2**8),
-}
-MAX_NUMBERS = 2**28  # of one layer's output for one image
+# Of a saved model, what only further training needs; all of it may name things that are not Keras's.
+_FOR_TRAINING = ("compile_config", "optimizer_config", "loss", "metrics")
 
 
 def load_keras(path: Path | str, file: ModelFile | None = None) -> Any:
@@ -58,7 +46,8 @@ def load_keras(path: Path | str, file: ModelFile | None = None) -> Any:
     Raises
     ------
     UnsafeModelError
-        If it holds a Lambda layer, or layers that are not Keras's own: loading those runs their code.
+        If it holds a Lambda layer that is not understood, or layers that are not Keras's own: loading those runs
+        their code.
     ModelLoadError
         If Keras cannot build it, or weights do not fit.
     """
@@ -66,121 +55,151 @@ def load_keras(path: Path | str, file: ModelFile | None = None) -> Any:
     path = file.path
     if file.config is None:
         raise ModelLoadError(f"{path.name}: expected a Keras model. Received: {file.format}.")
-    refuse_code(file.config, path.name)
+    own_code = file.architecture is not None and is_code(file.architecture)
+    if not own_code:
+        refuse_code(file.config, path.name)
     refuse_oversized(file)
-    keras = import_keras()
-    with _quiet():
+    with quiet():
         try:
-            model = _load(keras, path, file)
+            model, pieces = _user_built(file) if own_code else _built(file)
+            _give_weights(model, pieces, file)
         except DiagError:
             raise
         except Exception as error:  # the boundary to Keras, which raises many kinds
-            raise ModelLoadError(
-                f"{path.name}: Keras cannot build this model "
-                f"(written by Keras {file.keras_version or 'unknown'}). "
-                f"{type(error).__name__}: {one_line(str(error).split('Exception encountered:')[-1], 200)}"
-            ) from error
-    if not getattr(model, "inputs", None):
-        raise ModelLoadError(
-            f"{path.name}: expected a Sequential or Functional model. Received: one without known inputs."
-        )
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ModelLoadError(
-            f"{path.name}: expected one input and one output. Received: {len(model.inputs)} and {len(model.outputs)}."
-        )
-    return model
+            raise _not_built(file, error) from error
+        return with_chosen_output(model, file)
 
 
-def refuse_code(config: dict[str, Any], name: str) -> None:
-    """Raise if a configuration names anything whose loading runs code that is not Keras's.
-
-    Raises
-    ------
-    UnsafeModelError
-        Naming the layer, and what to do.
-    """
-    for entry in entries(config):
-        for part in _parts(entry):
-            inner = part.get("config")
-            named = isinstance(inner, dict) and "name" in inner
-            _refuse(part, entry_name(part if named else entry), name)
+def _not_built(file: ModelFile, error: Exception) -> ModelLoadError:
+    return ModelLoadError(
+        f"{file.path.name}: Keras cannot build this model (written by Keras {file.keras_version or 'unknown'}). "
+        f"{type(error).__name__}: {one_line(str(error).split('Exception encountered:')[-1], 200)}"
+    )
 
 
-def _refuse(part: dict[str, Any], label: str, name: str) -> None:
-    """Raise if an object in the configuration of layer `label` is code, or is not from Keras."""
-    kind, module, registered = str(part.get("class_name")), part.get("module"), part.get("registered_name")
-    if kind in ("Lambda", "__lambda__"):
-        raise UnsafeModelError(
-            f"{name}: layer {label!r} is a Lambda layer: it holds Python code, which diag never runs. "
-            "Replace it by Rescaling or Normalization (or put the scaling into the model card) "
-            "and save the model again."
-        )
-    if kind in _RUNS_CODE:
-        raise UnsafeModelError(
-            f"{name}: layer {label!r} ({kind}) runs a program outside of Keras, which diag never does. "
-            "Rebuild the model with Keras's layers and save it again."
-        )
-    own = module is None or any(module == home or str(module).startswith(f"{home}.") for home in _HOMES)
-    own = own and not (module is not None and _NO_LAYERS & set(str(module).split(".")))
-    if not own or (isinstance(registered, str) and ">" in registered and not registered.startswith("keras")):
-        raise UnsafeModelError(
-            f"{name}: layer {label!r} ({kind}) is not one of Keras's own ({module or registered}). "
-            "diag loads no foreign code: rebuild the model with Keras's layers and save it again."
-        )
-
-
-def _parts(node: Any) -> Iterator[dict[str, Any]]:
-    """Yield every object in a configuration, wrapped and nested ones too; not what only training needs."""
-    if isinstance(node, dict):
-        if "class_name" in node:
-            yield node
-        for key, value in node.items():
-            if not str(key).endswith(_NOT_NEEDED):
-                yield from _parts(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _parts(value)
-
-
-def refuse_oversized(file: ModelFile) -> None:
-    """Raise if a layer claims sizes that no weight in the file has: building it would take all memory.
+def with_chosen_output(model: Any, file: ModelFile) -> Any:
+    """Return a model with the one output that is in use.
 
     Raises
     ------
     ModelLoadError
-        Naming the layer.
+        If it has several, and none is chosen.
     """
-    stored = max((size for layer in file.layers for shape in layer.weight_shapes for size in shape), default=0)
-    for part in _parts(file.config):
-        inner = part.get("config")
-        for key, limit in _SIZES.items():
-            value = inner.get(key) if isinstance(inner, dict) else None
-            sizes = value if isinstance(value, list) else [value]
-            size = max((size for size in sizes if isinstance(size, int)), default=0)
-            if size > max(limit, stored):
-                raise ModelLoadError(
-                    f"{file.path.name}: layer {entry_name(part)!r} claims {key}={size:,}; the largest "
-                    f"weight in the file has {stored:,}. The file is damaged or was tampered with."
-                )
-    for layer in file.layers:
-        numbers = math.prod(size for size in layer.output_shape or () if isinstance(size, int))
-        if numbers > MAX_NUMBERS:
-            raise ModelLoadError(
-                f"{file.path.name}: layer {layer.name!r} claims {numbers:,} numbers an image: too many. "
-                "The file is damaged or was tampered with."
-            )
+    if not getattr(model, "inputs", None):
+        raise ModelLoadError(
+            f"{file.path.name}: expected a Sequential or Functional model. Received: one without known inputs."
+        )
+    if len(model.outputs) == 1:
+        return model
+    names = [end.name for end in file.outputs]
+    if file.output is None or len(names) != len(model.outputs):
+        raise ModelLoadError(several_outputs(file))
+    chosen = model.outputs[names.index(file.output)]
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    return import_keras().Model(inputs, chosen, name=model.name)
 
 
-def _load(keras: Any, path: Path, file: ModelFile) -> Any:
-    if file.format == "keras" or (file.keras_version or "").startswith("3"):
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    from diag.io.legacy import load_legacy
+def _user_built(file: ModelFile) -> tuple[Any, tuple[Piece, ...]]:
+    model = called(str(file.architecture))
+    return model, pieces_of(model)
 
-    return load_legacy(path, file)
+
+def _built(file: ModelFile) -> tuple[Any, tuple[Piece, ...]]:
+    """Return a model with random weights, and its pieces: by our own builder, or by Keras where it wrote the file."""
+    config = file.config or {}
+    if era(config, file.keras_version) < 3 or "module" not in config or _has_lambda(config):
+        return built(file.path.name, file)
+    keras = import_keras()
+    scrubbed = _scrubbed(config)
+    try:
+        model = keras.saving.deserialize_keras_object(scrubbed, safe_mode=True)
+        if getattr(model, "built", False) and getattr(model, "inputs", None):
+            return model, pieces_of(model)
+    except Exception as error:  # noqa: BLE001 - Keras raises many kinds; its own words are kept if we fail as well
+        return _second_way(file, error)
+    return built(file.path.name, file)
+
+
+def _second_way(file: ModelFile, first: Exception) -> tuple[Any, tuple[Piece, ...]]:
+    """Build what Keras refuses: without arguments that it does not know, then layer by layer."""
+    try:
+        model = import_keras().saving.deserialize_keras_object(_pruned(_scrubbed(file.config)), safe_mode=True)
+        if model.built:
+            return model, pieces_of(model)
+        return built(file.path.name, file)
+    except DiagError:
+        raise
+    except Exception:  # noqa: BLE001 - the first refusal says more
+        raise first from None
+
+
+def _has_lambda(node: Any) -> bool:
+    if isinstance(node, dict):
+        return node.get("class_name") == "Lambda" or any(_has_lambda(value) for value in node.values())
+    return isinstance(node, list) and any(_has_lambda(value) for value in node)
+
+
+def _scrubbed(node: Any) -> Any:
+    """Return a configuration of Keras 3 without what inference does not need."""
+    if isinstance(node, dict):
+        return {
+            key: _scrubbed(value)
+            for key, value in node.items()
+            if not str(key).endswith(_NOT_NEEDED) and not (key in _FOR_TRAINING and "class_name" in node)
+        }
+    return [_scrubbed(value) for value in node] if isinstance(node, list) else node
+
+
+def _pruned(node: Any) -> Any:
+    """Return a configuration without arguments that today's layers do not know."""
+    if isinstance(node, dict):
+        fresh = {key: _pruned(value) for key, value in node.items()}
+        known = arguments_of(str(node.get("class_name"))) if isinstance(node.get("config"), dict) else None
+        if known is not None:
+            kept = known | {"name", "dtype", "trainable", "batch_shape"}
+            fresh["config"] = {key: value for key, value in fresh["config"].items() if key in kept}
+        return fresh
+    return [_pruned(value) for value in node] if isinstance(node, list) else node
+
+
+def _give_weights(model: Any, pieces: tuple[Piece, ...], file: ModelFile) -> None:
+    if file.format == "hdf5" and not _is_keras_3_layout(file.path):
+        assign_hdf5(file.path, file, pieces)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "model.weights.h5"  # Keras goes by the name's ending
+        if file.format == "keras":
+            with zipfile.ZipFile(file.path) as archive:
+                if "model.weights.h5" not in archive.namelist():
+                    return
+                with archive.open("model.weights.h5") as source, place.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+        else:
+            place.symlink_to(file.path.resolve())
+        if era(file.config or {}, file.keras_version) < 3 or _has_lambda(file.config):
+            _own_way(pieces, place, file)
+        else:
+            model.load_weights(place)
+
+
+def _own_way(pieces: tuple[Piece, ...], place: Path, file: ModelFile) -> None:
+    import h5py
+
+    with h5py.File(place, "r") as source:
+        assign_archive(pieces, source, Origin(file.path.name))
+
+
+def _is_keras_3_layout(path: Path) -> bool:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        if "model_weights" in file or "layer_names" in file.attrs or "layer_names0" in file.attrs:
+            return False
+        return "layers" in file or "_layer_checkpoint_dependencies" in file
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Keras's warnings and prints to itself: what matters of them is raised."""
     logger = logging.getLogger("absl")
     level = logger.level

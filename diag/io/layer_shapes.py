@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
-from diag.io.shape_rules import Shape, output_shape
+from diag.io.shape_rules import Shape, joined_shape, output_shape
 
 NESTED = ("Sequential", "Functional", "Model")
 _SILENT = ("Dropout", "Flatten", "Reshape", "SpatialDropout2D", "GaussianNoise", "InputLayer", "ActivityRegularization")
+
+_JOINING = ("Concatenate", "Merge", "Add", "Multiply", "Average", "Maximum", "Minimum", "Subtract")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +28,25 @@ class LayerInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """One input or output of a model: its name, its shape without the batch axis, an output's activation."""
+
+    name: str
+    shape: Shape | None
+    activation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """Both ends of a model: what it takes, and what it gives."""
 
-    input_shape: Shape | None
-    n_outputs: int | None
-    activation: str | None
-    notes: tuple[str, ...] = ()
+    inputs: tuple[End, ...]
+    outputs: tuple[End, ...]
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """What the model takes, if it takes one thing and the file says which."""
+        return self.inputs[0].shape if len(self.inputs) == 1 else None
 
 
 def entries(config: dict[str, Any]) -> list[dict[str, Any]]:
@@ -71,7 +86,7 @@ def layer_infos(
     sequential = config["class_name"] == "Sequential"
     for entry in entries(config):
         name, kind = entry_name(entry), str(entry["class_name"])
-        own = _own_weights(weights, _archive_name(kind, used) if archive else name, archive)
+        own = _own_weights(weights, f"layers/{folder_name(kind, used)}" if archive else name, archive)
         given = stated_input(entry)
         if given is None:
             given = current if sequential else _first(outputs.get(source) for source in inbound_names(entry))
@@ -81,7 +96,12 @@ def layer_infos(
             infos += [_prefixed(info, name) for info in inner]
         else:
             inner_config = entry["config"] if isinstance(entry["config"], dict) else {}
-            current = output_shape(kind, inner_config, given)
+            sources = [] if sequential else inbound_names(entry)
+            current = (
+                joined_shape(kind, inner_config, [outputs.get(source) for source in sources])
+                if len(sources) > 1 and (kind in _JOINING)
+                else output_shape(kind, inner_config, given)
+            )
             shapes = tuple(own.values())
             infos.append(
                 LayerInfo(name, kind, activation_name(kind, inner_config), shapes, sum(map(math.prod, shapes)), current)
@@ -92,27 +112,29 @@ def layer_infos(
 
 def head_of(config: dict[str, Any], layers: tuple[LayerInfo, ...]) -> Head:
     """Return what a model takes and gives, as far as the file says."""
-    notes: list[str] = []
-    takes = _input_shapes(config)
-    if len(takes) > 1:
-        notes.append(f"The model has {len(takes)} inputs; diag reads models with one.")
+    takes = _inputs(config)
     ends = _ends(config, "output_layers")
-    if len(ends) > 1:
-        notes.append(f"The model has {len(ends)} outputs; diag reads models with one.")
+    if not ends:
+        return Head(takes, (_output(layers, None),))
+    names = [name for name, _ in ends]
+    labels = [name if names.count(name) == 1 else f"{name}:{number}" for number, name in enumerate(names)]
+    found = [_output(layers, layer, label) for (_, layer), label in zip(ends, labels, strict=True)]
+    return Head(takes, tuple(found))
+
+
+def _output(layers: tuple[LayerInfo, ...], end: str | None, label: str = "output") -> End:
+    """Return an output: its activation is that of the last layer before it that is not silent."""
     chain = list(layers)
-    if len(ends) == 1:
-        names = [layer.name for layer in layers]
-        inside = [place for place, name in enumerate(names) if name == ends[0] or name.startswith(f"{ends[0]}/")]
+    if end is not None:
+        inside = [place for place, layer in enumerate(layers) if layer.name == end or layer.name.startswith(f"{end}/")]
         chain = chain[: inside[-1] + 1] if inside else chain
     activation = None
     for layer in reversed(chain):
         activation = layer.activation
         if layer.class_name not in _SILENT:
             break
-    n_outputs = None
-    if len(ends) <= 1 and chain and chain[-1].output_shape:
-        n_outputs = chain[-1].output_shape[-1] if len(chain[-1].output_shape) == 1 else None
-    return Head(takes[0] if len(takes) == 1 else None, n_outputs, activation, tuple(notes))
+    activation = activation.removesuffix("_v2") if activation else None  # TF 1 wrote softmax_v2
+    return End(label, chain[-1].output_shape if chain else None, activation)
 
 
 def stated_input(entry: dict[str, Any]) -> Shape | None:
@@ -164,46 +186,49 @@ def activation_name(kind: str, config: dict[str, Any]) -> str | None:
     return value.lower() if isinstance(value, str) else None
 
 
-def _input_shapes(config: dict[str, Any]) -> list[Shape]:
+def _inputs(config: dict[str, Any]) -> tuple[End, ...]:
     found = entries(config)
     if config["class_name"] == "Sequential":
         if not found:
-            return []
+            return ()
         first = found[0]
+        if first["class_name"] == "Merge":  # Keras 1 put whole models side by side
+            inner = first["config"] if isinstance(first["config"], dict) else {}
+            return tuple(end for branch in inner.get("layers", []) for end in _inputs(branch))
         if first["class_name"] in NESTED and stated_input(first) is None:
-            return _input_shapes(first)
+            return _inputs(first)
         shape = stated_input(first)
         built = config["config"].get("build_input_shape") if isinstance(config["config"], dict) else None
         if shape is None and isinstance(built, list):
             shape = tuple(built[1:])
-        return [] if shape is None else [shape]
-    named = {entry_name(entry): stated_input(entry) for entry in found}
-    shapes = [named.get(name) for name in _ends(config, "input_layers")]
-    return [shape for shape in shapes if shape is not None]
+        return (End(entry_name(first), shape),)
+    named = {str(entry.get("name") or entry_name(entry)): stated_input(entry) for entry in found}
+    return tuple(End(name, named.get(layer)) for name, layer in _ends(config, "input_layers"))
 
 
-def _ends(config: dict[str, Any], key: str) -> list[str]:
-    """Return the layer names in ``input_layers`` or ``output_layers``: one ``[name, 0, 0]`` or a list of them."""
+def _ends(config: dict[str, Any], key: str) -> list[tuple[str, str]]:
+    """Return (name, layer) of ``input_layers`` or ``output_layers``.
+
+    They stand there as one ``[layer, 0, 0]``, a list of them, or a dictionary by name.
+    """
     inner = config["config"]
     value = inner.get(key) if isinstance(inner, dict) else None
     if not value:
         return []
     if isinstance(value, dict):
-        value = list(value.values())
+        return [(str(name), str(end[0])) for name, end in value.items()]
     if isinstance(value[0], str):
-        return [value[0]]
-    return [str(item[0]) for item in value]
+        return [(value[0], value[0])]
+    return [(str(item[0]), str(item[0])) for item in value]
 
 
-def _archive_name(kind: str, used: dict[str, int]) -> str:
+def folder_name(kind: str, used: dict[str, int]) -> str:
     """Return the folder of a layer in a ``.keras`` archive: its class in snake case, numbered from the second on."""
-    import re
-
     name = re.sub(r"\W+", "", kind)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     name = re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
     used[name] = used.get(name, -1) + 1
-    return f"layers/{name}" if used[name] == 0 else f"layers/{name}_{used[name]}"
+    return name if used[name] == 0 else f"{name}_{used[name]}"
 
 
 def _own_weights(weights: dict[str, tuple[int, ...]], name: str, archive: bool) -> dict[str, tuple[int, ...]]:

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from diag.errors import InvalidInputError, UnsupportedModelError
-from diag.io.audit import ModelFile, audit
+from diag.errors import InvalidInputError, ModelLoadError, UnsupportedModelError
+from diag.io.architectures import load_architecture
+from diag.io.audit import audit
 from diag.io.backends import Backend, KerasBackend, SklearnBackend
+from diag.io.ends import image_input, several_outputs, with_output
+from diag.io.extra_inputs import rows_of
+from diag.io.layouts import guess_layout, image_shape
+from diag.io.model_file import ModelFile
 from diag.io.modelcard import ModelCard, load_card
 from diag.io.outputs import HEAD_NOTES, output_head, to_probabilities
-from diag.io.preprocessing import Preprocessing, guess_layout, image_shape
+from diag.io.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -37,6 +42,10 @@ class Model:
         The card's, with the caller's wishes on top. Open fields are filled in when data is known.
     name : str
         The card's title, else the file's name without its ending.
+    settled : bool
+        Whether the preprocessing has been fixed for certain data: nothing is detected or assumed any more.
+    label_rule : str, optional
+        How the data's labels become class numbers, one of `diag.io.pairing.RULES`; found by `diag.detection`.
     """
 
     file: ModelFile
@@ -44,6 +53,8 @@ class Model:
     preprocessing: Preprocessing
     name: str
     _backend: Backend = field(repr=False)
+    settled: bool = False
+    label_rule: str | None = None
 
     @property
     def path(self) -> Path:
@@ -81,31 +92,44 @@ class Model:
             "which has no layers to look into."
         )
 
+    def require_one_input(self) -> None:
+        """Refuse a network with several inputs, which maps and activations cannot look into.
+
+        Raises
+        ------
+        UnsupportedModelError
+            Naming its inputs.
+        """
+        if len(self.file.inputs) > 1:
+            names = ", ".join(end.name for end in self.file.inputs)
+            raise UnsupportedModelError(
+                f"{self.name}: expected a network with one input. Received: one that takes {names}. "
+                "It can be evaluated and compared, not looked into."
+            )
+
     @property
     def native_shape(self) -> tuple[int | None, ...]:
         """The input as the model takes it, without the batch axis: ``(28, 28, 1)``, ``(1, 28, 28)``, ``(784,)``."""
         if self.file.input_shape is not None:
             return self.file.input_shape
+        if len(self.file.inputs) > 1 and self.file.inputs[image_input(self.file)].shape is not None:
+            return self.file.inputs[image_input(self.file)].shape or ()
         if isinstance(self._backend, KerasBackend):
-            inputs = self._backend.model.inputs
-            if len(inputs) != 1:
-                raise UnsupportedModelError(f"{self.name}: expected one input. Received: {len(inputs)} inputs.")
-            return tuple(inputs[0].shape[1:])
+            return tuple(self._backend.model.inputs[image_input(self.file)].shape[1:])
         raise UnsupportedModelError(f"{self.name}: the file does not say how many numbers it takes.")
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the images that the model takes."""
         layout = self.preprocessing.layout or guess_layout(self.native_shape)
-        return image_shape(self.native_shape, layout, None, self.preprocessing)
+        return image_shape(self.native_shape, layout, None, self.preprocessing.resize)
 
     @property
     def n_classes(self) -> int:
         """Number of classes; a single sigmoid unit makes two."""
         outputs = self.file.n_outputs
         if outputs is None:
-            probe = self._backend.predict(np.zeros((1, *self._open_shape()), dtype=np.float32))
-            outputs = int(probe.shape[-1])
+            outputs = int(self.keras.outputs[0].shape[-1]) if self.is_keras else self._probed()
         return 2 if outputs == 1 else outputs
 
     @property
@@ -126,18 +150,26 @@ class Model:
             )
         return names
 
+    @property
+    def rescales(self) -> bool:
+        """Whether the network scales its input itself."""
+        return any(layer.class_name in _RESCALING for layer in self.file.layers)
+
     def resolve(self, images: Any) -> tuple[Model, tuple[str, ...]]:
-        """Return this model with its preprocessing fixed for these images, and what was assumed for it."""
-        rescales = any(layer.class_name in _RESCALING for layer in self.file.layers)
+        """Return this model with its preprocessing fixed for these images, and what was assumed for it.
+
+        `diag.detection.settle` does it where there are labels: it finds out instead of assuming.
+        """
         try:
-            preprocessing, notes = self.preprocessing.resolve(self.native_shape, images, rescales=rescales)
+            preprocessing, notes = self.preprocessing.resolve(self.native_shape, images, rescales=self.rescales)
         except InvalidInputError as error:
             raise InvalidInputError(f"{self.name}: {error}") from error
-        return replace(self, preprocessing=preprocessing), (*notes, *self.output_notes())
+        return replace(self, preprocessing=preprocessing, settled=True), (*notes, *self.output_notes())
 
     def output_notes(self) -> tuple[str, ...]:
-        """Return one sentence for each thing that is done to the model's output."""
-        return tuple(HEAD_NOTES[self._head()].split("|")) if self._head() in HEAD_NOTES else ()
+        """Return one sentence for each thing that was found out about the file, or is done to the model's output."""
+        notes = tuple(HEAD_NOTES[self._head()].split("|")) if self._head() in HEAD_NOTES else ()
+        return (*self.file.notes, *notes)
 
     def prepare(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Return images (n, h, w, c) as the model's own input."""
@@ -176,14 +208,33 @@ class Model:
             raise InvalidInputError(f"batch_size: expected at least 1. Received: {batch_size}.")
         head = self._head()
         for start in range(0, len(images), batch_size):
-            raw = self._backend.predict(self.prepare(np.asarray(images[start : start + batch_size])))
+            extra = rows_of(images, start, start + batch_size)
+            raw = self._backend.predict(self.prepare(np.asarray(images[start : start + batch_size])), extra)
             yield start, self._probabilities(raw.reshape(len(raw), -1), head, start)
 
     def raw_outputs(self, images: Any, batch_size: int = 256) -> NDArray[np.float32]:
         """Return the model's own outputs, shape (n, outputs), before anything is made of them; NaN included."""
         starts = range(0, len(images), batch_size)
-        parts = [self._backend.predict(self.prepare(np.asarray(images[at : at + batch_size]))) for at in starts]
+        parts = [
+            self._backend.predict(
+                self.prepare(np.asarray(images[at : at + batch_size])), rows_of(images, at, at + batch_size)
+            )
+            for at in starts
+        ]
         return np.concatenate([part.reshape(len(part), -1) for part in parts])
+
+    def ask(self, inputs: NDArray[np.float32], extra: Mapping[str, NDArray[Any]] | None = None) -> NDArray[np.float32]:
+        """Return the model's own outputs, shape (n, outputs), for inputs that are prepared already; NaN included."""
+        raw = self._backend.predict(inputs, extra)
+        return raw.reshape(len(raw), -1)
+
+    def read_outputs(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the model's own outputs (n, outputs) as probabilities (n, k); a row with NaN or infinity is NaN."""
+        finite = np.isfinite(raw).all(axis=1)
+        proba = to_probabilities(raw[finite], self._head())
+        out = np.full((len(raw), proba.shape[1]), np.nan, dtype=np.float32)
+        out[finite] = proba
+        return out
 
     def _probabilities(self, raw: NDArray[np.float32], head: str, start: int) -> NDArray[np.float32]:
         finite = np.isfinite(raw).all(axis=1)
@@ -197,6 +248,9 @@ class Model:
     def _head(self) -> str:
         return output_head(self.file.activation, self.file.n_outputs) if self.is_keras else "softmax"
 
+    def _probed(self) -> int:
+        return int(self._backend.predict(np.zeros((1, *self._open_shape()), dtype=np.float32)).shape[-1])
+
     def _open_shape(self) -> tuple[int, ...]:
         return tuple(size or 32 for size in self.native_shape)
 
@@ -206,6 +260,9 @@ def load_model(
     *,
     preprocessing: Preprocessing | None = None,
     class_names: tuple[str, ...] | None = None,
+    output: str | None = None,
+    architecture: str | Path | None = None,
+    input_shape: tuple[int | None, ...] | None = None,
 ) -> Model:
     """Read a saved classifier: Keras ``.keras``, ``.h5``, ``.hdf5``, or a scikit-learn estimator in ``.skops``.
 
@@ -219,11 +276,18 @@ def load_model(
         Its fields replace the card's.
     class_names : tuple of str, optional
         Replaces the card's.
+    output : str, optional
+        Which output of several is meant, by name; replaces the card's.
+    architecture : str or Path, optional
+        Of a file that holds weights only: the JSON file that ``model.to_json()`` gave, or ``module:function``, which
+        is your own code and is run. Without it, a JSON file of the same name beside the weights is used.
+    input_shape : tuple of int or None, optional
+        Of one sample, where the file does not say it: ``(28, 28, 1)``.
 
     Raises
     ------
     ModelLoadError
-        If there is no such file or it is not a model.
+        If there is no such file or it is not a model; or it has several outputs and none is chosen.
     UnsafeModelError
         If loading it would run code of its own.
     InvalidInputError
@@ -235,8 +299,13 @@ def load_model(
     >>> model.predict_proba(images).shape  # doctest: +SKIP
     (797, 10)
     """
-    file = audit(Path(path))
+    given = load_architecture(architecture) if architecture is not None else None
+    file = audit(Path(path), architecture=given, input_shape=input_shape)
     card = load_card(file.path)
+    if output is not None or card.output is not None:
+        file = with_output(file, output or card.output)
+    if file.output is None and len(file.outputs) > 1:
+        raise ModelLoadError(several_outputs(file))
     if class_names is not None:
         card = replace(card, class_names=tuple(class_names))
     backend: Backend = SklearnBackend(file) if file.format == "skops" else KerasBackend(file)

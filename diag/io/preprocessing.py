@@ -1,8 +1,8 @@
 """From a data set's images to the numbers that a model takes.
 
-The steps and their order are fixed: resize, channels, invert, scale, mean and standard deviation, layout.
-A field left at ``None`` is filled in from the model's input shape and the data by `Preprocessing.resolve`,
-which says in words what it assumed.
+The steps and their order are fixed: transpose, resize, channels, channel order, invert, scale, standardisation of each
+image, mean and standard deviation, layout. A field left at ``None`` was not said: `diag.detection` finds it where the
+data has labels, and `Preprocessing.resolve` assumes it elsewhere, and says in words what.
 """
 
 from __future__ import annotations
@@ -16,41 +16,54 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from diag.errors import InvalidInputError
+from diag.io.layouts import LAYOUTS, Layout, guess_layout, image_shape, to_layout
+from diag.io.transforms import FITS, Fit, fit_images, standardized, to_channels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-Layout = Literal["channels_last", "channels_first", "no_channels", "flat"]
-LAYOUTS: tuple[Layout, ...] = ("channels_last", "channels_first", "no_channels", "flat")
-_CHANNELS = (1, 3, 4)
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+
+ChannelOrder = Literal["rgb", "bgr"]
+ORDERS: tuple[ChannelOrder, ...] = ("rgb", "bgr")
+CONVERTIBLE = ((1, 3), (3, 1), (4, 1), (4, 3))
+"""Numbers of channels (of the data, of the model) that images can be brought from and to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How images become a model's input.
+    """How images become a model's input. ``None``: not said.
 
     Parameters
     ----------
     scale : float, optional
         Every pixel is multiplied by it, as `keras.layers.Rescaling` does.
     mean, std : float or tuple of float, optional
-        Applied after `scale` as ``(x - mean) / std``; one number, or one a channel.
+        Applied after `scale` as ``(x - mean) / std``; one number, or one a channel in the model's channel order.
     resize : (int, int), optional
-        Height and width to bring images to (bilinear).
+        Height and width to bring images to.
     channels : int, optional
         1 or 3. Grey images are copied to three channels, colour images become luminance (BT.601).
-    layout : {"channels_last", "channels_first", "no_channels", "flat"}, optional
-        The order of axes that the model takes.
-    invert : bool or float
+    layout : str, optional
+        The order of axes that the model takes, one of `diag.io.layouts.LAYOUTS`.
+    invert : bool or float, optional
         ``True``: ``white - x``, where white is 255 for integer images and 1 otherwise. A number is that white.
+    standardize : {"image"}, optional
+        Each image less its own mean, divided by its own standard deviation, after `scale`.
+    channel_order : {"rgb", "bgr"}, optional
+        The order in which the model takes colours; data has red first.
+    transpose : bool, optional
+        Rows and columns change places, as in the EMNIST files.
+    fit : {"stretch", "crop", "pad", "center"}, optional
+        How images reach the model's size: see `diag.io.transforms.fit_images`. Stretched when not said.
 
     Examples
     --------
     >>> Preprocessing.from_dict({"scale": "1/255", "layout": "flat"}).scale == 1 / 255
     True
+    >>> Preprocessing(scale=1 / 255, invert=False).flags()
+    '--scale 1/255 --no-invert'
     """
 
     scale: float | None = None
@@ -59,7 +72,11 @@ class Preprocessing:
     resize: tuple[int, int] | None = None
     channels: int | None = None
     layout: Layout | None = None
-    invert: bool | float = False
+    invert: bool | float | None = None
+    standardize: Literal["image"] | None = None
+    channel_order: ChannelOrder | None = None
+    transpose: bool | None = None
+    fit: Fit | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str = "preprocessing") -> Preprocessing:
@@ -70,40 +87,34 @@ class Preprocessing:
         InvalidInputError
             For an unknown key or a value of the wrong kind.
         """
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - known)
+        unknown = sorted(set(values) - set(_READERS))
         if unknown:
-            raise InvalidInputError(f"{where}: unknown key {unknown[0]!r}. Known keys: {', '.join(sorted(known))}.")
-        readers = {
-            "scale": _number,
-            "mean": _numbers,
-            "std": _numbers,
-            "resize": _size,
-            "channels": _channels,
-        }
-        read: dict[str, Any] = {}
-        for key, value in values.items():
-            if value is None:
-                continue
-            if key == "layout":
-                read[key] = _layout(value, where)
-            elif key == "invert":
-                read[key] = value if isinstance(value, bool) else _number(value, f"{where}.invert")
-            else:
-                read[key] = readers[key](value, f"{where}.{key}")
+            raise InvalidInputError(f"{where}: unknown key {unknown[0]!r}. Known keys: {', '.join(sorted(_READERS))}.")
+        read = {key: _READERS[key](value, f"{where}.{key}") for key, value in values.items() if value is not None}
         if read.get("std") is not None and 0.0 in np.atleast_1d(np.asarray(read["std"], dtype=float)):
             raise InvalidInputError(f"{where}.std: expected non-zero numbers. Received: {values['std']!r}.")
         return cls(**read)
 
     def override(self, other: Preprocessing) -> Preprocessing:
         """Return a copy in which every field that `other` sets replaces ours."""
-        defaults = Preprocessing()
         changed = {
             field.name: getattr(other, field.name)
             for field in dataclasses.fields(other)
-            if getattr(other, field.name) != getattr(defaults, field.name)
+            if getattr(other, field.name) is not None
         }
         return dataclasses.replace(self, **changed)
+
+    @property
+    def says_values(self) -> bool:
+        """Whether anything is said of the pixels' values: scale, mean, std or standardize."""
+        return not (self.scale is None and self.mean is None and self.std is None and self.standardize is None)
+
+    def closed(self) -> Preprocessing:
+        """Return this with what was not said taken as not wanted: nothing is left to find out."""
+        nothing = Preprocessing(invert=False, transpose=False, channel_order="rgb", fit="stretch")
+        if not self.says_values:
+            nothing = dataclasses.replace(nothing, scale=1.0)
+        return nothing.override(self)
 
     def resolve(
         self, native_shape: tuple[int | None, ...], images: Any, *, rescales: bool = False
@@ -115,43 +126,61 @@ class Preprocessing:
         native_shape : tuple of int or None
             The model's input without the batch axis, e.g. ``(28, 28, 1)``, ``(1, 28, 28)``, ``(784,)``.
         images : array-like, shape (n, h, w, c)
-            The data set's images; only the first 256 are read, and only when `scale` is open.
+            The data set's images; only the first 256 are read, and only when nothing is said of their values.
         rescales : bool
             The model scales its input itself, so that nothing is assumed.
 
         Returns
         -------
         (Preprocessing, tuple of str)
-            All fields set except those that are not wanted, and one sentence for each assumption.
+            With size, channels and layout set, and one sentence for each assumption.
         """
-        height, width, channels = (int(size) for size in images.shape[1:])
-        notes: list[str] = []
+        shaped, notes = self.shaped(native_shape, tuple(images.shape[1:]))
+        if not self.says_values and not rescales and len(images):
+            first = np.asarray(images[:256])
+            if first.size and float(np.max(first)) > 1.5:
+                shaped = dataclasses.replace(shaped, scale=1 / 255)
+                notes = (
+                    *notes,
+                    "No scaling was given: pixel values were divided by 255 (assumed; pin it with --scale 1/255, "
+                    "or --scale 1 for none, or with a model card).",
+                )
+        return shaped, notes
+
+    def shaped(
+        self, native_shape: tuple[int | None, ...], image: tuple[int, ...]
+    ) -> tuple[Preprocessing, tuple[str, ...]]:
+        """Return this with size, channels and layout set for images (h, w, c), and one sentence for each change.
+
+        Raises
+        ------
+        InvalidInputError
+            If the model takes another size than `resize` asks for, or channels that the images cannot be brought to.
+        """
+        height, width, channels = (int(size) for size in image)
+        if self.transpose:
+            height, width = width, height
         layout = self.layout or guess_layout(native_shape)
-        target = image_shape(native_shape, layout, (height, width, channels), self)
-        if (height, width) != target[:2] and self.resize is None:
-            raise InvalidInputError(
-                f"the model takes images of {target[0]}x{target[1]}, the data has {height}x{width}. "
-                f"Pass --resize {target[0]}x{target[1]} (or resize in the model card) to bring them to that size."
-            )
+        target = image_shape(native_shape, layout, (height, width, channels), self.resize)
         if self.resize is not None and self.resize != target[:2]:
             raise InvalidInputError(
                 f"resize asks for {self.resize[0]}x{self.resize[1]}, but the model takes {target[0]}x{target[1]}."
             )
+        notes: list[str] = []
+        if (height, width) != target[:2] and self.resize is None and self.fit is None:
+            notes.append(
+                f"Images of {height}x{width} were stretched to the model's {target[0]}x{target[1]} "
+                f"(pin it with --resize {target[0]}x{target[1]}, or choose another --fit)."
+            )
         if channels != target[2]:
-            _check_channels(channels, target[2])
-            notes.append(f"Images with {channels} channel(s) were brought to the model's {target[2]}.")
-        scale = self.scale
-        if scale is None and not rescales and self.mean is None and len(images):
-            first = np.asarray(images[:256])
-            if first.size and float(np.max(first)) > 1.5:
-                scale = 1 / 255
-                notes.append(
-                    "No scaling was given: pixel values were divided by 255 (assumed; pin it with --scale 1/255, "
-                    "or --scale 1 for none, or with a model card)."
+            if (channels, target[2]) not in CONVERTIBLE:
+                raise InvalidInputError(
+                    f"the model takes {target[2]} channels, the data has {channels}. "
+                    "Only 1 to 3, 3 to 1 and 4 to either can be converted."
                 )
+            notes.append(f"Images with {channels} channel(s) were brought to the model's {target[2]}.")
         resized = None if (height, width) == target[:2] else (target[0], target[1])
-        resolved = dataclasses.replace(self, scale=scale, resize=resized, channels=target[2], layout=layout)
-        return resolved, tuple(notes)
+        return dataclasses.replace(self, resize=resized, channels=target[2], layout=layout), tuple(notes)
 
     def apply(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Return the model's input for a batch.
@@ -166,149 +195,82 @@ class Preprocessing:
         ndarray of float32, shape (n, h', w', c') or the layout's
         """
         batch = np.asarray(images)
-        white = (255.0 if batch.dtype.kind in "ui" else 1.0) if self.invert is True else float(self.invert)
+        return self.valued(self.geometry(batch), self.white(batch.dtype))
+
+    def white(self, dtype: Any) -> float | None:
+        """Return what pixels of `dtype` are subtracted from, None when nothing is inverted."""
+        if self.invert is None or self.invert is False:
+            return None
+        return (255.0 if np.dtype(dtype).kind in "ui" else 1.0) if self.invert is True else float(self.invert)
+
+    def geometry(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Return images (n, h, w, c) with the model's height, width and channels, their values untouched."""
+        batch = np.asarray(images)
+        white = self.white(batch.dtype)
+        if self.transpose:
+            batch = np.swapaxes(batch, 1, 2)
         batch = batch.astype(np.float32)
         if self.resize is not None and batch.shape[1:3] != self.resize:
-            batch = resize_images(batch, self.resize)
-        if self.channels is not None and batch.shape[-1] != self.channels:
-            batch = _to_channels(batch, self.channels)
-        if self.invert is not False:
+            # What is added is black once the image has been inverted.
+            batch = fit_images(batch, self.resize, self.fit or "stretch", white or 0.0)
+        return batch if self.channels is None else to_channels(batch, self.channels)
+
+    def valued(self, batch: NDArray[np.float32], white: float | None) -> NDArray[np.float32]:
+        """Return the model's input for images that `geometry` made, and the `white` that inverts them."""
+        if self.channel_order == "bgr" and batch.shape[-1] == 3:
+            batch = batch[..., ::-1]
+        if white is not None:
             batch = white - batch
         if self.scale is not None:
             batch = batch * np.float32(self.scale)
+        if self.standardize is not None:
+            batch = standardized(batch)
         if self.mean is not None:
             batch = batch - np.asarray(self.mean, dtype=np.float32)
         if self.std is not None:
-            batch = batch / np.asarray(self.std, dtype=np.float32)
+            batch = np.divide(batch, np.asarray(self.std, dtype=np.float32))
         return np.ascontiguousarray(to_layout(batch, self.layout or "channels_last"), dtype=np.float32)
 
     def input_image_shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """Return (h, w, c) of the images as the model sees them, for images of `shape` (h, w, c)."""
-        height, width = self.resize if self.resize is not None else (int(shape[0]), int(shape[1]))
+        height, width = (int(shape[1]), int(shape[0])) if self.transpose else (int(shape[0]), int(shape[1]))
+        if self.resize is not None:
+            height, width = self.resize
         return height, width, self.channels if self.channels is not None else int(shape[2])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields that are set, as plain values for JSON."""
+        """Return the fields that are set, as plain values for JSON; `from_dict` reads them back."""
         values = dataclasses.asdict(self)
-        return {key: value for key, value in values.items() if value is not None and value is not False}
+        return {key: value for key, value in values.items() if value is not None}
+
+    def written(self) -> dict[str, str]:
+        """Return the fields that are set as texts, as the command line takes them: ``{"scale": "1/255"}``."""
+        return {key: _written(value) for key, value in self.to_dict().items()}
+
+    def flags(self) -> str:
+        """Return the command line's options that say the same. A number for `invert` can only be said in a card."""
+        parts = []
+        for key, value in self.written().items():
+            name = key.replace("_", "-")
+            if value in ("true", "false"):
+                parts.append(f"--{'' if value == 'true' else 'no-'}{name}")
+            else:
+                parts.append(f"--{name}={value}" if value.startswith("-") else f"--{name} {value}")
+        return " ".join(parts)
 
 
-def guess_layout(native_shape: tuple[int | None, ...]) -> Layout:
-    """Return the layout that a model's input shape (without the batch axis) suggests.
-
-    Examples
-    --------
-    >>> guess_layout((28, 28, 1)), guess_layout((1, 28, 28)), guess_layout((28, 28)), guess_layout((784,))
-    ('channels_last', 'channels_first', 'no_channels', 'flat')
-    """
-    if len(native_shape) == 1:
-        return "flat"
-    if len(native_shape) == 2:
-        return "no_channels"
-    if len(native_shape) != 3:
-        raise InvalidInputError(f"expected a model that takes images (1, 2 or 3 axes). Received: {native_shape}.")
-    first, _, last = native_shape
-    return "channels_first" if first in _CHANNELS and last not in _CHANNELS else "channels_last"
-
-
-def image_shape(
-    native_shape: tuple[int | None, ...],
-    layout: Layout,
-    like: tuple[int, int, int] | None = None,
-    wish: Preprocessing | None = None,
-) -> tuple[int, int, int]:
-    """Return (h, w, c) of the images that a model takes, with open sizes taken from `like` (h, w, c).
-
-    Raises
-    ------
-    InvalidInputError
-        If a flat size is not that of a square image and `like` does not have it either.
-    """
-    if layout == "flat":
-        return _flat_shape(native_shape, like, wish)
-    fallback: tuple[int | None, ...] = like or (None, None, None)
-    if wish is not None and wish.resize is not None:
-        fallback = (*wish.resize, fallback[2])
-    if layout == "no_channels":
-        sizes: tuple[int | None, ...] = (native_shape[0], native_shape[1], 1)
-    elif layout == "channels_first":
-        sizes = (native_shape[1], native_shape[2], native_shape[0])
-    else:
-        sizes = native_shape
-    filled = [size if size is not None else other for size, other in zip(sizes, fallback, strict=True)]
-    if any(size is None for size in filled):
-        raise InvalidInputError(f"the model leaves its input size open: {native_shape}. Pass data, or --resize HxW.")
-    height, width, channels = (int(size) for size in filled if size is not None)
-    return height, width, channels
-
-
-def _flat_shape(
-    native_shape: tuple[int | None, ...], like: tuple[int, int, int] | None, wish: Preprocessing | None
-) -> tuple[int, int, int]:
-    length = native_shape[0]
-    if len(native_shape) != 1 or length is None:
-        raise InvalidInputError(f"layout 'flat' needs a model with one input axis. Received: {native_shape}.")
-    if wish is not None and wish.resize is not None and length % (wish.resize[0] * wish.resize[1]) == 0:
-        return (*wish.resize, length // (wish.resize[0] * wish.resize[1]))
-    if like is not None and math.prod(like) == length:
-        return like
-    channels = (like[2],) if like is not None else ()
-    for count in (*channels, 1, 3):
-        side = math.isqrt(length // count)
-        if side * side * count == length:
-            return side, side, count
-    raise InvalidInputError(f"the model takes {length} numbers, which is no square image. Set resize in a model card.")
-
-
-def to_layout(batch: NDArray[Any], layout: Layout) -> NDArray[Any]:
-    """Return images (n, h, w, c) in the order of axes that a model takes."""
-    if layout == "channels_first":
-        return np.moveaxis(batch, -1, 1)
-    if layout == "no_channels":
-        return batch[..., 0]
-    if layout == "flat":
-        return batch.reshape(len(batch), -1)
-    return batch
-
-
-def from_layout(batch: NDArray[Any], layout: Layout, shape: tuple[int, int, int]) -> NDArray[Any]:
-    """Undo `to_layout`: return (n, h, w, c, ...), with any axes behind the image's kept."""
-    if layout == "channels_first":
-        return np.moveaxis(batch, 1, 3)
-    if layout == "no_channels":
-        return batch[:, :, :, None]
-    if layout == "flat":
-        return batch.reshape(len(batch), *shape, *batch.shape[2:])
-    return batch
-
-
-def resize_images(images: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Return images (n, h, w, c) brought to `size` (h, w) with Pillow's bilinear filter, as float32."""
-    from PIL import Image
-
-    height, width = size
-    out = np.empty((len(images), height, width, images.shape[-1]), dtype=np.float32)
-    for row, image in enumerate(images):
-        for channel in range(images.shape[-1]):
-            plane = Image.fromarray(np.ascontiguousarray(image[..., channel], dtype=np.float32))
-            out[row, ..., channel] = np.asarray(plane.resize((width, height), Image.Resampling.BILINEAR))
-    return out
-
-
-def _to_channels(batch: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
-    if channels == 3 and batch.shape[-1] == 1:
-        return np.repeat(batch, 3, axis=-1)
-    if channels == 1 and batch.shape[-1] == 3:
-        grey: NDArray[np.float32] = (batch @ _LUMA)[..., None]
-        return grey
-    raise InvalidInputError(f"cannot bring {batch.shape[-1]} channels to {channels}: only 1 to 3 and 3 to 1.")
-
-
-def _check_channels(have: int, want: int) -> None:
-    if (have, want) not in ((1, 3), (3, 1)):
-        raise InvalidInputError(
-            f"the model takes {want} channels, the data has {have}. Only 1 to 3 and 3 to 1 can be converted."
-        )
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        fraction = Fraction(value).limit_denominator(100_000)
+        if float(f"{value:g}") == value:
+            return f"{value:g}"
+        return str(fraction) if float(fraction) == value else repr(value)
+    if isinstance(value, tuple | list):
+        numbers = all(isinstance(item, int) for item in value)
+        return ("x" if numbers and len(value) == 2 else ",").join(_written(item) for item in value)
+    return str(value)
 
 
 def _number(value: Any, where: str) -> float:
@@ -341,8 +303,36 @@ def _channels(value: Any, where: str) -> int:
     raise InvalidInputError(f"{where}: expected 1 or 3. Received: {value!r}.")
 
 
-def _layout(value: Any, where: str) -> Layout:
-    for layout in LAYOUTS:
-        if value == layout:
-            return layout
-    raise InvalidInputError(f"{where}.layout: expected one of {', '.join(LAYOUTS)}. Received: {value!r}.")
+def _invert(value: Any, where: str) -> bool | float:
+    return value if isinstance(value, bool) else _number(value, where)
+
+
+def _yes_or_no(value: Any, where: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise InvalidInputError(f"{where}: expected true or false. Received: {value!r}.")
+
+
+def _one_of(words: Sequence[Any]) -> Callable[[Any, str], Any]:
+    def read(value: Any, where: str) -> Any:
+        for word in words:
+            if value == word:
+                return word
+        raise InvalidInputError(f"{where}: expected one of {', '.join(words)}. Received: {value!r}.")
+
+    return read
+
+
+_READERS: dict[str, Callable[[Any, str], Any]] = {
+    "scale": _number,
+    "mean": _numbers,
+    "std": _numbers,
+    "resize": _size,
+    "channels": _channels,
+    "layout": _one_of(LAYOUTS),
+    "invert": _invert,
+    "standardize": _one_of(("image",)),
+    "channel_order": _one_of(ORDERS),
+    "transpose": _yes_or_no,
+    "fit": _one_of(FITS),
+}

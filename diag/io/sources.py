@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from diag.errors import DataError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -59,16 +61,39 @@ class Selected:
         """Return the number of images."""
         return len(self.chosen)
 
+    @property
+    def inputs(self) -> Mapping[str, NDArray[Any]] | None:
+        """What lies beside these images: a model's further inputs, by name."""
+        found = getattr(self.images, "inputs", None)
+        return None if found is None else {name: values[self.chosen] for name, values in found.items()}
+
     def __getitem__(self, key: Any) -> Any:
         """Read the images behind `key`."""
         return self.images[self.chosen[key]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ArrayImages:
-    """An array of images - in memory or memory-mapped - with its axes brought to (n, h, w, c) when it is read."""
+class StoredArray:
+    """An array that stays in its file; ``read`` returns the rows of some numbers, shape (m, ...)."""
 
-    array: NDArray[Any]
+    shape: tuple[int, ...]
+    dtype: Any
+    read: Callable[[NDArray[np.int64]], NDArray[Any]]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> Any:
+        """Read the rows behind `key`: a slice, numbers or a mask."""
+        return self.read(np.arange(self.shape[0])[key])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArrayImages:
+    """An array - in memory, memory-mapped or stored - with its axes brought to (n, h, w, c) when it is read."""
+
+    array: NDArray[Any] | StoredArray
     image_shape: tuple[int, int, int]
     channels_first: bool = False
 
@@ -105,24 +130,35 @@ class Parts:
     """What a reader returns; labels may still be texts, one-hot rows or floats.
 
     ``content`` names the source's content: a digest, or anything whose text differs when the content does.
+    ``metadata`` holds further columns, one value an image; ``sizes`` counts the images of each original size.
+    ``inputs`` are a model's further inputs, one row an image.
     """
 
     name: str
-    images: ImageSource | NDArray[Any]
+    images: ImageSource | NDArray[Any] | StoredArray
     labels: Any
     content: str
     class_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     sample_names: tuple[str, ...] | None = None
+    metadata: Mapping[str, Any] | None = None
+    sizes: Mapping[str, int] | None = None
+    inputs: Mapping[str, NDArray[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the caller wants of a source."""
+    """What the caller wants of a source.
+
+    ``stretch`` is the size that images are brought to only if they differ in size among themselves; ``steps`` bounds
+    what is drawn from a Python iterator.
+    """
 
     split: str
     size: tuple[int, int] | None = None
     label_column: str | int | None = None
+    steps: int | None = None
+    stretch: tuple[int, int] | None = field(default=None, repr=False)
 
 
 def printable(name: str) -> str:
@@ -140,3 +176,12 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_digest(root: Path, paths: tuple[Path, ...]) -> str:
+    """Return the SHA-256 of files' bytes and of their names from `root` on, in this order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        name = Path(os.path.relpath(path, root)).as_posix()
+        digest.update(os.fsencode(name) + f"\0{file_digest(path)}\n".encode())
+    return digest.hexdigest()

@@ -3,6 +3,7 @@
 from diag.results.activations import Activations
 from diag.results.attribution import Attribution
 from diag.results.comparison import Comparison
+from diag.results.detection import Detection
 from diag.results.diagnosis import Diagnosis, Evidence, Finding
 from diag.results.evaluation import Evaluation
 from diag.results.faithfulness import Faithfulness
@@ -12,6 +13,7 @@ __all__ = [
     "Activations",
     "Attribution",
     "Comparison",
+    "Detection",
     "Diagnosis",
     "Evaluation",
     "Evidence",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from diag.io.datasets import Dataset
     from diag.io.models import Model
     from diag.metrics.confusion import Normalize
+    from diag.results.detection import Detection
 
 _ERROR_ORDER = {"confidence": ("confidence", True), "loss": ("loss", True), "margin": ("margin", True)}
 
@@ -49,6 +50,8 @@ class Evaluation:
         Whether `samples` were read from the cache.
     versions : mapping of str to str
         The libraries that made the predictions.
+    detection : Detection, optional
+        How the preprocessing was found; None where it was given or assumed.
     """
 
     model: Model
@@ -60,6 +63,7 @@ class Evaluation:
     seconds: float
     from_cache: bool
     versions: Mapping[str, str]
+    detection: Detection | None = None
 
     @property
     def name(self) -> str:

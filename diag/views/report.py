@@ -12,13 +12,17 @@ from diag.io.store import content_key, kept_text, versions, write_aside
 from diag.results.evaluation import Evaluation
 from diag.views.policy import content_policy
 from diag.views.report_evidence import filters
+from diag.views.report_findings import diagnoses, finding_charts, finding_samples, findings_page, training_sheet
 from diag.views.report_maps import explanations
 from diag.views.report_payload import build_payload
 from diag.views.report_text import overview
-from diag.views.report_trust import checks
+from diag.views.report_trust import checks as map_checks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from diag.io.datasets import Dataset
+    from diag.results.diagnosis import Diagnosis
 
     Stage = Callable[[str, int, int], None]
 
@@ -32,6 +36,8 @@ def report(
     *,
     background: int | str = 100,
     seed: int = 0,
+    checks: bool | Sequence[Diagnosis] = True,
+    train: Dataset | None = None,
     progress: Stage | None = None,
     cache: bool = True,
 ) -> Path:
@@ -49,10 +55,14 @@ def report(
         References for maps, as `explain` takes them: a number, or ``"kmeans:N"``.
     seed : int
         Seeds the draw of references.
+    checks : bool or sequence of Diagnosis
+        Run the doctor's checks, or the findings that there are already, one a run. False: no findings.
+    train : Dataset, optional
+        The data that the models were trained on: for the checks of overfitting, duplicates and baselines.
     progress : callable, optional
         Gets (stage, done, total).
     cache : bool
-        Use and keep attributions and activations by content.
+        Use and keep findings, attributions and activations by content.
 
     Returns
     -------
@@ -62,27 +72,54 @@ def report(
     Raises
     ------
     InvalidInputError
-        If runs are on different samples, or the folder of `out` does not exist.
+        If runs are on different samples, the folder of `out` does not exist, or `checks` are not one a run.
     """
     comparison = compare([runs] if isinstance(runs, Evaluation) else runs)
     path = Path(out)
     if not path.resolve().parent.is_dir():
         raise InvalidInputError(f"out={path}: expected a folder that exists. Received: {path.parent}. Create it first.")
     stage = progress or (lambda name, done, total: None)
+    found = _findings(comparison.runs, checks, train, seed, stage, cache)
     maps = explanations(comparison.runs, explain, background, seed, stage, cache)
     evidence = [
-        {**found, **checks(run, explain, seed, stage, cache), **filters(run, comparison.runs, stage, cache)}
-        for run, found in zip(comparison.runs, maps, strict=True)
+        {**each, **map_checks(run, explain, seed, stage, cache), **filters(run, comparison.runs, stage, cache)}
+        for run, each in zip(comparison.runs, maps, strict=True)
     ]
+    for each, diagnosis in zip(evidence, found, strict=False):
+        each |= finding_samples(diagnosis)
     stage("Write the report", 0, 1)
-    payload = build_payload(comparison, evidence)
-    page = overview(comparison, seed, explain, background)
-    for model, found in zip(page["models"], evidence, strict=True):
-        model["checked"] = "trust" in found
+    payload = build_payload(comparison, evidence, finding_charts(found))
+    rule, payload["training"] = training_sheet(found, train, comparison.runs[0].model)
+    payload["sheet_css"] += rule
+    page = overview(comparison, seed, explain, background, bool(found), train) | {
+        "findings": findings_page(comparison, found)
+    }
+    for model, each in zip(page["models"], evidence, strict=True):
+        model["checked"] = "trust" in each
     html = render(page, payload)
     write_aside(path, html)
     stage("Write the report", 1, 1)
     return path
+
+
+def _findings(
+    runs: Sequence[Evaluation],
+    checks: bool | Sequence[Diagnosis],
+    train: Dataset | None,
+    seed: int,
+    stage: Stage,
+    cache: bool,
+) -> list[Diagnosis]:
+    """Return one diagnosis a run; none where they are not wanted."""
+    if isinstance(checks, bool):
+        return diagnoses(runs, train, seed=seed, progress=stage, cache=cache) if checks else []
+    given = [diagnosis.model_digest for diagnosis in checks]
+    if given != [run.model.digest for run in runs]:
+        raise InvalidInputError(
+            f"report: expected checks=True, False, or one diagnosis a run, in their order. Received: {len(given)} "
+            f"for {len(runs)} runs. Pass [diag.diagnose(run.model, run.data, run=run) for run in runs]."
+        )
+    return list(checks)
 
 
 def render(page: dict[str, Any], payload: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from diag.views import charts
 from diag.views.images import data_uri, display_range, thumbnails, tile_sheet, to_uint8
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,7 +26,9 @@ MAX_GROUPS = 100
 MAX_EXAMPLE_CLASSES = 20
 
 
-def build_payload(comparison: Comparison, evidence: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def build_payload(
+    comparison: Comparison, evidence: Sequence[dict[str, Any]], more_charts: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the data of a report.
 
     Parameters
@@ -34,11 +36,13 @@ def build_payload(comparison: Comparison, evidence: Sequence[dict[str, Any]]) ->
     comparison : Comparison
     evidence : sequence of dict
         One a run: what `diag.views.report_evidence` found.
+    more_charts : mapping of str to Altair chart, optional
+        Charts that do not belong to a model's own part, by the name that the template gives them.
     """
     runs = comparison.runs
     grids = [_grids(run) for run in runs]
     chosen = chosen_tiles(runs, grids, evidence)
-    tiles = _thumbnails(runs[0].data.images, chosen)
+    tiles = pictures(runs[0].data.images, chosen)
     sheet = tile_sheet(tiles, columns=100, lossy=tiles.shape[-1] == 3)
     y_true = runs[0].samples["y_true"]
     names = runs[0].data.sample_names
@@ -51,7 +55,8 @@ def build_payload(comparison: Comparison, evidence: Sequence[dict[str, Any]]) ->
         "names": None if names is None else [names[row] for row in chosen],
         "samples": _samples(runs[0], comparison),
         "charts": {"accuracy": _spec(charts.accuracy_chart(comparison)) if len(runs) > 1 else None,
-                   "balance": _spec(charts.class_balance_chart(runs[0].data, runs[0].class_names, y_true))},
+                   "balance": _spec(charts.class_balance_chart(runs[0].data, runs[0].class_names, y_true))}
+                  | {key: _spec(chart) for key, chart in (more_charts or {}).items()},
         "models": [
             {
                 "name": name,
@@ -67,7 +72,7 @@ def build_payload(comparison: Comparison, evidence: Sequence[dict[str, Any]]) ->
     }  # fmt: skip
 
 
-def _thumbnails(images: Any, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
+def pictures(images: Any, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return the chosen images as small pictures, read part by part; one range of values for all of them."""
     parts = [chosen[start : start + PART] for start in range(0, len(chosen), PART)]
     if images.dtype == np.uint8:
@@ -92,6 +97,7 @@ def chosen_tiles(
         return np.arange(n)
     wanted: dict[int, None] = {}
     for found in evidence:
+        _add(wanted, (item for each in found.get("findings", ()) for item in each["samples"]))
         _add(wanted, (row["index"] for row in found.get("explain", {}).get("rows", ())))
         _add(wanted, (entry["index"] for entry in found.get("activations", ())))
         _add(wanted, (item for way in found.get("trust", {}).get("ways", ()) for item in way["items"]))

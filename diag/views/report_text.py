@@ -10,14 +10,23 @@ from diag import __version__
 from diag.errors import DiagError
 
 if TYPE_CHECKING:
+    from diag.io.datasets import Dataset
     from diag.results.comparison import Comparison
     from diag.results.evaluation import Evaluation
 
 MAX_PAIRS = 45
+MAX_CANDIDATES = 12
 SURE = 0.9
 
 
-def overview(comparison: Comparison, seed: int, explain: int = 20, background: int | str = 100) -> dict[str, Any]:
+def overview(
+    comparison: Comparison,
+    seed: int,
+    explain: int = 20,
+    background: int | str = 100,
+    checks: bool = True,
+    train: Dataset | None = None,
+) -> dict[str, Any]:
     """Return all that the template says outside of charts and images."""
     first = comparison.runs[0]
     table = comparison.table()
@@ -29,7 +38,8 @@ def overview(comparison: Comparison, seed: int, explain: int = 20, background: i
         "table": [{"name": name, "place": order[str(name)], **row} for name, row in _records(table)],
         "pairs": [{**pair, "place_a": order[pair["a"]], "place_b": order[pair["b"]]} for pair in pairs[:MAX_PAIRS]],
         "more_pairs": max(0, len(pairs) - MAX_PAIRS),
-        "notes": comparison.notes(),
+        "notes": _other_notes(comparison),
+        "detections": detections(comparison),
         "data": {
             "name": first.data.name,
             "split": first.data.split,
@@ -42,21 +52,48 @@ def overview(comparison: Comparison, seed: int, explain: int = 20, background: i
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
         "seed": seed,
-        "command": _command(comparison, seed, explain, background),
+        "command": _command(comparison, seed, explain, background, checks, train),
     }
 
 
-def _command(comparison: Comparison, seed: int, explain: int, background: int | str) -> str | None:
+def _command(
+    comparison: Comparison, seed: int, explain: int, background: int | str, checks: bool, train: Dataset | None
+) -> str | None:
     """Return the command that makes this report again; None when the data came from Python."""
     import shlex
 
     data = comparison.runs[0].data
-    if data.source == "arrays":
+    if data.source == "arrays" or (train is not None and train.source == "arrays"):
         return None
     parts = ["diag", "report", *(_near(run.model.path) for run in comparison.runs), "--data", _near(Path(data.source))]
     parts += [] if data.split == "test" else ["--split", data.split]
+    parts += [] if train is None else ["--train", _near(Path(train.source))]
+    parts += [] if checks else ["--no-checks"]
     parts += ["--explain", str(explain), "--background", str(background), "--seed", str(seed)]
     return shlex.join(parts)
+
+
+def detections(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return how each model's preprocessing was found, with the candidates that were tried."""
+    return [
+        {
+            "name": name,
+            "said": run.detection.notes(),
+            "uncertain": run.detection.uncertain,
+            "flags": run.detection.flags,
+            "rows": run.detection.evidence[:MAX_CANDIDATES],
+            "more": max(0, len(run.detection.evidence) - MAX_CANDIDATES),
+            "n_predicted": run.detection.n_predicted,
+        }
+        for name, run in zip(comparison.names, comparison.runs, strict=True)
+        if run.detection is not None
+    ]
+
+
+def _other_notes(comparison: Comparison) -> list[str]:
+    """Return what was assumed, without the sentences that stand beside the candidates tried."""
+    shown = {text for run in comparison.runs if run.detection is not None for text in run.detection.notes()}
+    return [note for note in comparison.notes() if not any(note.endswith(text) for text in shown)]
 
 
 def _near(path: Path) -> str:

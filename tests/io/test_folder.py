@@ -10,7 +10,7 @@ from PIL import Image
 
 from diag.errors import DataError
 from diag.io.datasets import load_dataset
-from diag.io.readers.folder import decode
+from diag.io.pictures import decode
 
 
 def write(path, pixels):
@@ -38,7 +38,7 @@ def test_class_folders(folder):
     assert data.sample_names[0] == "cat/0.png"
 
 
-def test_colour_is_decided_by_the_first_image(folder):
+def test_grey_images_beside_one_in_colour(folder):
     write(folder / "cat" / "0.png", np.full((4, 6, 3), (1, 2, 3)))
     data = load_dataset(folder)
     assert data.images.shape == (6, 4, 6, 3)
@@ -52,6 +52,61 @@ def test_another_size_is_refused_unless_one_is_given(folder):
     with pytest.raises(DataError, match=r"1.png is 8x8, 0.png is 4x6. Pass --resize 4x6"):
         data.images[:]
     assert load_dataset(folder, size=(5, 5)).images[:].shape == (6, 5, 5, 1)
+
+
+def test_sizes_are_counted_and_said(folder):
+    write(folder / "dog" / "1.png", np.full((8, 8), 7))
+    data = load_dataset(folder)
+    assert data.sizes == {"4x6": 5, "8x8": 1}
+    assert "2 different sizes, most often 4x6 (5), 8x8 (1): pass --resize" in data.notes[1]
+    stretched = load_dataset(folder, stretch=(3, 3))
+    assert stretched.images[:].shape == (6, 3, 3, 1)
+    assert "all were stretched to 3x3" in stretched.notes[1]
+    assert len({data.digest, stretched.digest, load_dataset(folder, stretch=(3, 4)).digest}) == 3
+
+
+def test_images_of_one_size_are_not_stretched(folder):
+    data = load_dataset(folder, stretch=(3, 3))
+    assert data.images.shape == (6, 4, 6, 1)
+    assert data.digest == load_dataset(folder).digest
+
+
+def test_a_model_says_what_mixed_sizes_are_brought_to(folder, tmp_path):
+    from diag._lazy import import_keras
+    from diag.io.models import load_model
+    from diag.io.pairing import data_for
+    from tests.fakes import save_model
+
+    layers = import_keras().layers
+    save_model(tmp_path / "m.keras", [layers.Flatten(), layers.Dense(2, activation="softmax")], (5, 7, 1))
+    model = load_model(tmp_path / "m.keras")
+    assert data_for([model], str(folder)).images.shape == (6, 4, 6, 1)
+    write(folder / "dog" / "1.png", np.full((8, 8), 7))
+    data = data_for([model], str(folder))
+    assert data.images[:].shape == (6, 5, 7, 1)
+    assert data.sizes == {"4x6": 5, "8x8": 1}
+
+
+def test_one_image_in_colour_makes_all_colour(folder):
+    write(folder / "dog" / "1.png", np.full((4, 6, 3), (1, 2, 3)))
+    data = load_dataset(folder)
+    assert data.images.shape == (6, 4, 6, 3)
+    assert data.images[4][0, 0].tolist() == [1, 2, 3]
+    assert "5 of the images are grey and 1 in colour" in data.notes[-1]
+
+
+def test_a_folder_around_everything_is_looked_through(folder, tmp_path):
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
+    folder.rename(tmp_path / "outer" / "inner" / "pets")
+    data = load_dataset(tmp_path / "outer")
+    assert data.class_names == ("cat", "dog")
+    assert data.sample_names[0] == "cat/0.png"
+
+
+def test_no_format_is_opened_that_starts_a_program(folder):
+    (folder / "cat" / "0.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 4\n%%EOF\n")
+    with pytest.raises(DataError, match="cannot be decoded"):
+        load_dataset(folder)
 
 
 def test_parts_are_chosen_by_name(folder, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from diag.io.readers import arrays, builtin, csv, folder
+from diag.io.readers import archive, arrays, builtin, csv, folder, hdf5, idx, npy, parquet, python_objects, tfrecord
 
 if TYPE_CHECKING:
     from diag.io.sources import Parts, Request
@@ -23,4 +23,8 @@ class Reader(Protocol):
 
 
 BUILTIN = builtin.NAMES
-READERS: tuple[Reader, ...] = (builtin, arrays, csv, folder)
+# Python objects stand before arrays: a list of two samples is no pair of arrays. Folders of other files stand before
+# folders of images.
+READERS: tuple[Reader, ...] = (
+    builtin, python_objects, arrays, csv, hdf5, npy, idx, parquet, tfrecord, archive, folder,
+)  # fmt: skip

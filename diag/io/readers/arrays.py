@@ -53,18 +53,40 @@ def _plain(labels: Any) -> Any:
 
 
 def _read_npz(path: Path, request: Request) -> Parts:
-    names = _names(path)
+    names, inputs = _names(path), {}
     if request.split == "all" and (keys := _all_keys(names, path)):
         (train_x, train_y), (test_x, test_y) = keys
         images = _joined(path, train_x, test_x)
         labels = None if train_y is None or test_y is None else _joined(path, train_y, test_y)
         image_key, label_key = f"{train_x}+{test_x}", None if labels is None else f"{train_y}+{test_y}"
     else:
-        image_key, label_key = _keys(names, request.split, path)
+        image_key, label_key = _several(path, names) or _keys(names, request.split, path)
         images = member(path, image_key)
         labels = None if label_key is None else np.asarray(member(path, label_key))
+        inputs = _beside(path, names, (image_key, label_key), len(images))
     found = f"{image_key} {images.shape} {images.dtype}" + (f", {label_key}" if label_key else ", no labels")
-    return Parts(path.stem, images, labels, f"{file_digest(path)}|{image_key}", notes=(f"{path.name}: {found}.",))
+    if inputs:
+        found += f"; beside them {', '.join(f'{name} {values.shape}' for name, values in inputs.items())}"
+    notes = (f"{path.name}: {found}.",)
+    return Parts(path.stem, images, labels, f"{file_digest(path)}|{image_key}", notes=notes, inputs=inputs or None)
+
+
+def _several(path: Path, names: list[str]) -> tuple[str, str | None] | None:
+    """Return images and labels of a file whose arrays are named after a model's inputs: the only one like images."""
+    if any(_find(names, split) for split in ("train", "test")) or any(name in names for name in _IMAGES):
+        return None
+    alike = [name for name in names if len(member(path, name).shape) in (3, 4)]
+    return (alike[0], next((key for key in _LABELS if key in names), None)) if len(alike) == 1 else None
+
+
+def _beside(path: Path, names: list[str], taken: tuple[str | None, ...], count: int) -> dict[str, Any]:
+    """Return the other arrays of numbers that have a row for every image: further inputs of a model."""
+    known = {*taken, *_IMAGES, *_LABELS}
+    others = [name for name in names if name not in known and not name.endswith(("_train", "_test"))]
+    found = {name: member(path, name) for name in others if not name.startswith(("train_", "test_"))}
+    return {
+        name: values for name, values in found.items() if values.shape[:1] == (count,) and values.dtype.kind in "biuf"
+    }
 
 
 def _names(path: Path) -> list[str]:

@@ -48,7 +48,25 @@
       tile(index), make("small", { class: right ? "right" : "wrong" }, said),
       make("small", {}, percent(model.conf[position])), make("small", {}, `#${index}`));
   }
-  function zoom(index) {
+  function trainingTile(index, side = 56) {
+    const position = data.training.index.indexOf(index);
+    if (position < 0) return null;
+    const { columns, width, height, count, labels } = data.training;
+    const scale = Math.max(1, Math.round(side / Math.max(width, height)));
+    const box = make("span", { class: "tile training", role: "img" });
+    box.style.width = `${width * scale}px`;
+    box.style.height = `${height * scale}px`;
+    box.style.backgroundSize = `${columns * width * scale}px ${Math.ceil(count / columns) * height * scale}px`;
+    box.style.backgroundPosition =
+      `${-(position % columns) * width * scale}px ${-Math.floor(position / columns) * height * scale}px`;
+    box.setAttribute("aria-label", `training image ${index}${labels ? `, class ${labels[position]}` : ""}`);
+    return box;
+  }
+  const trainingText = (index) => {
+    const { index: listed, labels } = data.training;
+    return `training #${index}${labels && listed.includes(index) ? `: ${labels[listed.indexOf(index)]}` : ""}`;
+  };
+  function zoom(index, partner) {
     const position = place.get(index);
     const body = document.getElementById("zoom-body");
     const name = data.names ? data.names[position] : `image ${index}`;
@@ -56,6 +74,7 @@
       make("td", { class: model.pred[position] === data.true[position] ? "right" : "wrong" },
         data.classes[model.pred[position]]), make("td", { class: "n" }, percent(model.conf[position]))));
     body.replaceChildren(make("h3", {}, `${name}: true class ${data.classes[data.true[position]]}`), tile(index, 224),
+      ...(partner === undefined ? [] : [make("p", {}, trainingText(partner)), trainingTile(partner, 224)]),
       make("table", { class: "figures" }, make("thead", {}, make("tr", {}, make("th", {}, "Model"),
         make("th", {}, "Predicted"), make("th", { class: "n" }, "Confidence"))), make("tbody", {}, ...rows)),
       make("p", { class: "faint" }, `index ${index}`));
@@ -166,9 +185,11 @@
   const watcher = new IntersectionObserver((entries) => {
     for (const entry of entries) if (entry.isIntersecting) start(entry.target);
   }, { rootMargin: "600px" });
+  // Inside a closed details a figure has a parent, and is not to be seen all the same.
+  const visible = (figure) => (figure.checkVisibility ? figure.checkVisibility() : figure.offsetParent !== null);
   // What nobody has scrolled to yet is drawn when there is time, so that printing finds it.
   function drawRest() {
-    const waiting = [...drawn].find(([figure, state]) => !state.busy && figure.offsetParent !== null);
+    const waiting = [...drawn].find(([figure, state]) => !state.busy && visible(figure));
     if (!waiting) return;
     start(waiting[0]);
     setTimeout(drawRest, 60);
@@ -323,6 +344,28 @@
       ...row.map((index, x) => make("td", { class: x === y ? "diagonal" : "" }, index === null ? "" : tile(index, 40)))));
     target.replaceChildren(make("table", {}, make("thead", {}, head), make("tbody", {}, ...body)));
   }
+  // ---- findings: the images of one are drawn when it is opened ----
+  function findings() {
+    for (const details of document.querySelectorAll("details.finding")) {
+      details.addEventListener("toggle", () => {
+        const target = details.querySelector(".samples");
+        if (!target || target.childElementCount) return;
+        const [model, number] = details.dataset.finding.split("-").slice(1).map(Number);
+        const found = data.models[model].findings[number];
+        target.replaceChildren(...found.samples.map((index, row) =>
+          sample(index, data.models[model], found.train[row])).filter(Boolean));
+      });
+    }
+  }
+  function sample(index, model, partner) {
+    const shown = card(index, model, true);
+    const other = shown && partner !== undefined ? trainingTile(partner) : null;
+    if (!other) return shown;
+    const both = make("button", { class: "card both", type: "button", onclick: () => zoom(index, partner) },
+      make("span", { class: "two" }, shown.firstChild, other), ...shown.childNodes);
+    both.append(make("small", {}, trainingText(partner)));
+    return both;
+  }
   const filled = new Set();
   function fill(number) {
     if (filled.has(number)) return;
@@ -399,6 +442,7 @@
   for (const button of document.querySelectorAll("[data-pair]")) button.addEventListener("click", () => showPair(button.dataset));
   groups(document.querySelector("[data-groups=samples]"), data.samples, null);
   charts(document.body, data.charts, 0);
+  findings();
   sideBySide();
   const first = document.querySelector(".figures tbody tr[data-place]");
   choose(first ? Number(first.dataset.place) : 0);

@@ -1,0 +1,1 @@
+"""The planted faults of ``benchmarks/doctor.py``, and the clean cases beside them."""

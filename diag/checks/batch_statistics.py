@@ -1,0 +1,207 @@
+"""Batch normalisation whose moving statistics are not those of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from diag._lazy import import_tensorflow
+from diag.checks.base import Check
+from diag.checks.steps import cost, execute
+from diag.errors import CheckNotApplicable, DiagError
+from diag.explain.graph import trace
+from diag.results.diagnosis import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from diag.checks.case import Case
+    from diag.explain.graph import Step
+    from diag.results.diagnosis import Finding, Severity
+
+LEAST_IMAGES = 30
+TOTAL_NUMBERS = 2**29
+"""Numbers that all layers together compute in all: bounds the images of a large network."""
+BATCH = 200
+"""Images that are normalised together, at most."""
+ALPHA = 1e-3
+"""Of the one-sided sign test that batch statistics are right more often."""
+CRITICAL_RISE, WARNING_RISE = 0.2, 0.02
+"""Accuracy that batch statistics add."""
+SHIFT, FACTOR = 1.0, 4.0
+"""A layer disagrees if the median channel's mean is off by so many moving standard deviations, or its variance by
+this factor either way."""
+FAR_SHIFT, FAR_FACTOR = 5.0, 25.0
+"""So much is a warning, whatever the accuracy is: the probabilities are others. Networks that were trained long enough
+for their momentum have shifts below 0.3 and factors within 1.5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of batch normalisation: medians over its channels.
+
+    Parameters
+    ----------
+    name : str
+    shift : float
+        Distance of the sample's mean from the moving mean, in moving standard deviations.
+    factor : float
+        The sample's variance in parts of the moving variance.
+    """
+
+    name: str
+    shift: float
+    factor: float
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether it is off by `SHIFT` or `FACTOR`."""
+        return self.shift >= SHIFT or not 1 / FACTOR < self.factor < FACTOR
+
+    @property
+    def far(self) -> bool:
+        """Whether it is off by `FAR_SHIFT` or `FAR_FACTOR`."""
+        return self.shift >= FAR_SHIFT or not 1 / FAR_FACTOR < self.factor < FAR_FACTOR
+
+
+def run(case: Case) -> Iterator[Finding]:
+    """Compare moving statistics with those of the sample, then the accuracy with either."""
+    found = layers(case)
+    off = [layer for layer in found if layer.disagrees]
+    effect = _effect(case)
+    severity = _severity(off, effect)
+    if not off and severity == "note":
+        return
+    yield CHECK.finding(
+        severity,
+        _told(found, off, effect),
+        "Check the scale of the input first; else run some training batches through the model in training mode, so "
+        "that the moving statistics catch up, or train longer or with a smaller momentum.",
+        measured={
+            "layers": len(found),
+            "disagree": len(off),
+            "largest_shift": max(layer.shift for layer in found),
+            **({"accuracy": effect[0], "accuracy_batch": effect[1], "p_value": effect[2]} if effect else {}),
+        },
+        evidence=[
+            Evidence(
+                "Moving statistics beside those of the data",
+                tuple({"layer": each.name, "shift": each.shift, "variance_ratio": each.factor} for each in found[:100]),
+                "point",
+                x="shift",
+                y="variance_ratio",
+            )
+        ],
+    )
+
+
+def _severity(off: list[Layer], effect: tuple[float, float, float] | None) -> Severity:
+    rise, p_value = (effect[1] - effect[0], effect[2]) if effect is not None else (0.0, 1.0)
+    if p_value < ALPHA and rise >= CRITICAL_RISE:
+        return "critical"
+    real = p_value < ALPHA and rise >= WARNING_RISE
+    return "warning" if real or any(layer.far for layer in off) else "note"
+
+
+def _told(found: list[Layer], off: list[Layer], effect: tuple[float, float, float] | None) -> str:
+    worst = max(found, key=lambda layer: max(layer.shift / SHIFT, abs(np.log(layer.factor)) / np.log(FACTOR)))
+    told = (
+        f"{len(off) or 'None'} of the {len(found)} layers of batch normalisation {'is' if len(off) < 2 else 'are'} far "
+        f"from the data; furthest is {worst.name}: means off by {worst.shift:.2g} moving standard deviations, "
+        f"variances {worst.factor:.2g} times the moving ones"
+    )
+    if effect is None:
+        return f"{told}."
+    return f"{told}; accuracy is {effect[0]:.1%} with the moving statistics and {effect[1]:.1%} with the batch's own."
+
+
+def layers(case: Case) -> list[Layer]:
+    """Return every layer of batch normalisation beside the sample.
+
+    Raises
+    ------
+    CheckNotApplicable
+        If there is none, or the sample is too small.
+    """
+    if not any(type(layer).__name__ == "BatchNormalization" for layer, _ in case.weights.values()):
+        raise CheckNotApplicable("The network has no batch normalisation.")
+    units = case.units
+    if units[0].images < LEAST_IMAGES:
+        raise CheckNotApplicable(f"{units[0].images} images are too few: at least {LEAST_IMAGES} are needed.")
+    steps = trace(case.network).steps
+    found = []
+    for place, step in enumerate(steps, start=1):
+        if step.kind != "BatchNormalization":
+            continue
+        before, layer = units[units[place].place.source], step.operation
+        mean, variance = (np.asarray(each, dtype=np.float64) for each in (layer.moving_mean, layer.moving_variance))
+        if before.mean.shape != mean.shape or not np.isfinite([*before.mean, *before.var, *mean, *variance]).all():
+            continue
+        shift = np.abs(before.mean - mean) / np.sqrt(variance + layer.epsilon)
+        factor = (before.var + layer.epsilon) / (variance + layer.epsilon)
+        found.append(Layer(step.name, float(np.median(shift)), float(np.median(factor))))
+    if not found:
+        raise CheckNotApplicable("No layer of batch normalisation could be compared with its input.")
+    return found
+
+
+def _effect(case: Case) -> tuple[float, float, float] | None:
+    """Return accuracy with moving and with batch statistics on the same images, and p; None without labels."""
+    from scipy.stats import binomtest
+
+    try:
+        y_true, shown = case.y_true, case.proba.argmax(axis=1)
+    except DiagError:
+        return None
+    rows = case.rng("batches").permutation(len(y_true))  # data in the order of classes makes batches of one class
+    n = int(min(len(rows), max(LEAST_IMAGES + 2, TOTAL_NUMBERS // cost(case.network))))
+    if case.network.inputs[0].shape[0] is not None:
+        n -= n % case.network.inputs[0].shape[0]  # whole batches: padding would count
+    rows = rows[:n]
+    if not n:
+        return None
+    outputs = normalised_by_batch(case.network, case.inputs[rows])
+    if not np.isfinite(outputs).all():
+        return None
+    batch = case.model.read_outputs(outputs).argmax(axis=1) == y_true[rows]
+    moving = shown[rows] == y_true[rows]
+    better, worse = int((batch & ~moving).sum()), int((~batch & moving).sum())
+    p_value = float(binomtest(better, better + worse, alternative="greater").pvalue) if better + worse else 1.0
+    return float(moving.mean()), float(batch.mean()), p_value
+
+
+def normalised_by_batch(network: Any, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return outputs (n, outputs) with batch statistics in place of moving ones; all else is in inference mode.
+
+    The layers of batch normalisation are not called for it, so that their moving statistics stay as they are.
+    """
+    graph, parts = trace(network), []
+    for part in np.array_split(inputs, -(-len(inputs) // (network.inputs[0].shape[0] or BATCH))):
+        *_, (_, _, value) = execute(network, graph, part, _by_batch)
+        parts.append(np.asarray(value, dtype=np.float32).reshape(len(part), -1))
+    return np.concatenate(parts)
+
+
+def _by_batch(step: Step, values: list[Any]) -> list[Any]:
+    """Compute a step; batch normalisation with the mean and variance of this batch (Ioffe and Szegedy 2015, alg. 1)."""
+    if step.kind != "BatchNormalization":
+        return step.call(values)
+    tf, layer, (x,) = import_tensorflow(), step.operation, values
+    own = {axis % x.shape.rank for axis in (layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis])}
+    shape = [size if axis in own else 1 for axis, size in enumerate(x.shape)]
+    mean, variance = tf.nn.moments(
+        tf.cast(x, tf.float32), [axis for axis in range(x.shape.rank) if axis not in own], keepdims=True
+    )
+    out = (tf.cast(x, tf.float32) - mean) * tf.math.rsqrt(variance + layer.epsilon)
+    if layer.scale:
+        out *= tf.reshape(tf.cast(layer.gamma.value, tf.float32), shape)
+    if layer.center:
+        out += tf.reshape(tf.cast(layer.beta.value, tf.float32), shape)
+    return [tf.cast(out, x.dtype)]
+
+
+CHECK = Check("DG306", "Batch normalisation disagrees with the data", run)

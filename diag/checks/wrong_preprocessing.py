@@ -1,0 +1,139 @@
+"""Images that are prepared in another way than the model was trained with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from diag.checks.base import Check
+from diag.checks.trial import ALPHA, LARGE_LIFT, LIFT, Answers
+from diag.results.diagnosis import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from diag.checks.case import Case
+    from diag.checks.trial import Trial
+    from diag.results.detection import Detection
+    from diag.results.diagnosis import Finding
+
+MAX_ROWS = 40
+
+
+def run(case: Case) -> Iterator[Finding]:
+    """Try other ways to prepare the same images: exact McNemar test, and a sign-flip test of the log loss."""
+    trial = case.trial
+    if trial.open is not None:
+        yield _detected(trial.open)
+    if trial.good:
+        return
+    found = trial.found
+    if found.status == "chance":
+        if not _above_chance(trial, found):
+            yield _nothing_fits(found, trial)
+        return
+    if found.preprocessing == trial.in_use:
+        return
+    y_true = trial.labels_of(found)
+    used, better = trial.used(y_true), trial.answers(found.preprocessing, y_true)
+    swapped = trial.swapped()
+    if swapped is not None and trial.answers(swapped, y_true).accuracy >= better.accuracy - LIFT / 2:
+        return  # only red and blue: DG102
+    p_value, lift = better.more_right_than(used), better.accuracy - used.accuracy
+    if p_value < ALPHA and lift >= LIFT:
+        yield _worse(case, found, used, better, p_value)
+    elif better.surer_than(used, case.rng("sign flips")):
+        yield _unsure(found, used, better, trial)
+
+
+def _detected(found: Detection) -> Finding:
+    return CHECK.finding(
+        "note",
+        f"Nothing pins how images are prepared. {found.verdict()}",
+        f"Pin it: write the model card with diag init, or pass {found.flags}." if found.flags else "Run diag init.",
+        measured={"status": found.status, "accuracy": found.chosen.accuracy, "log_loss": found.chosen.log_loss},
+        evidence=[_table(found)],
+    )
+
+
+def _above_chance(trial: Trial, found: Detection) -> bool:
+    from scipy.stats import binomtest
+
+    right = trial.used().right
+    return bool(binomtest(int(right.sum()), len(right), found.chance, alternative="greater").pvalue < ALPHA)
+
+
+def _nothing_fits(found: Detection, trial: Trial) -> Finding:
+    return CHECK.finding(
+        "warning",
+        f"None of {len(found.evidence)} ways to prepare the images does better than chance ({found.chance:.1%}), in "
+        f"whatever order the outputs stand; the way in use gives {trial.used().accuracy:.1%}.",
+        "Check that images and labels are those that the model was trained for, and that its weights are trained.",
+        measured={"accuracy": trial.used().accuracy, "chance": found.chance, "ways": len(found.evidence)},
+        evidence=[_table(found)],
+    )
+
+
+def _worse(case: Case, found: Detection, used: Answers, better: Answers, p_value: float) -> Finding:
+    lift = better.accuracy - used.accuracy
+    places = np.flatnonzero(better.right & ~used.right)
+    places = places[np.argsort(-used.loss[places], kind="stable")]
+    return CHECK.finding(
+        "critical" if lift >= LARGE_LIFT else "warning",
+        f"Prepared as they are, {used.accuracy:.1%} of {len(used.right)} images are right; with {found.chosen.name} it "
+        f"is {better.accuracy:.1%} (exact McNemar test, p = {p_value:.2g}).",
+        _remedy(found),
+        measured={
+            "accuracy": used.accuracy,
+            "accuracy_found": better.accuracy,
+            "log_loss": used.log_loss,
+            "log_loss_found": better.log_loss,
+            "p_value": p_value,
+            "in_use": case.model.preprocessing.flags(),
+            "found": found.preprocessing.flags(),
+        },
+        samples=[int(row) for row in case.rows[case.trial.places[places]]],
+        evidence=[_table(found)],
+    )
+
+
+def _unsure(found: Detection, used: Answers, better: Answers, trial: Trial) -> Finding:
+    return CHECK.finding(
+        "warning",
+        f"With {found.chosen.name} the log loss is {better.log_loss:.3f} instead of {used.log_loss:.3f} on "
+        f"{len(used.right)} images, at {better.accuracy:.1%} instead of {used.accuracy:.1%} accuracy: the images are "
+        "probably not scaled as in training.",
+        _remedy(found),
+        measured={
+            "accuracy": used.accuracy,
+            "accuracy_found": better.accuracy,
+            "log_loss": used.log_loss,
+            "log_loss_found": better.log_loss,
+            "in_use": trial.in_use.flags(),
+            "found": found.preprocessing.flags(),
+        },
+        evidence=[_table(found)],
+    )
+
+
+def _remedy(found: Detection) -> str:
+    return f"Pass {found.flags or 'no preprocessing'} or change the model card (diag init --force writes it)."
+
+
+def _table(found: Detection) -> Evidence:
+    rows = tuple(
+        {
+            "candidate": row.name,
+            "accuracy": row.accuracy,
+            "log_loss": row.log_loss,
+            "images": row.n,
+            "p_value": row.p_value,
+            "flags": row.flags,
+        }
+        for row in found.evidence[:MAX_ROWS]
+    )
+    return Evidence("Ways to prepare the images", rows)
+
+
+CHECK = Check("DG101", "Wrong preprocessing", run)

@@ -1,0 +1,39 @@
+"""``diag init``: the model card, written from what was found out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from diag.cli.options import CACHE, MODEL, data_options, open_data, open_models, path_type, preprocessing_of
+
+
+@click.command("init")
+@MODEL
+@data_options
+@click.option("--out", type=path_type(dir_okay=False), help="The file to write.  [default: NAME.toml beside NAME.h5]")
+@click.option("--force", is_flag=True, help="Replace a card that is there.")
+@CACHE
+def init(model: Path, out: Path | None, force: bool, cache: bool, **given: Any) -> None:
+    """Write the card of a MODEL: its data, class names, and the preprocessing that was found out on it."""
+    from diag.cli.output import check_folder
+    from diag.detection.card import propose_card, without_card_preprocessing
+    from diag.errors import InvalidInputError
+    from diag.io.modelcard import card_path, card_text
+    from diag.io.store import write_aside
+
+    place = out or card_path(model)
+    check_folder(place)
+    if place.exists() and not force:
+        raise InvalidInputError(
+            f"{place}: expected no such file. Received: one that is there. Pass --force to replace it."
+        )
+    opened = open_models([model], given)[0]
+    data = open_data([opened], given)
+    card, evidence = propose_card(without_card_preprocessing(opened, preprocessing_of(given)), data, cache)
+    write_aside(place, card_text(card, place.parent, evidence))
+    for line in evidence:
+        click.echo(line)
+    click.echo(str(place))

@@ -1,0 +1,162 @@
+"""Architectures apart from their weights: a JSON file, which is data, or a function of the user's, if asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diag.errors import ModelLoadError
+
+_MAX_JSON = 32 * 2**20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Architecture:
+    """A model without weights.
+
+    Parameters
+    ----------
+    source : str
+        The JSON file's path, or ``module:function``.
+    config : dict
+        ``{"class_name": ..., "config": ...}``.
+    digest : str
+        SHA-256 of the configuration.
+    keras_version, backend : str, optional
+        As the JSON says.
+    notes : tuple of str
+    """
+
+    source: str
+    config: dict[str, Any]
+    digest: str
+    keras_version: str | None = None
+    backend: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_code(self) -> bool:
+        """Whether a function of the user's builds the model."""
+        return is_code(self.source)
+
+
+def is_code(source: str) -> bool:
+    """Return whether an architecture's source is ``module:function``, not a file."""
+    return ":" in source and not source.endswith(".json") and not Path(source).exists()
+
+
+def load_architecture(source: str | Path) -> Architecture:
+    """Read a JSON file, or call the function that the user named.
+
+    Parameters
+    ----------
+    source : str or Path
+        ``model.json``, as ``model.to_json()`` gives it; or ``module:function``: the module is imported from the
+        working folder or the Python path, and the function must return a Keras model. That is the user's own code.
+
+    Raises
+    ------
+    ModelLoadError
+        If the file is no architecture, or there is no such function, or it gives no model.
+    """
+    if is_code(str(source)):
+        model = called(str(source))
+        text = model.to_json()
+        notes: tuple[str, ...] = (f"The architecture is that of {source}, which was called.",)
+        name = str(source)
+    else:
+        path = Path(source)
+        try:
+            if path.stat().st_size > _MAX_JSON:
+                raise ModelLoadError(f"{path.name}: larger than {_MAX_JSON >> 20} MiB: not an architecture.")
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError, ValueError) as error:
+            raise ModelLoadError(
+                f"{str(source)[:200]!r}: expected a JSON file with the architecture, or module:function. {error}"
+            ) from error
+        notes, name = (f"The architecture is that of {path.name}.",), str(path)
+    return _from_text(text, name, notes)
+
+
+def _from_text(text: str, source: str, notes: tuple[str, ...]) -> Architecture:
+    from diag.io.audit import parsed_json
+
+    values = parsed_json(text, Path(source).name)
+    if isinstance(values.get("modelTopology"), dict):  # TensorFlow.js wraps it
+        values = values["modelTopology"]
+        values = values.get("model_config", values)
+    if isinstance(values.get("config"), str):  # some wrote JSON inside JSON
+        values = {**values, "config": json.loads(values["config"])}
+    if not isinstance(values.get("class_name"), str) or not isinstance(values.get("config"), dict | list):
+        raise ModelLoadError(
+            f"{Path(source).name}: expected a model's architecture, as model.to_json() writes it. "
+            "Received: JSON without class_name and config."
+        )
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    version, backend = (values.get(key) for key in ("keras_version", "backend"))
+    return Architecture(
+        source, values, digest, str(version) if version else None, str(backend) if backend else None, notes
+    )
+
+
+def called(source: str) -> Any:
+    """Return the model that ``module:function`` builds. This runs the user's own code.
+
+    Raises
+    ------
+    ModelLoadError
+        If it cannot be imported, or gives no Keras model.
+    """
+    module_name, _, name = source.partition(":")
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        function = getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
+        raise ModelLoadError(
+            f"--architecture {source}: expected module:function. {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        sys.path.remove(folder)
+    model = function() if callable(function) else function
+    if not hasattr(model, "to_json") or not getattr(model, "inputs", None):
+        raise ModelLoadError(
+            f"--architecture {source}: expected a function that returns a Keras model with known inputs. "
+            f"Received: {type(model).__name__}."
+        )
+    return model
+
+
+def beside(path: Path) -> Architecture:
+    """Return the architecture in the only JSON file beside a weight file that can be meant.
+
+    Raises
+    ------
+    ModelLoadError
+        If there is none, or more than one; the message says how to name one.
+    """
+    stem = path.name.removesuffix(path.suffix).removesuffix(".weights")
+    plain = stem
+    for ending in ("_weights", "-weights", "weights"):
+        plain = plain.removesuffix(ending)
+    names = [f"{stem}.json", f"{plain}.json", f"{stem}_architecture.json", f"{plain}_architecture.json", "model.json"]
+    found = []
+    for name in dict.fromkeys(names):
+        candidate = path.with_name(name)
+        if name != ".json" and candidate.is_file():
+            try:
+                found.append(load_architecture(candidate))
+            except ModelLoadError:
+                continue  # some other JSON
+    if len(found) == 1:
+        return found[0]
+    several = f" Beside it lie {' and '.join(Path(one.source).name for one in found)}." if found else ""
+    raise ModelLoadError(
+        f"{path.name}: holds weights but no architecture.{several} Pass it: --architecture model.json (written by "
+        "model.to_json()) or module:function; or save the whole model with model.save('name.keras')."
+    )

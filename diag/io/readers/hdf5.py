@@ -1,0 +1,185 @@
+"""Arrays in an HDF5 file, read slice by slice: ``file.h5``, or ``file.h5::images`` or ``file.h5::images,labels``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diag.errors import DataError
+from diag.io.audit_hdf5 import damaged_heap_of, refuse_strange_types
+from diag.io.readers.keys import key, partner
+from diag.io.readers.pairs import Pair, joined, joined_labels, labels_of, pairs_of
+from diag.io.sources import Parts, Request, StoredArray, file_digest, printable
+
+_ENDINGS = (".h5", ".hdf5", ".hdf", ".he5")
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError, EOFError)
+_FILTERS = (1, 2, 3, 32000)  # deflate, shuffle, checksum, LZF: all that h5py writes by itself
+_RATIO = 1_100  # deflate cannot make data smaller than by 1,032
+_MAX_CHUNK = 2**31
+_MAX_LABELS = 2**28  # bytes
+_MAX_ARRAYS = 10_000
+_GAP = 8  # rows that are rather read too much than sought anew
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _H5Rows:
+    """Reads rows of one data set; the file is opened for each call, so that nothing is shared between processes."""
+
+    path: Path
+    name: str
+
+    def __call__(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        with _opened(self.path) as file:
+            node = file[self.name]
+            unique, back = np.unique(rows, return_inverse=True)
+            if not len(unique):
+                return np.asarray(node[:0])
+            cuts = np.flatnonzero(np.diff(unique) > _GAP) + 1
+            runs = [node[run[0] : run[-1] + 1][run - run[0]] for run in np.split(unique, cuts)]
+            values: NDArray[Any] = np.concatenate(runs)[back]
+            return values
+
+
+def matches(source: Any) -> bool:
+    """Return whether `source` is an existing HDF5 file, with or without the names of arrays after ``::``."""
+    if not isinstance(source, str):
+        return False
+    path = source.partition("::")[0]
+    return path.lower().endswith(_ENDINGS) and Path(path).is_file()
+
+
+def read(source: Any, request: Request) -> Parts:
+    """Find the arrays of the split; images stay in the file, labels are read."""
+    text, _, wish = source.partition("::")
+    path = Path(text)
+    wanted = [name.strip().strip("/") for name in wish.split(",") if name.strip()]
+    label = wanted[1] if len(wanted) > 1 else request.label_column
+    if isinstance(label, int):
+        raise DataError(f"{path.name}: expected the name of the array with the labels. Received: {label}.")
+    _refuse_damage(path)
+    with _opened(path) as file:
+        _refuse_model(file, path)
+        shapes = {name: tuple(node.shape) for name, node in _arrays(file)}
+        unknown = next((name for name in (*wanted[:1], label) if name and name not in shapes), None)
+        if unknown is not None:
+            listed = printable(", ".join(f"{name} {shape}" for name, shape in list(shapes.items())[:8]))
+            raise DataError(f"{path.name}: no array named {printable(unknown)!r}. Received: {listed or 'none'}.")
+        if wanted:
+            pairs = [_named(wanted[0], shapes, request.split, path, label)]
+        else:
+            pairs = pairs_of(shapes, request.split, path.name, label)
+        images = [_stored(file[pair.images], path) for pair in pairs]
+        labels = [None if pair.labels is None else _values(file[pair.labels], path) for pair in pairs]
+        names = next((name for name in shapes if key(name).kind == "names" and len(shapes[name]) == 1), None)
+        class_names = None if names is None else _texts(_values(file[names], path))
+    taken = "; ".join(
+        f"{pair.images} {shapes[pair.images]}, {f'labels {pair.labels}' if pair.labels else 'no labels'}"
+        for pair in pairs
+    )
+    note = f"{path.name}: {printable(taken)}" + (f", class names {names}." if class_names else ".")
+    return Parts(
+        name=path.stem,
+        images=joined(images, path.name),
+        labels=joined_labels(labels, path.name),
+        content=f"{file_digest(path)}|{pairs}",
+        class_names=class_names,
+        notes=(note,),
+    )
+
+
+def _named(name: str, shapes: dict[str, tuple[int, ...]], split: str, path: Path, label: str | None) -> Pair:
+    """Return the array that was named, or for another split its counterpart."""
+    own = key(name)
+    if split not in ("test", "all") and own.split != split:
+        other = partner(own, [key(item) for item in shapes], "images", split)
+        if other is None:
+            raise DataError(f"{path.name}: array {name} has no {split} split. Name that part's array after '::'.")
+        name, label = other.name, None
+    return Pair(name, labels_of(name, shapes, label))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except _DAMAGE as error:
+        raise DataError(f"{path.name}: expected an HDF5 file. {printable(str(error))[:160]}") from error
+
+
+def _refuse_damage(path: Path) -> None:
+    try:
+        damaged = damaged_heap_of(path)
+    except (OSError, ValueError) as error:  # an empty file cannot be mapped
+        raise DataError(f"{path.name}: expected an HDF5 file. {printable(str(error))[:120]}") from error
+    if damaged is not None:
+        raise DataError(f"{path.name}: expected an HDF5 file. It is damaged at byte {damaged:,}.")
+
+
+def _refuse_model(file: Any, path: Path) -> None:
+    marks = ("model_config", "layer_names", "keras_version")
+    if any(mark in file.attrs for mark in marks) or "model_weights" in file or "_layer_checkpoint_dependencies" in file:
+        raise DataError(f"{path.name}: expected images. Received: a Keras model. Pass it as MODEL and data as --data.")
+
+
+def _arrays(group: Any, at: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
+    """Yield the data sets in a group and in the groups inside it; links are not followed."""
+    import h5py
+
+    seen = set() if seen is None else seen
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            continue
+        node = group[name]
+        address = h5py.h5o.get_info(node.id).addr
+        if address in seen or len(seen) >= _MAX_ARRAYS:
+            continue
+        seen.add(address)
+        if isinstance(node, h5py.Dataset) and node.shape:
+            yield f"{at}{name}", node
+        elif isinstance(node, h5py.Group):
+            yield from _arrays(node, f"{at}{name}/", seen)
+
+
+def _stored(node: Any, path: Path) -> StoredArray:
+    """Return an array that is read when it is asked for, after a look at what it claims."""
+    _refuse_claims(node, path)
+    return StoredArray(tuple(node.shape), np.dtype(node.dtype), _H5Rows(path, node.name))
+
+
+def _values(node: Any, path: Path) -> NDArray[Any]:
+    import h5py
+
+    _refuse_claims(node, path)
+    if math.prod(node.shape) * node.dtype.itemsize > _MAX_LABELS:
+        raise DataError(f"{path.name}: expected labels in {node.name}. Received: shape {node.shape}.")
+    return np.asarray(node.asstr()[()] if h5py.check_string_dtype(node.dtype) else node[()])
+
+
+def _refuse_claims(node: Any, path: Path) -> None:
+    """Raise if an array lies outside of the file, or claims far more than the file holds."""
+    name = f"{path.name}: array {printable(node.name)}"
+    if node.is_virtual or node.external:
+        raise DataError(f"{name} lies in other files, which are not opened. Copy the values into this one.")
+    refuse_strange_types(node)
+    plist = node.id.get_create_plist()
+    filters = [int(plist.get_filter(number)[0]) for number in range(plist.get_nfilters())]
+    strange = next((number for number in filters if number not in _FILTERS), None)
+    if strange is not None:
+        raise DataError(f"{name} is packed with HDF5 filter {strange}. Save it without, or with gzip or lzf.")
+    claimed, held = math.prod(node.shape) * node.dtype.itemsize, node.id.get_storage_size()
+    if claimed > held * (_RATIO if filters else 1) or math.prod(node.chunks or ()) * node.dtype.itemsize > _MAX_CHUNK:
+        raise DataError(f"{name} claims {claimed:,} bytes of {node.shape}, and the file holds {held:,}.")
+
+
+def _texts(values: NDArray[Any]) -> tuple[str, ...]:
+    return tuple(item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in values.tolist())

@@ -1,0 +1,78 @@
+"""Files in the idx format of MNIST, plain or gzipped, with labels found beside the images; or a folder of them.
+
+References
+----------
+Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", section "File formats": two zero bytes, the
+type, the number of axes, each axis' length as a big-endian 32-bit integer, then the values.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from diag.errors import DataError
+from diag.io.readers.siblings import Files, data_files, is_folder_of, parts_of_files
+from diag.io.sources import Parts, Request, printable
+
+_NAMES = (*(f"{dot}idx{axes}{kind}" for dot in "-." for axes in (1, 2, 3, 4) for kind in ("-ubyte", "")), ".idx")
+_ENDINGS = (*_NAMES, *(f"{name}.gz" for name in _NAMES))
+_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_MAX_BYTES = 4 * 2**30
+
+
+def matches(source: Any) -> bool:
+    """Return whether `source` is an idx file by its name, or a folder of them."""
+    if not isinstance(source, str):
+        return False
+    first = source.partition("::")[0]
+    if first.lower().endswith(_ENDINGS):
+        return Path(first).is_file()
+    return "::" not in source and is_folder_of(source, _ENDINGS) and bool(data_files(Path(source), _ENDINGS))
+
+
+def read(source: Any, request: Request) -> Parts:
+    """Map plain files into memory; unpack gzipped ones."""
+    return parts_of_files(source, request, Files(_ENDINGS, array_of))
+
+
+def array_of(path: Path) -> Any:
+    """Return the array of an idx file: memory-mapped, or in memory if it is gzipped.
+
+    Raises
+    ------
+    DataError
+        If it is no idx file, or is shorter or longer than it claims.
+    """
+    try:
+        opener: Any = gzip.open if path.name.lower().endswith(".gz") else open
+        with opener(path, "rb") as file:
+            shape, dtype, offset = _header(file)
+            size = math.prod(shape) * dtype.itemsize
+            if size > _MAX_BYTES:
+                raise ValueError(f"it claims {size:,} bytes")
+            if opener is gzip.open:
+                content = file.read(size + 1)
+                if len(content) != size:
+                    raise ValueError(f"it claims shape {shape}, and holds {len(content):,} bytes or more")
+                return np.frombuffer(content, dtype=dtype).reshape(shape)
+        if path.stat().st_size != offset + size:
+            raise ValueError(f"it claims shape {shape}, and holds {path.stat().st_size - offset:,} bytes")
+        return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape) if size else np.empty(shape, dtype)
+    except (OSError, EOFError, ValueError, struct.error, zlib.error, OverflowError) as error:
+        reason = printable(str(error))[:120]
+        raise DataError(f"{printable(path.name)}: expected an idx file as MNIST's. Received: {reason}.") from error
+
+
+def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    zero, kind, axes = struct.unpack(">HBB", file.read(4))
+    if zero or kind not in _TYPES or not 1 <= axes <= 4:
+        raise ValueError("another beginning")
+    shape = struct.unpack(f">{axes}I", file.read(4 * axes))
+    return shape, np.dtype(_TYPES[kind]), 4 + 4 * axes

@@ -1,0 +1,73 @@
+"""Image files that a table names, such as a CSV of paths and labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from diag.errors import DataError
+from diag.io.pictures import ENDINGS, Files, pictures
+from diag.io.sources import Request, files_digest, printable
+
+_INSIDE = ("", "images", "imgs", "data", "train", "test")
+
+
+def listed_images(
+    values: list[Any], folder: Path, where: str, request: Request
+) -> tuple[Any, dict[str, int], tuple[str, ...], str, tuple[str, ...]]:
+    """Return images by their paths: the source, sizes, notes, digest and names.
+
+    Paths begin at `folder`, or at a folder inside it such as images/, whichever holds the first; names without an
+    ending get the ending that exists there.
+
+    Raises
+    ------
+    DataError
+        If a path is missing, or a file does not exist.
+    """
+    absent = [row for row, value in enumerate(values) if not isinstance(value, str) or not value.strip()]
+    if absent:
+        raise DataError(f"{where}: {len(absent):,} paths are missing, the first in row {absent[0]} (from 0).")
+    if not values:
+        raise DataError(f"{where}: expected at least one row. Received: none.")
+    names = [value.strip().replace("\\", "/") for value in values]
+    base, ending = _base(names[0], folder, where)
+    paths = tuple(base / f"{name}{ending}" for name in names)
+    try:
+        missing = [path for path in paths if not path.is_file()]
+        if missing:
+            raise DataError(
+                f"{where}: {len(missing):,} of {len(paths):,} files do not exist, the first is "
+                f"{printable(str(missing[0]))}. Paths begin at the table's folder."
+            )
+        notes = _notes(paths, base, folder)
+        images, sizes, more, done = pictures(Files(paths), request)
+        digest = files_digest(base, paths) + done
+    except OSError as error:  # a name too long, or a file that may not be read
+        raise DataError(f"{where}: an image cannot be read. {printable(str(error))[:160]}") from error
+    except ValueError as error:  # a zero byte in a name
+        raise DataError(f"{where}: expected paths of files. {printable(str(error))[:80]}") from error
+    return images, sizes, (*notes, *more), digest, tuple(printable(name) for name in names)
+
+
+def _base(name: str, folder: Path, where: str) -> tuple[Path, str]:
+    """Return the folder in which the first name is a file, and what its ending lacks."""
+    stem = where.split(".")[0]
+    endings = ("",) if name.lower().endswith(ENDINGS) else ("", *ENDINGS)
+    try:
+        for inside in (*_INSIDE, stem):
+            for ending in endings:
+                if (folder / inside / f"{name}{ending}").is_file():
+                    return folder / inside, ending
+    except (OSError, ValueError):  # said by the caller, who looks for every file
+        pass
+    return folder, ""
+
+
+def _notes(paths: tuple[Path, ...], base: Path, folder: Path) -> tuple[str, ...]:
+    inside = folder.resolve()
+    outside = sum(not path.resolve().is_relative_to(inside) for path in paths)
+    said = [f"Paths begin at {base.name}/."] if base != folder else []
+    if outside:
+        said.append(f"{outside:,} of the files lie outside of the table's folder.")
+    return tuple(said)
