@@ -34,6 +34,7 @@ def arguments() -> argparse.Namespace:
     known, _ = parser.parse_known_args(sys.argv[1:])
     if not known.models:
         known.models = [ROOT / "saved_models" / "digits"]
+        known.train = known.train or "digits"  # what the shipped models were trained on
     return known
 
 

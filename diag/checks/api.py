@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -164,7 +165,7 @@ def _key(
         what="diagnosis",
         checks=_code_digest(),
         model=model.digest,
-        card=repr(model.card),
+        card=repr(replace(model.card, history=None, source=None)),  # their content counts, not their place
         history=_history_digest(model.card.history),
         preprocessing=model.preprocessing.to_dict(),
         data=[data.digest, data.split] if data is not None else None,

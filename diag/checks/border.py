@@ -63,7 +63,7 @@ def run(case: Case) -> Iterator[Finding]:
         raise CheckNotApplicable("The data has one class only.")
     found = list(swaps(case))
     if not found:
-        raise CheckNotApplicable("Border and corners are the same in every image: they can carry nothing.")
+        raise CheckNotApplicable("Border and corners are the same in every image, or no class has two images.")
     alone = {name: readable(case.images[:, mask], case.y_true) for name, mask in masks.items()}
     readings = _readings(found)
     told = [each for each in readings if each.followed >= (SLIGHTLY if each.number is None else CARRIES)]

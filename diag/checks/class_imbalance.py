@@ -37,7 +37,7 @@ def run(case: Case) -> Iterator[Finding]:
     if len(known) < 2:
         raise CheckNotApplicable("Fewer than two classes have images.")
     ratio = float(counts[known].max() / counts[known].min())
-    if ratio < RATIO:
+    if ratio < RATIO or _by_chance(counts[known]):
         return
     right = np.bincount(y_true[result.correct_mask], minlength=k)
     rare = known[counts[known] < RARE * _reference(counts[known])]
@@ -79,6 +79,13 @@ def run(case: Case) -> Iterator[Finding]:
             )
         ],
     )
+
+
+def _by_chance(counts: NDArray[np.int64]) -> bool:
+    """Return whether equally frequent classes would have such counts in so few images (chi-square test)."""
+    from scipy.stats import chisquare
+
+    return float(chisquare(counts).pvalue) >= ALPHA
 
 
 def _counts(case: Case, support: NDArray[np.int64]) -> tuple[NDArray[np.int64], str]:

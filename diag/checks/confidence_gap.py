@@ -25,6 +25,8 @@ OVER = 0.05
 """Mean confidence above accuracy that makes a warning; the shipped models have at most 0.042."""
 UNDER = 0.3
 """Mean confidence below accuracy that makes a warning. Strong regularisation alone gives 0.25 (shipped logistic L2)."""
+FACTOR = 3.0
+"""Temperature, or one over it, that makes a warning where the gap alone does not; the shipped models have 0.43 to 2."""
 NOTED = 0.02
 ALPHA = 0.001
 FEWEST = 50
@@ -50,7 +52,7 @@ def run(case: Case) -> Iterator[Finding]:
     wrong = np.flatnonzero(~result.correct_mask if over else result.correct_mask)
     order = np.argsort(result.samples["confidence"][wrong] * (-1 if over else 1), kind="stable")
     yield CHECK.finding(
-        "warning" if gap >= OVER or gap <= -UNDER else "note",
+        "warning" if _severe(gap, temperature) else "note",
         f"The model is too {'sure' if over else 'unsure'}: mean confidence {accuracy + gap:.1%}, accuracy "
         f"{accuracy:.1%} (p = {p_value:.2g}); expected calibration error {ece:.3f}.",
         f"Divide the logits by a temperature of {temperature:.2f}: the calibration error becomes {mended:.3f} "
@@ -59,6 +61,12 @@ def run(case: Case) -> Iterator[Finding]:
         samples=[int(row) for row in wrong[order]],
         evidence=[_reliability(summary)],
     )
+
+
+def _severe(gap: float, temperature: float) -> bool:
+    if gap > 0:
+        return gap >= OVER or temperature >= FACTOR
+    return gap <= -UNDER or (gap <= -OVER and temperature <= 1 / FACTOR)
 
 
 def _z_test(difference: NDArray[np.float64]) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from diag.checks.base import Check
 from diag.checks.curves import Curves, curves
 from diag.errors import CheckNotApplicable, DiagError
+from diag.metrics.samples import EPSILON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from diag.results.diagnosis import Finding
 
 SAME_LOSS = 0.002
-"""Relative difference of two log losses of one set of images: rounding, and Keras's other smallest probability."""
+"""Relative difference of two log losses of one set of images, by rounding."""
+LARGEST_LOSS = 50.0
+"""What one image may have added to Keras's loss, which takes logits; here probabilities end at float32's epsilon."""
 LOST = 0.01
 """Validation accuracy given away that makes a warning."""
 ROSE = 1.25
@@ -68,7 +71,9 @@ def _saved_epoch(case: Case, drawn: Curves) -> int | None:
         figures = case.run.figures()
     except DiagError:
         return None
-    close = np.abs(drawn.val_loss - figures["log_loss"]) <= SAME_LOSS * figures["log_loss"]
+    clipped = float((case.run.samples["p_true"] <= EPSILON).mean())
+    more, tolerance = drawn.val_loss - figures["log_loss"], SAME_LOSS * figures["log_loss"]
+    close = (more >= -tolerance) & (more <= tolerance + LARGEST_LOSS * clipped)
     equal = np.abs(drawn.val_accuracy - figures["accuracy"]) < min(1e-4, 0.5 / len(case.run))
     matching = np.flatnonzero(close & equal)
     return int(matching[0]) if len(matching) == 1 else None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from diag.checks.case import Case
     from diag.results.diagnosis import Finding
 
-NOTABLE = 0.05
+NOTABLE = 0.1
 """Share of all images lost on average over families and levels, from which on it is worth a note."""
 
 

@@ -88,7 +88,9 @@ class Trial:
 
     def __init__(self, case: Case) -> None:
         if len(case.run) < LEAST_IMAGES:
-            raise CheckNotApplicable(f"{len(case.run)} images are too few to compare ways of preparing them.")
+            raise CheckNotApplicable(
+                f"Ways to prepare the images are compared on {LEAST_IMAGES} at least; there are {len(case.run)}."
+            )
         self._case = case
         most = max(FEWEST, int(BUDGET / case.sweep.cost / 2))
         order = case.rng("trial").permutation(len(case.rows))

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 ALPHA = 0.01
 """Of the test that weights still follow the distribution that they were drawn from."""
-WORKS_ALPHA = 1e-3
 LEAST_WEIGHTS = 32
 """Fewer weights follow any distribution."""
 MAX_WEIGHTS = 50_000
@@ -50,15 +49,17 @@ def run(case: Case) -> Iterator[Finding]:
 
 
 def _works(case: Case) -> bool:
-    """Return whether the labels say that the model knows something: better than naming one class (binomial test)."""
-    from scipy.stats import binomtest
+    """Return whether the labels say that the model is of use: half-way from naming one class to being always right.
 
+    A head drawn at random gives each class of images some output, and for one or two classes of ten the right one:
+    that alone is significantly better than chance.
+    """
     try:
         correct, y_true = case.run.correct_mask, case.run.samples["y_true"]
     except DiagError:
         return False
     share = float(np.bincount(y_true).max() / len(y_true))
-    return bool(binomtest(int(correct.sum()), len(correct), share, alternative="greater").pvalue < WORKS_ALPHA)
+    return bool(correct.mean() > (1 + share) / 2)
 
 
 def _finding(states: dict[str, str], told: dict[str, str], head: str, works: bool) -> Finding:

@@ -8,6 +8,7 @@ import numpy as np
 
 from diag.checks.base import Check
 from diag.checks.trial import ALPHA, LARGE_LIFT, LIFT, Answers
+from diag.errors import CheckNotApplicable
 from diag.results.diagnosis import Evidence
 
 if TYPE_CHECKING:
@@ -23,14 +24,16 @@ MAX_ROWS = 40
 
 def run(case: Case) -> Iterator[Finding]:
     """Try other ways to prepare the same images: exact McNemar test, and a sign-flip test of the log loss."""
+    if len(np.unique(np.asarray(case.labelled.labels))) < 2:
+        raise CheckNotApplicable("The data has one class only.")
     trial = case.trial
-    if trial.open is not None:
+    if trial.open is not None and trial.open.flags:
         yield _detected(trial.open)
     if trial.good:
         return
     found = trial.found
     if found.status == "chance":
-        if not _above_chance(trial, found):
+        if not _above_chance(trial.used(), found):
             yield _nothing_fits(found, trial)
         return
     if found.preprocessing == trial.in_use:
@@ -40,6 +43,8 @@ def run(case: Case) -> Iterator[Finding]:
     swapped = trial.swapped()
     if swapped is not None and trial.answers(swapped, y_true).accuracy >= better.accuracy - LIFT / 2:
         return  # only red and blue: DG102
+    if not _above_chance(better, found):
+        return
     p_value, lift = better.more_right_than(used), better.accuracy - used.accuracy
     if p_value < ALPHA and lift >= LIFT:
         yield _worse(case, found, used, better, p_value)
@@ -51,16 +56,17 @@ def _detected(found: Detection) -> Finding:
     return CHECK.finding(
         "note",
         f"Nothing pins how images are prepared. {found.verdict()}",
-        f"Pin it: write the model card with diag init, or pass {found.flags}." if found.flags else "Run diag init.",
+        f"Pin it: write the model card with diag init, or pass {found.flags}",
         measured={"status": found.status, "accuracy": found.chosen.accuracy, "log_loss": found.chosen.log_loss},
         evidence=[_table(found)],
     )
 
 
-def _above_chance(trial: Trial, found: Detection) -> bool:
+def _above_chance(answers: Answers, found: Detection) -> bool:
+    """Whether more answers are right than by always naming the most frequent class."""
     from scipy.stats import binomtest
 
-    right = trial.used().right
+    right = answers.right
     return bool(binomtest(int(right.sum()), len(right), found.chance, alternative="greater").pvalue < ALPHA)
 
 

@@ -151,13 +151,14 @@ class _Search:
         self.tried += [each for each in candidates if each not in self.tried]
 
     def _coarse(self) -> list[Candidate]:
-        """Return the candidates that deserve all images."""
+        """Return the candidates that deserve all images; the most usual of all is one of them."""
         self._try(self.space.plain(), self.coarse)
         if max(self._best_reading(each, self.coarse).accuracy for each in self.tried) < GOOD:
             self._try(self.space.turned(), self.coarse)
         self._try(self.space.fitted(self._beam(1)[0]), self.coarse)
         self._try([other for each in self._beam(FINALISTS - 2) for other in self.space.recoloured(each)], self.coarse)
-        return self._beam(FINALISTS)
+        usual = self.tried[0]
+        return [usual, *(each for each in self._beam(FINALISTS) if each is not usual)]
 
     def _beam(self, size: int) -> list[Candidate]:
         """Return the best candidates so far: of those as accurate as the best within two standard errors, the surest.
@@ -269,15 +270,10 @@ class _Search:
         label_rule = None if final.rule == self.usual and final.rule in ("names", "numbers") else final.rule
         if status == "chance" and self.usual not in ("names", "numbers"):
             label_rule = None
-        whole, pins = best.preprocessing, best.pins
-        if status == "chance":
-            whole, _ = self.model.preprocessing.resolve(
-                self.model.native_shape, self.data.images, rescales=self.model.rescales
-            )
         return Detection(
             status=status,
-            preprocessing=whole,
-            pins=pins,
+            preprocessing=best.preprocessing,
+            pins=best.pins,
             evidence=self._evidence(final, best),
             label_rule=label_rule,
             label_order=final.order,

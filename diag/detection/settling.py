@@ -64,6 +64,7 @@ def settle(
         data=data.digest,
         wishes=model.preprocessing.to_dict(),
         classes=model.card.class_names,
+        head=[model.card.output, model.file.activation, model.file.n_outputs, *model.output_notes()],
         n=n,
         seed=seed,
         guessed=[note for note in data.notes if note.startswith("No data")],
@@ -93,7 +94,7 @@ def _resolved(model: Model, data: Dataset) -> tuple[Model, None, tuple[str, ...]
 
 def _wanted(model: Model, data: Dataset) -> bool:
     """Whether there is something to find out, and the means for it."""
-    if data.labels is None or len(data) < LEAST_IMAGES or getattr(data, "inputs", None):
+    if data.labels is None or len(data) < LEAST_IMAGES or data.inputs or len(model.file.inputs) > 1:
         return False
     try:
         if not model.card.pinned and not Space(model, data.images.shape[1:]).nothing_open:

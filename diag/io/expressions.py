@@ -14,7 +14,6 @@ import numpy as np
 from diag._lazy import import_keras
 from diag.errors import DiagError
 
-
 _ARITHMETIC = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "bias_add")
 
 

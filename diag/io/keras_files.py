@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,14 +60,26 @@ def load_keras(path: Path | str, file: ModelFile | None = None) -> Any:
         refuse_code(file.config, path.name)
     refuse_oversized(file)
     with quiet():
-        try:
-            model, pieces = _user_built(file) if own_code else _built(file)
-            _give_weights(model, pieces, file)
-        except DiagError:
-            raise
-        except Exception as error:  # the boundary to Keras, which raises many kinds
+        found, error = _attempt(lambda: _with_weights(_user_built(file) if own_code else _built(file), file))
+        if error is not None:
             raise _not_built(file, error) from error
-        return with_chosen_output(model, file)
+        return with_chosen_output(found, file)
+
+
+def _attempt(build: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    """Return what Keras builds, or what it raises; our own errors come through. The boundary to Keras."""
+    try:
+        return build(), None
+    except DiagError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Keras raises many kinds
+        return None, error
+
+
+def _with_weights(made: tuple[Any, tuple[Piece, ...]], file: ModelFile) -> Any:
+    model, pieces = made
+    _give_weights(model, pieces, file)
+    return model
 
 
 def _not_built(file: ModelFile, error: Exception) -> ModelLoadError:
@@ -109,28 +121,22 @@ def _built(file: ModelFile) -> tuple[Any, tuple[Piece, ...]]:
     config = file.config or {}
     if era(config, file.keras_version) < 3 or "module" not in config or _has_lambda(config):
         return built(file.path.name, file)
-    keras = import_keras()
     scrubbed = _scrubbed(config)
-    try:
-        model = keras.saving.deserialize_keras_object(scrubbed, safe_mode=True)
-        if getattr(model, "built", False) and getattr(model, "inputs", None):
+    first: Exception | None = None
+    for wanted in (scrubbed, _pruned(scrubbed)):  # the second without arguments that today's layers do not know
+        model, error = _attempt(lambda wanted=wanted: _by_keras(wanted))  # type: ignore[misc]
+        if model is not None and getattr(model, "built", False) and getattr(model, "inputs", None):
             return model, pieces_of(model)
-    except Exception as error:  # noqa: BLE001 - Keras raises many kinds; its own words are kept if we fail as well
-        return _second_way(file, error)
-    return built(file.path.name, file)
+        first = first or error
+    made, error = _attempt(lambda: built(file.path.name, file))
+    if error is not None:
+        raise first or error  # what Keras says first, says most
+    own: tuple[Any, tuple[Piece, ...]] = made
+    return own
 
 
-def _second_way(file: ModelFile, first: Exception) -> tuple[Any, tuple[Piece, ...]]:
-    """Build what Keras refuses: without arguments that it does not know, then layer by layer."""
-    try:
-        model = import_keras().saving.deserialize_keras_object(_pruned(_scrubbed(file.config)), safe_mode=True)
-        if model.built:
-            return model, pieces_of(model)
-        return built(file.path.name, file)
-    except DiagError:
-        raise
-    except Exception:  # noqa: BLE001 - the first refusal says more
-        raise first from None
+def _by_keras(config: dict[str, Any]) -> Any:
+    return import_keras().saving.deserialize_keras_object(config, safe_mode=True)
 
 
 def _has_lambda(node: Any) -> bool:

@@ -18,7 +18,7 @@ from diag.io.legacy_nodes import Reference, ends_of, node_arguments, operation_t
 from diag.io.legacy_weights import Piece
 from diag.io.refusals import refused_lambda
 from diag.io.stated_shapes import batch_shape_of
-from diag.io.substitutes import applied, merge_layer, substitute
+from diag.io.substitutes import SUBSTITUTED, applied, merge_layer, substitute
 
 if TYPE_CHECKING:
     from diag.io.shape_rules import Shape
@@ -268,7 +268,7 @@ class _Graph:
 
     def _layer(self, entry: dict[str, Any], x: Any) -> tuple[Any, Piece]:
         """Return a layer and its piece, for the input that it is called on first."""
-        kind, name = str(entry["class_name"]).split(">")[-1], entry_name(entry)
+        kind, name = _own_kind(str(entry["class_name"])), entry_name(entry)
         label = plain_name(name)
         if is_model(entry):
             model, parts = self.builder.model(entry, x if not isinstance(x, list) else None, label)
@@ -359,6 +359,12 @@ class _Graph:
             f"{self.file}: layer {name!r} ({kind}) is not one of Keras's own. "
             "diag loads no foreign code: rebuild the model with Keras's layers and save it again."
         )
+
+
+def _own_kind(kind: str) -> str:
+    """Return a class without the package that it was registered by, where its own is known."""
+    plain = kind.split(">")[-1]
+    return plain if plain in SUBSTITUTED or kind.startswith("Addons>") else kind
 
 
 def _named(entry: dict[str, Any], before: str) -> dict[str, Any]:

@@ -139,6 +139,7 @@ def card_text(card: ModelCard, folder: Path, comments: Sequence[str] = ()) -> st
         "title": card.title,
         "description": card.description or None,
         "class_names": None if card.class_names is None else list(card.class_names),
+        "output": card.output,
         "history": None if card.history is None else _seen_from(str(card.history), folder),
     }
     data = {"source": None if card.source is None else _seen_from(card.source, folder), "split": card.split}

@@ -98,7 +98,7 @@ class Detection:
         Better than every other candidate; tied with candidates that give the same answers; tied with candidates that
         give others; or nothing tried is better than chance.
     preprocessing : Preprocessing
-        The chosen one, complete. With status "chance": what is assumed without labels.
+        The chosen one, complete. With status "chance": the most usual one.
     pins : Preprocessing
         The fields that were open, as they were chosen.
     evidence : tuple of Tried

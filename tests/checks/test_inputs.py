@@ -88,7 +88,7 @@ def test_labels_that_have_nothing_to_do_with_the_images_are_a_warning(tmp_path):
 def test_few_images_and_missing_labels_do_not_apply(tmp_path):
     places = [(1, 1), (1, 3), (3, 1), (3, 3)]
     model = linear(tmp_path / "m.keras", pixels(5, 5, places))
-    with pytest.raises(CheckNotApplicable, match="too few"):
+    with pytest.raises(CheckNotApplicable, match="there are 4"):
         findings(wrong_preprocessing.CHECK, case_of(model, marked([0, 1, 2, 3], 5, 5, places), [0, 1, 2, 3]))
     for check in CHECKS:
         with pytest.raises(CheckNotApplicable, match="no labels"):
@@ -210,3 +210,9 @@ def test_labels_from_one_are_read_and_said(twelve):
     (found,) = findings(class_order.CHECK, case)
     assert found.severity == "note"
     assert "start at 1" in found.message
+
+
+def test_one_class_tells_nothing_of_the_preprocessing(twelve):
+    model, images, _ = twelve
+    with pytest.raises(CheckNotApplicable, match="one class"):
+        findings(wrong_preprocessing.CHECK, case_of(model, images, np.full(240, 3)))

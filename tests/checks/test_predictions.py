@@ -361,6 +361,8 @@ def test_imbalance_without_effect_is_a_note_and_balance_is_nothing():
     assert only(class_imbalance.CHECK, make_case(y, one_hot(y, 2))).severity == "note"
     even = np.arange(100) % 2
     assert found(class_imbalance.CHECK, make_case(even, one_hot(even, 2))) == []
+    few = np.repeat([0, 1], [7, 2])  # chi-square of 25/9 with one degree of freedom: p = 0.096
+    assert found(class_imbalance.CHECK, make_case(few, one_hot(few, 2))) == []
     assert "Fewer than two" in reason(class_imbalance.CHECK, make_case([0, 0], one_hot([0, 0], 2)))
 
 
@@ -388,6 +390,13 @@ def test_overconfidence_is_a_warning_and_the_temperature_mends_it():
 def test_underconfidence_is_a_note_unless_it_is_very_large():
     assert only(confidence_gap.CHECK, calibration_case(0.7)).severity == "note"
     assert only(confidence_gap.CHECK, calibration_case(0.4)).severity == "warning"
+
+
+def test_a_small_gap_with_a_large_temperature_is_a_warning():
+    # 97 % right at 99.9999 %: T = ln(3e6) / ln(97) = 3.26 instead of 1
+    assert only(confidence_gap.CHECK, calibration_case(1 - 1e-6, accuracy=0.97)).severity == "warning"
+    # 97 % right at 99.7 %: T = ln(997) / ln(97) = 1.5
+    assert only(confidence_gap.CHECK, calibration_case(0.997, accuracy=0.97)).severity == "note"
 
 
 def test_calibrated_confidence_and_few_images_are_not_reported():

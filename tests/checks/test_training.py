@@ -140,6 +140,15 @@ def test_the_saved_epoch_is_recognised_by_its_figures():
     assert found(last_epoch.CHECK, make_case(*answers(400, 0.9), history=columns)) == []
 
 
+def test_images_whose_probability_is_too_small_to_keep_may_add_to_keras_loss():
+    y = np.arange(400) % 4
+    sure = one_hot(np.where(np.arange(400) < 360, y, (y + 1) % 4), 4, 1 - 1e-9)
+    clipped = make_case(y, sure).run.figures()["log_loss"]
+    columns = history([0.9, 0.97, 0.99], [0.8, 0.95, 0.9], val_loss=[0.9, clipped / 2, 2 * clipped])
+    finding = only(last_epoch.CHECK, make_case(y, sure, history=columns))
+    assert (finding.severity, finding.measured["epoch"]) == ("warning", 3)
+
+
 def test_other_data_leaves_it_open_which_epoch_was_saved():
     columns = history([0.9, 0.97, 0.99], [0.8, 0.95, 0.9], val_loss=[0.9, 0.1, 0.2])
     finding = only(last_epoch.CHECK, make_case(*answers(100, 0.7), history=columns))

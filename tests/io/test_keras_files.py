@@ -262,7 +262,7 @@ def test_lambda_in_an_archive(tmp_path):
     ("config", "says"),
     [
         (sequential(dense("d", 3, batch_input_shape=[None, 5])), r"\(5, 3\). Received: \(4, 3\)"),
-        (sequential(layer("Activation", "a", activation="linear"), dense("d", 3, units=None)), "input shape"),
+        (sequential(layer("Reshape", "a", target_shape=[4]), dense("d", 3)), "input shape"),
         (sequential(), "input shape"),
         (sequential(dense("d", 3, batch_input_shape=[None, 4]), dense("e", 3)), "2 layers with weights"),
         (sequential(dense("d", 2 * 10**9, batch_input_shape=[None, 4])), "units=2,000,000,000"),

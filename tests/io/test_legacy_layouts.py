@@ -50,9 +50,8 @@ def node(name, *sources):
 
 def test_highway_of_keras_1(tmp_path, rng):
     w, carry, b, b_carry = rng.normal(size=(4, 4)), rng.normal(size=(4, 4)), rng.normal(size=4), rng.normal(size=4)
-    config = {"class_name": "Sequential", "config": [
-        layer("Highway", "h", activation="tanh", transform_bias=-2, bias=True, input_dim=4, batch_input_shape=[None, 4]),
-    ]}  # fmt: skip
+    entry = layer("Highway", "h", activation="tanh", transform_bias=-2, bias=True, batch_input_shape=[None, 4])
+    config = {"class_name": "Sequential", "config": [entry]}
     weights = {"h": {"h_W": w, "h_W_carry": carry, "h_b": b, "h_b_carry": b_carry}}
     x = rng.normal(size=(3, 4))
     share = sigmoid(x @ carry + b_carry)
@@ -73,7 +72,7 @@ def test_maxout_of_keras_1(tmp_path, rng):
 def test_locally_connected_has_a_kernel_for_every_place(tmp_path, rng):
     kernel, bias = rng.normal(size=(3 * 2, 2 * 2 * 2, 3)), rng.normal(size=(3, 2, 3))
     entry = layer("LocallyConnected2D", "l", filters=3, kernel_size=[2, 2], strides=[1, 1], padding="valid",
-                  activation="linear", use_bias=True, data_format="channels_last", batch_input_shape=[None, 4, 3, 2])  # fmt: skip
+                  activation="linear", use_bias=True, batch_input_shape=[None, 4, 3, 2])  # fmt: skip
     path = write_h5(tmp_path / "a.h5", sequential(entry), {"l": {"l/kernel:0": kernel, "l/bias:0": bias}})
     x = rng.normal(size=(2, 4, 3, 2))
     expected = np.stack(
@@ -134,8 +133,8 @@ def test_models_merged_at_the_start_of_a_sequential(tmp_path, rng, mode, join):
 
 def test_one_dimensional_convolution_of_keras_1(tmp_path, rng):
     kernel, bias = rng.normal(size=(3, 1, 2, 4)), rng.normal(size=4)
-    entry = layer("Convolution1D", "c", nb_filter=4, filter_length=3, border_mode="valid", subsample_length=1, bias=True,
-                  activation="linear", input_dim=2, input_length=6)  # fmt: skip
+    entry = layer("Convolution1D", "c", nb_filter=4, filter_length=3, border_mode="valid", subsample_length=1,
+                  bias=True, activation="linear", input_dim=2, input_length=6)  # fmt: skip
     after = layer("MaxPooling1D", "p", pool_length=2, stride=2, border_mode="valid")
     config = {"class_name": "Sequential", "config": [entry, after]}
     path = write_h5(tmp_path / "a.h5", config, {"c": {"c_W": kernel, "c_b": bias}}, keras=1)
@@ -159,8 +158,8 @@ def test_time_distributed_dense_and_wrapper_of_keras_1(tmp_path, rng):
 def test_the_earliest_files_say_no_version(tmp_path, rng, words):
     """No version, no backend, weights at the top of the file: what Keras 1.0 wrote."""
     kernel = rng.normal(size=(2, 1, 2, 2))  # (out, in, h, w)
-    entry = layer("Convolution2D", "c", nb_filter=2, nb_row=2, nb_col=2, border_mode="valid", subsample=[1, 1], bias=False,
-                  dim_ordering="th", init="uniform", activation="linear", batch_input_shape=[None, 1, 4, 5])  # fmt: skip
+    entry = layer("Convolution2D", "c", nb_filter=2, nb_row=2, nb_col=2, border_mode="valid", subsample=[1, 1],
+                  bias=False, dim_ordering="th", init="uniform", batch_input_shape=[None, 1, 4, 5])  # fmt: skip
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": [entry]})

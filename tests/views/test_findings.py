@@ -456,3 +456,26 @@ def test_without_scripts_a_finding_still_opens_with_its_words_and_tables(made, t
     proof = section.split('<div class="proof">')[1]
     assert "Look at them." in proof  # the remedy, before any script has run
     assert re.search(r"<td>c4</td><td class=\"n\">4</td>", proof)
+
+
+def test_findings_are_kept_by_content_and_found_again_from_another_folder(tmp_path, monkeypatch, empty_cache):
+    import shutil
+
+    from diag.checks.api import kept_diagnosis
+
+    for name in ("logistic_l2.skops", "logistic_l2.toml"):
+        shutil.copy(SHIPPED / name, tmp_path)
+    card = tmp_path / "logistic_l2.toml"
+    text = card.read_text(encoding="utf-8")
+    (tmp_path / "log.csv").write_text("epoch,loss\n0,2.0\n1,1.5\n")
+    card.write_text(f'history = "log.csv"\n{text}', encoding="utf-8")
+    monkeypatch.setattr("diag.checks.api.CHECKS", CHECKS[:1])
+    monkeypatch.chdir(tmp_path)
+    data = diag.load_dataset("digits")
+    near, far = diag.load_model("logistic_l2.skops"), diag.load_model(tmp_path / "logistic_l2.skops")
+    assert near.card.history != far.card.history
+    assert kept_diagnosis(near, data) is None
+    found = diag.diagnose(near, data)
+    assert kept_diagnosis(far, data).to_dict() == found.to_dict()
+    (tmp_path / "log.csv").write_text("epoch,loss\n0,2.0\n1,2.5\n")
+    assert kept_diagnosis(far, data) is None  # another history: another diagnosis
