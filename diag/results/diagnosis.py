@@ -176,7 +176,7 @@ class Diagnosis:
             for severity in SEVERITIES
             if (number := self.count(severity))
         ]
-        return f"{', '.join(found) or 'Nothing found'} ({ran} checks ran{skipped})."
+        return f"{', '.join(found) or 'Nothing found'} ({ran} {'check' if ran == 1 else 'checks'} ran{skipped})."
 
     def frame(self) -> pd.DataFrame:
         """Return one row a finding: ``code``, ``title``, ``severity``, ``message``, ``remedy``, ``n_samples``."""
