@@ -41,15 +41,16 @@ class Check:
         message: str,
         remedy: str,
         *,
+        title: str | None = None,
         measured: Mapping[str, Any] | None = None,
         samples: Sequence[int] = (),
         train_samples: Sequence[int] = (),
         evidence: Sequence[Evidence] = (),
     ) -> Finding:
-        """Return a finding of this check, with the first `MAX_SAMPLES` of the images."""
+        """Return a finding of this check, with the first `MAX_SAMPLES` of the images; `title` replaces the check's."""
         return Finding(
             code=self.code,
-            title=self.title,
+            title=title or self.title,
             severity=severity,
             message=message,
             remedy=remedy,

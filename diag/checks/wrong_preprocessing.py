@@ -57,6 +57,7 @@ def _detected(found: Detection) -> Finding:
         "note",
         f"Nothing pins how images are prepared. {found.verdict()}",
         f"Pin it: write the model card with diag init, or pass {found.flags}",
+        title="Preprocessing not pinned",
         measured={"status": found.status, "accuracy": found.chosen.accuracy, "log_loss": found.chosen.log_loss},
         evidence=[_table(found)],
     )

@@ -6,6 +6,7 @@ answers at once.
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import click
@@ -35,6 +36,7 @@ for command in COMMANDS:
 
 def main() -> None:
     """Run the command line. A `DiagError` is one line and exit status 1; a bug keeps its traceback."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on tf.function is not for users of diag
     try:
         cli(prog_name="diag")
     except DiagError as error:

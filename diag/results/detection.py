@@ -174,6 +174,14 @@ class Detection:
         weak = " That is little: is this the data that the model was trained for?" if self.weak else ""
         return self.sentence() if self.status == "chance" else self.sentence() + weak + pin
 
+    def headline(self) -> str:
+        """Return what was found in a few words; what is not sure, in full."""
+        if self.uncertain or self.status in ("undecided", "chance"):
+            return self.verdict()
+        best = self.chosen
+        pin = f" Pin it with {self.flags}" if self.flags else ""
+        return f"Preprocessing detected: {best.name}; {best.accuracy:.1%} of {best.n} labelled images are right.{pin}"
+
     def sentence(self) -> str:
         """Return what was found and how sure that is."""
         best = self.chosen

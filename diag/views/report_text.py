@@ -78,6 +78,7 @@ def detections(comparison: Comparison) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
+            "head": run.detection.headline(),
             "said": run.detection.notes(),
             "uncertain": run.detection.uncertain,
             "flags": run.detection.flags,
