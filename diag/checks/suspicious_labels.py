@@ -54,7 +54,7 @@ def run(case: Case) -> Iterator[Finding]:
     rows = prints.rows[confirmed]
     yield CHECK.finding(
         "warning" if severe else "note",
-        f"{len(confirmed):,} of {n:,} labels ({share:.1%}, at least {low:.1%}) are contradicted both by the model, "
+        f"{len(confirmed):,} of {n:,} labels ({share:.2%}) are contradicted both by the model, "
         "surely, and by the most similar images.",
         "Look at these images and mend their labels: the accuracy counts them as errors of the model."
         if severe

@@ -27,7 +27,7 @@ def run(case: Case) -> Iterator[Finding]:
     if len(np.unique(np.asarray(case.labelled.labels))) < 2:
         raise CheckNotApplicable("The data has one class only.")
     trial = case.trial
-    if trial.open is not None and trial.open.flags:
+    if trial.open is not None and trial.open.flags and not case.loaded.preprocessing.says_values:
         yield _detected(trial.open)
     if trial.good:
         return
@@ -55,7 +55,7 @@ def run(case: Case) -> Iterator[Finding]:
 def _detected(found: Detection) -> Finding:
     return CHECK.finding(
         "note",
-        f"Nothing pins how images are prepared. {found.verdict()}",
+        f"The preprocessing is not pinned. {found.verdict()}",
         f"Pin it: write the model card with diag init, or pass {found.flags}",
         title="Preprocessing not pinned",
         measured={"status": found.status, "accuracy": found.chosen.accuracy, "log_loss": found.chosen.log_loss},

@@ -180,7 +180,7 @@ class Detection:
             return self.verdict()
         best = self.chosen
         pin = f" Pin it with {self.flags}" if self.flags else ""
-        return f"Preprocessing detected: {best.name}; {best.accuracy:.1%} of {best.n} labelled images are right.{pin}"
+        return f"Preprocessing detected: {best.name}; {best.accuracy:.1%} of {best.n:,} labelled images are right.{pin}"
 
     def sentence(self) -> str:
         """Return what was found and how sure that is."""

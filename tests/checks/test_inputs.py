@@ -48,6 +48,18 @@ def test_images_that_are_too_dark_are_critical(digits, name):
     assert findings(class_order.CHECK, case) == []
 
 
+def test_a_large_network_is_tried_with_other_scales_on_fewer_images(digits):
+    case = case_of(shipped("dense.keras", scale=1 / 65025), *digits)
+    case.sweep.cost = 1e9  # multiply-adds an image: 6,000 images are too many, 71 a scale are not
+    (found,) = findings(wrong_preprocessing.CHECK, case)
+    assert found.severity == "critical"
+    assert "--scale 1/255" in found.measured["found"]
+    # 14 scales on 71 images; the six best on four times as many when these cannot separate them.
+    assert case.trial.found.n <= 4 * 71
+    assert case.trial.found.n_predicted <= 14 * 71 + 6 * 4 * 71
+    assert len(case.trial.places) == 100
+
+
 def test_a_scale_that_only_makes_a_model_too_sure_is_a_warning(digits):
     (found,) = findings(wrong_preprocessing.CHECK, case_of(shipped("dense.keras", scale=1.0), *digits))
     assert found.severity == "warning"
