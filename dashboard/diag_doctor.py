@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 from diag_loaders import known_diagnosis, load_diagnosis, load_tile
-from diag_parts import SIDE, card
+from diag_parts import AXES, LEGEND, SIDE, card, draw_chart
 from diag_state import plain, put
 
 import diag
@@ -33,8 +33,6 @@ MOST = 12
 AT_ONCE = 1
 """Models that the overview checks unasked: each takes some seconds."""
 PAIR = 2 * SIDE + 24
-AROUND = 110
-"""Pixels of axes and legend, which Streamlit takes from a chart's height."""
 
 
 def badges(found: Diagnosis) -> str:
@@ -126,7 +124,7 @@ def draw_evidence(evidence: Evidence, key: str) -> None:
     if shown == table:
         st.dataframe(frame, hide_index=True, key=f"table-{key}")
     else:
-        st.altair_chart(chart.properties(height=chart.height + AROUND), width="stretch", key=f"chart-{key}")
+        draw_chart(chart, AXES + LEGEND, key=f"chart-{key}")
 
 
 def draw_samples(run: Evaluation, finding: Finding, train: Dataset | None, key: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from diag_loaders import load_tile
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 CARD = 136
 SIDE = 84
 FRAME = "#DFE3E8"
+AXES, LEGEND = 60, 50
+"""Pixels of axes and titles, and of a legend, which Streamlit takes from a chart's height."""
+
+
+def draw_chart(chart: Any, around: int = AXES, key: str | None = None) -> None:
+    """Draw a chart as wide as the page, with its plot as high as it says."""
+    st.altair_chart(chart.properties(height=chart.height + around), width="stretch", key=key)
 
 
 @contextlib.contextmanager

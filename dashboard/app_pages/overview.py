@@ -3,7 +3,7 @@
 import streamlit as st
 from diag_doctor import draw_summary
 from diag_loaders import load_train, open_comparison
-from diag_parts import section
+from diag_parts import draw_chart, section
 from diag_state import plain
 
 from diag.views.charts import accuracy_chart, class_balance_chart
@@ -39,7 +39,7 @@ if comparison is not None:
         )
     if len(comparison.runs) > 1:
         with section():
-            st.altair_chart(accuracy_chart(comparison), width="stretch")
+            draw_chart(accuracy_chart(comparison))
         with section(), st.expander("Pair by pair: who is right where the other is wrong"):
             st.dataframe(
                 comparison.pairs(),
@@ -53,6 +53,6 @@ if comparison is not None:
     with section():
         st.caption(f"{plain(first.data.name)}, {plain(first.data.split)}: {len(first):,} images")
         chart = class_balance_chart(first.data, first.class_names, first.samples["y_true"])
-        st.altair_chart(chart, width="stretch")
+        draw_chart(chart)
     with findings, section():
         draw_summary(comparison, load_train())

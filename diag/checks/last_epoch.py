@@ -46,7 +46,7 @@ def run(case: Case) -> Iterator[Finding]:
         f"{rose:.2f} times the loss and {100 * lost:.1f} points of validation accuracy lie between them.",
         "Save the best epoch: ModelCheckpoint(save_best_only=True) or EarlyStopping(restore_best_weights=True)."
         if known
-        else "Make sure that the best epoch was saved, not the last: its figures cannot be told from this data.",
+        else "Make sure that the best epoch was saved and not the last one: this data cannot tell which it was.",
         measured={"epoch": epoch + 1, "best_epoch": best + 1, "accuracy_lost": lost, "loss_ratio": rose},
         evidence=drawn.evidence(),
     )
