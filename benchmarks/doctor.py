@@ -67,9 +67,8 @@ def last_place(error: Exception) -> str:
 
 def places(fault: Fault, with_mnist: bool) -> list[tuple[str, str]]:
     """Return the good models that a fault is put into."""
-    grey = with_mnist and fault.on[0][0] == "digits"
-    kind = next((kind for _, kind in MNIST if ("digits", kind) in fault.on), None) if grey else None
-    return [*fault.on, *([("mnist", kind)] if kind else [])]
+    kinds = [kind for images, kind in fault.on if images == "digits" and ("mnist", kind) in MNIST]
+    return [*fault.on, *(("mnist", kind) for kind in kinds[:1] if with_mnist)]
 
 
 def chosen(only: str | None) -> tuple[list[Fault], list[Any]]:

@@ -143,6 +143,9 @@ def write_base(images: ImageSet, name: str, kind: str, folder: Path) -> Base:
     if not data.exists():
         np.savez(data, x_train=images.x_train, y_train=images.y_train, x_test=images.x_test, y_test=images.y_test)
     if not base.model.exists():
+        import keras
+
+        keras.utils.set_random_seed(0)
         network = networks.build(kind, images.x_train.shape[1:], images.k)
         x = images.x_train / np.float32(255)
         history = good_fit(network, x, images.y_train)

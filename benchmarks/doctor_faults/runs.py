@@ -200,6 +200,9 @@ def _named(diagnosis: Diagnosis, codes: list[str], planted: tuple[int, ...]) -> 
 
 
 def _bench(case: str, base: Base | None, folder: Path) -> Bench:
+    import keras
+
+    keras.utils.set_random_seed(0)  # what a case draws must not depend on the cases before it
     plain = "".join(letter if letter.isalnum() else "_" for letter in case)
     return Bench(base, folder / plain, case=case)
 

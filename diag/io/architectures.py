@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from diag.errors import ModelLoadError
+from diag.io.early_keras import from_keras_0, is_keras_0
 
 _MAX_JSON = 32 * 2**20
+_BY_THEANO = (
+    "The architecture was written by Keras before version 1, which ran on Theano: convolution kernels are turned round."
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +96,10 @@ def _from_text(text: str, source: str, notes: tuple[str, ...]) -> Architecture:
         values = values.get("model_config", values)
     if isinstance(values.get("config"), str):  # some wrote JSON inside JSON
         values = {**values, "config": json.loads(values["config"])}
+    if is_keras_0(values):
+        values = from_keras_0(values, Path(source).name)
+        if values["backend"] == "theano":
+            notes = (*notes, _BY_THEANO)
     if not isinstance(values.get("class_name"), str) or not isinstance(values.get("config"), dict | list):
         raise ModelLoadError(
             f"{Path(source).name}: expected a model's architecture, as model.to_json() writes it. "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from diag.errors import ModelLoadError, UnsafeModelError
 from diag.io.audit_hdf5 import damaged_heap, damaged_heap_of, refuse_strange_types
+from diag.io.early_keras import completed
 from diag.io.ends import combined_digest, with_output
 from diag.io.input_sizes import missing_input, with_input
 from diag.io.layer_shapes import End, entries, head_of, layer_infos
@@ -217,11 +218,12 @@ def _said(file: Any, path: Path, architecture: Architecture | None, input_shape:
         architecture = beside(path)
     if architecture is None:
         config = parsed_json(_bytes_or_text(file.attrs["model_config"]), f"{path.name}: model_config")
-        return _Said(config, version or _text(config.get("keras_version")), backend, input_shape=input_shape)
+        version, backend = version or _text(config.get("keras_version")), backend or _text(config.get("backend"))
+        return _Said(completed(config), version, backend, input_shape=input_shape)
     return _Said(
-        architecture.config, version or architecture.keras_version, backend or architecture.backend,
-        input_shape=input_shape, architecture=architecture, archive="layer_names" not in file.attrs
-        and "layer_names0" not in file.attrs and "model_weights" not in file,
+        completed(architecture.config), version or architecture.keras_version, backend or architecture.backend,
+        input_shape=input_shape, architecture=architecture, archive="model_weights" not in file
+        and not {"layer_names", "layer_names0", "nb_layers"} & set(file.attrs),
     )  # fmt: skip
 
 

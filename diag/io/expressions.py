@@ -114,6 +114,7 @@ _ARGUMENTS = {
     **dict.fromkeys(("perm", "pattern"), "axes"),
     **dict.fromkeys(("dim", "reduction_indices"), "axis"),
     "keep_dims": "keepdims", "min_value": "low", "max_value": "high", "clip_value_min": "low", "clip_value_max": "high",
+    "num_or_size_splits": "parts",
     "b": "y", "paddings": "pad_width", "multiples": "repeats", "n": "repeats", "rep": "repeats", "bias": "y",
 }  # fmt: skip
 # Functions of TensorFlow, NumPy and Keras's backend under the names used here.
@@ -247,6 +248,28 @@ def _stack(ops: Any, x: Any, axis: int = 0) -> Any:
     return ops.stack(list(x), axis=axis)
 
 
+def _split(ops: Any, x: Any, parts: Any, axis: int = 0) -> Any:
+    """Cut into equal parts, or parts of given lengths."""
+    places = [sum(parts[: place + 1]) for place in range(len(parts) - 1)] if isinstance(parts, list) else int(parts)
+    return ops.split(x, places, axis=axis)
+
+
+def _pool(name: str) -> Any:
+    """Return TensorFlow's pooling of images, whose windows may be one, two or four numbers."""
+
+    def sizes(value: Any) -> tuple[int, int]:
+        parts = [value] if isinstance(value, int) else list(value)
+        parts = parts[1:3] if len(parts) == 4 else parts
+        return int(parts[0]), int(parts[-1])
+
+    def pool(ops: Any, x: Any, ksize: Any, strides: Any, padding: Any = "VALID", data_format: Any = "NHWC") -> Any:
+        if data_format not in (None, "NHWC") or not isinstance(padding, str) or len(x.shape) != 4:
+            raise UnknownExpressionError("pooling with options")
+        return getattr(ops, name)(x, sizes(ksize), sizes(strides), padding.lower(), "channels_last")
+
+    return pool
+
+
 def _transpose(ops: Any, x: Any, axes: Any = None) -> Any:
     return ops.transpose(x, axes=None if axes is None else [int(axis) for axis in axes])
 
@@ -301,6 +324,11 @@ OPERATIONS: dict[str, Any] = {
     "repeat_axis": lambda ops, x, repeats, axis: ops.repeat(x, int(repeats), axis=axis),
     "getitem": _getitem,
     "pad": _pad,
+    "split": _split,
+    **dict.fromkeys(("max_pool2d", "max_pool"), _pool("max_pool")),
+    **dict.fromkeys(("avg_pool2d", "avg_pool"), _pool("average_pool")),
+    "space_to_depth": lambda ops, x, block_size: ops.space_to_depth(x, int(block_size)),
+    "depth_to_space": lambda ops, x, block_size: ops.depth_to_space(x, int(block_size)),
     "shape": _shape,
 }
 

@@ -140,8 +140,10 @@ def _by_keras(config: dict[str, Any]) -> Any:
 
 
 def _has_lambda(node: Any) -> bool:
+    """Return whether there are layers that Keras must not build: Lambdas, and those of AutoKeras."""
     if isinstance(node, dict):
-        return node.get("class_name") == "Lambda" or any(_has_lambda(value) for value in node.values())
+        foreign = node.get("class_name") == "Lambda" or str(node.get("module")).startswith("autokeras")
+        return foreign or any(_has_lambda(value) for value in node.values())
     return isinstance(node, list) and any(_has_lambda(value) for value in node)
 
 

@@ -14,11 +14,18 @@ from diag.io.expressions import Node, UnknownExpressionError, call, evaluate
 from diag.io.lambdas import UnrecognisedError, expression_of
 from diag.io.layer_shapes import entries, entry_name
 from diag.io.legacy_config import is_model, plain_name, translated
-from diag.io.legacy_nodes import Reference, ends_of, node_arguments, operation_tree
+from diag.io.legacy_nodes import Reference, ends_of, first_calls, node_arguments, operation_tree, references
 from diag.io.legacy_weights import Piece
 from diag.io.refusals import refused_lambda
 from diag.io.stated_shapes import batch_shape_of
-from diag.io.substitutes import SUBSTITUTED, applied, merge_layer, substitute
+from diag.io.substitutes import (
+    SUBSTITUTED,
+    applied,
+    merge_layer,
+    old_hard_sigmoid_layer,
+    old_normalization,
+    substitute,
+)
 
 if TYPE_CHECKING:
     from diag.io.shape_rules import Shape
@@ -89,6 +96,7 @@ class _Graph:
     def __init__(self, builder: Builder) -> None:
         self.builder, self.keras, self.file = builder, builder.keras, builder.name
         self.made: dict[str, _Made] = {}
+        self.first: dict[str, int] = {}
 
     # ------------------------------------------------------------ the two kinds of models
 
@@ -126,6 +134,8 @@ class _Graph:
                 self.made[name] = _Made(None, None, [[self._input(shape, name)]])
             nodes = entry.get("inbound_nodes") or []
             waiting += [(entry, node) for node in nodes]
+        named = [(str(entry.get("name") or entry_name(entry)), node) for entry, node in waiting]
+        self.first = first_calls(named, last, known)
         while waiting:
             left = [pair for pair in waiting if not self._node(*pair, known)]
             if len(left) == len(waiting):
@@ -138,10 +148,7 @@ class _Graph:
         """Call a layer on one of its inputs, if those are there already."""
         refs, kwargs = node_arguments(node, known)
         spread = isinstance(node, dict)
-        needed = [part for part in (*refs, *kwargs.values()) if isinstance(part, Reference)]
-        needed += [part for value in (*refs, *kwargs.values()) if isinstance(value, list) for part in value
-                   if isinstance(part, Reference)]  # fmt: skip
-        if any(not self._is_there(ref) for ref in needed):
+        if any(not self._is_there(ref) for ref in references([*refs, *kwargs.values()])):
             return False
         name = str(entry.get("name") or entry_name(entry))
         made = self._made(entry, name)
@@ -153,19 +160,16 @@ class _Graph:
 
     def _is_there(self, ref: Reference) -> bool:
         made = self.made.get(ref.layer)
-        return made is not None and bool(made.outputs) and len(made.outputs) > self._index(made, ref)
+        return made is not None and 0 <= self._index(ref) < len(made.outputs)
 
-    def _index(self, made: _Made, ref: Reference) -> int:
-        # Models inside models count calls from 1: call 0 was their own making.
-        if made.piece is not None and made.piece.parts and ref.node > 0:
-            return ref.node if len(made.outputs) > ref.node else ref.node - 1
-        return ref.node
+    def _index(self, ref: Reference) -> int:
+        return ref.node - self.first.get(ref.layer, 0)
 
     def _tensor(self, ref: Reference) -> Any:
         made = self.made.get(ref.layer)
         if made is None or not self._is_there(ref):
             raise ModelLoadError(f"{self.file}: its end {ref.layer!r} is not one of its layers.")
-        return made.outputs[self._index(made, ref)][ref.tensor]
+        return made.outputs[self._index(ref)][ref.tensor]
 
     def _resolved(self, value: Any) -> Any:
         if isinstance(value, Reference):
@@ -282,6 +286,9 @@ class _Graph:
         replaced = substitute(kind, values, x)
         if replaced is not None:
             return replaced[0], Piece(name, kind, replaced[0], (), replaced[1])
+        if kind == "BatchNormalization" and (values.get("mode") or values.get("keeps_deviation")):
+            layer, fit = old_normalization(values, self.file)
+            return layer, Piece(name, kind, layer, (), fit)
         if kind in ("TimeDistributed", "Bidirectional"):
             return self._wrapper(kind, values, x, name)
         if self.builder.major >= 3 and "module" in entry:
@@ -303,7 +310,7 @@ class _Graph:
                     "diag loads no foreign code: rebuild the model with Keras's activations and save it again."
                 )
         if kind == "Activation" and values.get("activation") == "hard_sigmoid" and self.builder.major < 3:
-            return _old_hard_sigmoid_layer(self.keras, values["name"])
+            return old_hard_sigmoid_layer(self.keras, values["name"])
         if isinstance(values.get("cell"), dict) or isinstance(values.get("cells"), list):
             values = {**values, **self._cells(values)}
         return cls.from_config(values)
@@ -387,10 +394,3 @@ def _flat(out: Any) -> list[Any]:
     if isinstance(out, dict):
         return list(out.values())
     return list(out) if isinstance(out, list | tuple) else [out]
-
-
-def _old_hard_sigmoid_layer(keras: Any, name: str) -> Any:
-    """Return clip(0.2 x + 0.5, 0, 1), the hard sigmoid of Keras 1 and 2, as today's of 1.2 x."""
-    return keras.Sequential(
-        [keras.layers.Rescaling(1.2), keras.layers.Activation("hard_sigmoid", name="hard_sigmoid_of_1_2_x")], name=name
-    )

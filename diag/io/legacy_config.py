@@ -84,7 +84,7 @@ def era(config: dict[str, Any], version: str | None) -> int:
     """Return the major version of Keras (1, 2 or 3) that wrote a configuration."""
     found = entries(config)
     if version and version[0].isdigit():
-        return int(version[0])
+        return max(int(version[0]), 1)  # `early_keras` has brought what was before version 1 to version 1
     if any(isinstance(entry["config"], dict) and _KERAS_1_WORDS & set(entry["config"]) for entry in found):
         return 1
     if any("registered_name" in entry for entry in found):
@@ -124,6 +124,8 @@ def translated(kind: str, values: dict[str, Any], major: int) -> tuple[str, dict
         values["reset_after"] = True if cudnn else values.get("reset_after", False)
     if kind in ("BatchNormalization", "Softmax") and isinstance(values.get("axis"), list) and len(values["axis"]) == 1:
         values["axis"] = values["axis"][0]
+    if "rate" in values and "Dropout" in kind:
+        values["rate"] = _share(values["rate"])
     for key in ("activation", "recurrent_activation"):
         if key in values:
             values[key] = _activation(values[key])
@@ -166,7 +168,7 @@ def _allowed(kind: str, values: dict[str, Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def arguments_of(kind: str) -> frozenset[str] | None:
-    """Return the arguments that today's layer of that name takes, those of its base classes included."""
+    """Return the arguments that today's layer of that name takes, with those that it hands on to its base classes."""
     import inspect
 
     from diag._lazy import import_keras
@@ -177,7 +179,10 @@ def arguments_of(kind: str) -> frozenset[str] | None:
     names = {"name", "trainable"}
     for base in layer.__mro__[:-1]:
         if "__init__" in base.__dict__ and base.__module__.startswith("keras.src.layers"):
-            names |= set(inspect.signature(base.__init__).parameters)
+            parameters = inspect.signature(base.__init__).parameters
+            names |= set(parameters)
+            if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):
+                break
     return frozenset(names - {"self", "args", "kwargs"})
 
 
@@ -205,6 +210,14 @@ def number(value: Any) -> Any:
         inner = value.get("config", value.get("value"))
         return inner.get("value") if isinstance(inner, dict) else inner
     return value
+
+
+def _share(value: Any) -> float:
+    """Return a dropout rate that today's Keras takes: some wrote ``"0.5"``. It matters in training only."""
+    try:
+        return min(max(float(value), 0.0), 1.0)
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def is_model(entry: dict[str, Any]) -> bool:

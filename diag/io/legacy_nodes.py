@@ -62,6 +62,40 @@ def node_arguments(node: Any, known: set[str]) -> tuple[list[Any], dict[str, Any
     return found, kwargs
 
 
+def references(value: Any) -> list[Reference]:
+    """Return the tensors among a layer's arguments, as `node_arguments` gives them."""
+    if isinstance(value, Reference):
+        return [value]
+    return [ref for part in value for ref in references(part)] if isinstance(value, list | tuple) else []
+
+
+def first_calls(nodes: list[tuple[str, Any]], ends: list[Reference], known: set[str]) -> dict[str, int]:
+    """Return the number of each layer's first call, for layers where it is not 0.
+
+    Keras 1 and 2 count from 1 for a model inside the model that was built before it was called: call 0 was its own
+    making. All calls in a file are used by some layer or end, so the largest number says which it is.
+
+    Parameters
+    ----------
+    nodes : list of (str, list or dict)
+        Each call's layer, and what it is called with.
+    ends : list of Reference
+        The model's outputs.
+    known : set of str
+        As in `node_arguments`.
+    """
+    calls: dict[str, int] = {}
+    largest = {end.layer: end.node for end in ends}
+    for layer, node in nodes:
+        calls[layer] = calls.get(layer, 0) + 1
+        args, kwargs = node_arguments(node, known)
+        for ref in references([*args, *kwargs.values()]):
+            largest[ref.layer] = max(largest.get(ref.layer, 0), ref.node)
+    for end in ends:
+        largest[end.layer] = max(largest[end.layer], end.node)
+    return {layer: largest[layer] - count + 1 for layer, count in calls.items() if largest.get(layer, 0) >= count}
+
+
 def _named(value: Any, known: set[str]) -> Any:
     if isinstance(value, list):
         is_tensor = len(value) == 3 and isinstance(value[0], str) and value[0] in known and isinstance(value[1], int)

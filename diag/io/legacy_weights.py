@@ -56,15 +56,21 @@ class Origin:
 def stored_weights(group: Any) -> list[tuple[str, Stored]]:
     """Return the groups of a weight file that hold something, in the order of the file."""
     found = []
-    for raw in names_of(group, "layer_names") or list(group):
+    for raw in names_of(group, "layer_names") or _by_place(group, "nb_layers", "layer") or list(group):
         if raw not in group or not hasattr(group[raw], "attrs") or not hasattr(group[raw], "keys"):
             continue
         layer = group[raw]
-        weights = [(name, np.asarray(layer[name])) for name in names_of(layer, "weight_names") if name in layer]
+        names = names_of(layer, "weight_names") or _by_place(layer, "nb_params", "param")
+        weights = [(name, np.asarray(layer[name])) for name in names if name in layer]
         weights = [(name, array) for name, array in weights if not _is_state(array)]
         if weights:
             found.append((raw, weights))
     return found
+
+
+def _by_place(node: Any, key: str, name: str) -> list[str]:
+    """Return ``layer_0``, ``layer_1``, ...: Keras before version 1 counted layers and their weights."""
+    return [f"{name}_{place}" for place in range(min(int(node.attrs[key]), 2**16))] if key in node.attrs else []
 
 
 def names_of(node: Any, key: str) -> list[str]:

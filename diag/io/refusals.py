@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from diag.io.model_file import ModelFile
 
 _HOMES = ("keras", "tensorflow.keras", "tensorflow.python.keras", "tf_keras", "builtins")
+_SUBSTITUTED_HOMES = ("keras", "tf_keras", "autokeras")  # whose layers are replaced, never imported
 _NO_LAYERS = {
     "utils",
     "saving",
@@ -74,7 +75,7 @@ def _refuse(part: dict[str, Any], label: str, name: str) -> None:
             f"{name}: layer {label!r} ({kind}) runs a program outside of Keras, which diag never does. "
             "Rebuild the model with Keras's layers and save it again."
         )
-    if kind.split(">")[-1] in SUBSTITUTED and str(module or "keras").split(".")[0] in ("keras", "tf_keras"):
+    if kind.split(">")[-1] in SUBSTITUTED and str(module or "keras").split(".")[0] in _SUBSTITUTED_HOMES:
         return
     own = module is None or any(module == home or str(module).startswith(f"{home}.") for home in _HOMES)
     own = own and not (module is not None and _NO_LAYERS & set(str(module).split(".")))

@@ -12,7 +12,7 @@ _SAME = (
     "AlphaDropout", "GroupNormalization", "LayerNormalization", "LeakyReLU", "Normalization", "PReLU", "ReLU",
     "Rescaling", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "ThresholdedReLU", "Add", "Multiply", "Maximum",
     "Average", "Minimum", "Subtract", "Masking", "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation",
-    "RandomContrast", "UnitNormalization",
+    "RandomContrast", "UnitNormalization", "CastToFloat32",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag._lazy import import_keras
+from diag.errors import ModelLoadError
 from diag.io.expressions import Node, evaluate
 from diag.io.legacy_config import MERGES
 
@@ -116,6 +117,16 @@ def _locally_connected(keras: Any, values: dict[str, Any], x: Any) -> tuple[Any,
     return y, fit
 
 
+def _same(keras: Any, values: dict[str, Any], x: Any) -> tuple[Any, Fit]:
+    """Return the layer by which AutoKeras makes numbers of its input: they are numbers here."""
+    return keras.layers.Activation("linear")(x), lambda arrays: arrays
+
+
+def _one_more_axis(keras: Any, values: dict[str, Any], x: Any) -> tuple[Any, Fit]:
+    """Return the layer by which AutoKeras gives grey images a channel."""
+    return keras.layers.Reshape((*(-1 if size is None else size for size in x.shape[1:]), 1))(x), lambda arrays: arrays
+
+
 def _two(value: Any, flat: bool) -> tuple[int, int]:
     sizes = [value] if isinstance(value, int) else list(value)
     if flat:
@@ -130,8 +141,50 @@ SUBSTITUTED: dict[str, Any] = {
     "LocallyConnected2D": _locally_connected,
     "CustomScaleLayer": _scaled_sum,
     "LayerScale": _layer_scale,
+    "CastToFloat32": _same,
+    "ExpandLastDim": _one_more_axis,
 }
 """Layers that Keras no longer has, or has in its applications only."""
+
+
+def old_hard_sigmoid_layer(keras: Any, name: str) -> Any:
+    """Return clip(0.2 x + 0.5, 0, 1), the hard sigmoid of Keras 1 and 2, as today's of 1.2 x."""
+    return keras.Sequential(
+        [keras.layers.Rescaling(1.2), keras.layers.Activation("hard_sigmoid", name="hard_sigmoid_of_1_2_x")], name=name
+    )
+
+
+def old_normalization(values: dict[str, Any], file: str) -> tuple[Any, Fit]:
+    """Return today's layer for a BatchNormalization that is none today, and how its weights are laid out.
+
+    Parameters
+    ----------
+    values : dict
+        Its arguments: ``mode`` 1 of Keras 1 takes mean and variance of each sample along one axis; with
+        ``keeps_deviation`` (Keras before version 1) the file has standard deviations s, and x - m is divided by
+        s + epsilon: the variance is (s + epsilon)^2 - epsilon.
+    file : str
+        For messages.
+
+    Raises
+    ------
+    ModelLoadError
+        For ``mode`` 2, whose outputs depend on the other samples of a batch.
+    """
+    layers, mode = import_keras().layers, values.get("mode") or 0
+    axis, epsilon = values.get("axis", -1), float(values.get("epsilon", 1e-6))
+    if mode == 1:
+        return layers.LayerNormalization(axis=axis, epsilon=epsilon, name=values["name"]), lambda arrays: arrays[:2]
+    if mode != 0:
+        raise ModelLoadError(
+            f"{file}: layer {values['name']!r}: BatchNormalization in mode {mode} normalizes each batch by itself: "
+            "what it gives for an image depends on the other images. Train the model again without it."
+        )
+
+    def fit(arrays: Arrays) -> Arrays:
+        return [*arrays[:3], (arrays[3] + epsilon) ** 2 - epsilon]
+
+    return layers.BatchNormalization(axis=axis, epsilon=epsilon, name=values["name"]), fit
 
 
 def merge_layer(values: dict[str, Any], name: str) -> Any:

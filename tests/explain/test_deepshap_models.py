@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from diag._lazy import import_keras
@@ -328,13 +328,16 @@ def engines():
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**31), st.floats(0.1, 3))
+@example(28943527, 1.1946696616569263)
 def test_invariants(engines, seed, scale):
     deep, linear, weights = engines
     a, b = (each[:1] for each in batches((4, 4, 1), seed, scale=scale))
     forward, backward = deep.maps(a, b), deep.maps(b, a)
     totals = [found.values.sum(axis=(1, 2, 3)) for found in (forward, backward)]
-    np.testing.assert_allclose(totals[0], forward.predictions - forward.base_values, atol=3e-5)
-    np.testing.assert_allclose(totals[0], -totals[1], atol=6e-5)
+    # Two nearly equal images of a normalised layer may give parts of 70 that cancel: float32 is good to 3e-5 of them.
+    peak = max(1, np.abs(forward.values).max(), np.abs(backward.values).max())
+    np.testing.assert_allclose(totals[0], forward.predictions - forward.base_values, atol=3e-5 * peak)
+    np.testing.assert_allclose(totals[0], -totals[1], atol=6e-5 * peak)
     assert not deep.maps(a, a).values.any()
     x, r = batches((4, 4, 1), seed, scale=scale)
     # Lundberg & Lee 2017, corollary 1: w (x - mean of the references).

@@ -405,7 +405,7 @@ def test_the_command_hands_training_data_to_the_checks_and_prints_findings(given
         assert "findings on" not in printed
     elif given:
         assert values["findings"][0]["findings"][0]["message"] == "1000 training images."
-        assert "1 warning (1 checks ran). First: Looks." in printed
+        assert "1 warning (1 check ran). First: Looks." in printed
         assert "--train digits" in out.read_text(encoding="utf-8")
     else:
         assert values["findings"][0]["findings"] == []
