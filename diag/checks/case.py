@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from diag.io.models import Model
     from diag.results.evaluation import Evaluation
 
-MAX_ACTIVATIONS = 2**26
-"""Numbers of layer outputs that are held at once."""
-
 
 class Case:
     """A model and its data, as checks see them. Every part is computed when it is first asked for.
@@ -241,27 +238,6 @@ class Case:
             for name, layer in leaves(self.network)
             if layer.weights
         }
-
-    @cached_property
-    def activations(self) -> Mapping[str, NDArray[np.float32]]:
-        """The output of every leaf layer of the outer model that gives one array, for the first images of `inputs`.
-
-        Shape (m, ...), with m as many images as fit into `MAX_ACTIVATIONS` numbers, at most 128.
-        """
-        from diag._lazy import import_keras
-
-        keras, network = import_keras(), self.network
-        found: dict[str, Any] = {}
-        for layer in network.layers:
-            nodes = getattr(layer, "_inbound_nodes", [])
-            if len(nodes) and not isinstance(layer.output, list | tuple | dict):
-                found[layer.name] = layer.output
-        total = sum(int(np.prod([size or 1 for size in tensor.shape[1:]])) for tensor in found.values())
-        m = max(2, min(128, MAX_ACTIVATIONS // max(1, total)))
-        probe = keras.Model(network.inputs, list(found.values()))
-        outputs = probe(self.inputs[:m], training=False)
-        outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
-        return {name: np.asarray(value) for name, value in zip(found, outputs, strict=True)}
 
     @cached_property
     def units(self) -> tuple[Units, ...]:

@@ -91,15 +91,7 @@ def _worse(case: Case, found: Detection, used: Answers, better: Answers, p_value
         f"Prepared as they are, {used.accuracy:.1%} of {len(used.right)} images are right; with {found.chosen.name} it "
         f"is {better.accuracy:.1%} (exact McNemar test, p = {p_value:.2g}).",
         _remedy(found),
-        measured={
-            "accuracy": used.accuracy,
-            "accuracy_found": better.accuracy,
-            "log_loss": used.log_loss,
-            "log_loss_found": better.log_loss,
-            "p_value": p_value,
-            "in_use": case.model.preprocessing.flags(),
-            "found": found.preprocessing.flags(),
-        },
+        measured={**_measured(found, used, better, case.trial), "p_value": p_value},
         samples=[int(row) for row in case.rows[case.trial.places[places]]],
         evidence=[_table(found)],
     )
@@ -112,16 +104,20 @@ def _unsure(found: Detection, used: Answers, better: Answers, trial: Trial) -> F
         f"{len(used.right)} images, at {better.accuracy:.1%} instead of {used.accuracy:.1%} accuracy: the images are "
         "probably not scaled as in training.",
         _remedy(found),
-        measured={
-            "accuracy": used.accuracy,
-            "accuracy_found": better.accuracy,
-            "log_loss": used.log_loss,
-            "log_loss_found": better.log_loss,
-            "in_use": trial.in_use.flags(),
-            "found": found.preprocessing.flags(),
-        },
+        measured=_measured(found, used, better, trial),
         evidence=[_table(found)],
     )
+
+
+def _measured(found: Detection, used: Answers, better: Answers, trial: Trial) -> dict[str, float | str]:
+    return {
+        "accuracy": used.accuracy,
+        "accuracy_found": better.accuracy,
+        "log_loss": used.log_loss,
+        "log_loss_found": better.log_loss,
+        "in_use": trial.in_use.flags(),
+        "found": found.preprocessing.flags(),
+    }
 
 
 def _remedy(found: Detection) -> str:

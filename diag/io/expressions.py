@@ -338,3 +338,14 @@ def _product(sizes: Any) -> int:
     for size in sizes:
         total *= int(size)
     return total
+
+
+# What Keras 3 writes for masks into `.h5`, by class alone; there is no layer of that name.
+KERAS_OPERATIONS = {"NotEqual": "not_equal", "Equal": "equal", "Any": "any", "LogicalAnd": "logical_and",
+                    "LogicalOr": "logical_or", "LogicalNot": "logical_not"}  # fmt: skip
+
+
+def keras_operation(entry: dict[str, Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Return what an operation of Keras 3 gives, one of `KERAS_OPERATIONS`."""
+    options = {key: value for key, value in entry["config"].items() if key in ("axis", "keepdims")}
+    return getattr(import_keras().ops, KERAS_OPERATIONS[entry["class_name"]])(*args, **options, **kwargs)

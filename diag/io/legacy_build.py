@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from diag.errors import ModelLoadError, UnsafeModelError
-from diag.io.expressions import Node, UnknownExpressionError, call, evaluate
+from diag.io.expressions import KERAS_OPERATIONS, Node, UnknownExpressionError, call, evaluate, keras_operation
 from diag.io.lambdas import UnrecognisedError, expression_of
 from diag.io.layer_shapes import entries, entry_name
 from diag.io.legacy_config import is_model, plain_name, translated
 from diag.io.legacy_nodes import Reference, ends_of, first_calls, node_arguments, operation_tree, references
 from diag.io.legacy_weights import Piece
 from diag.io.refusals import refused_lambda
-from diag.io.stated_shapes import batch_shape_of
+from diag.io.stated_shapes import batch_shape_of, takes_several
 from diag.io.substitutes import (
     SUBSTITUTED,
     applied,
@@ -238,6 +238,8 @@ class _Graph:
             return self._lambda(entry, args[0] if spread and isinstance(args[0], list) else args, name)
         if kind in _OPERATIONS:
             return self._operation(entry, args, kwargs, name)
+        if self.builder.major >= 3 and kind in KERAS_OPERATIONS and "module" not in entry:
+            return keras_operation(entry, args, kwargs)
         x = args[0] if len(args) == 1 else args
         if made.call is None:
             made.call, piece = self._layer(entry, x)
@@ -275,7 +277,9 @@ class _Graph:
         kind, name = _own_kind(str(entry["class_name"])), entry_name(entry)
         label = plain_name(name)
         if is_model(entry):
-            model, parts = self.builder.model(entry, x if not isinstance(x, list) else None, label)
+            several, own = takes_several(entry), self.builder
+            builder = Builder(own.keras, own.name, own.major) if several else own
+            model, parts = builder.model(entry, None if several or isinstance(x, list) else x, label)
             return model, Piece(name, kind, model, parts)
         values = {**entry["config"], "name": label}
         if kind == "Merge":

@@ -25,6 +25,13 @@ def batch_shape_of(config: dict[str, Any], steps: list[dict[str, Any]]) -> Any:
     return None
 
 
+def takes_several(entry: dict[str, Any]) -> bool:
+    """Return whether a model inside the model is called more than once, and states its own shape for all calls."""
+    if len(entry.get("inbound_nodes") or []) < 2:
+        return False
+    return entry["class_name"] != "Sequential" or batch_shape_of(entry, entries(entry)) is not None
+
+
 def _batch_shape(entry: dict[str, Any]) -> Any:
     """Return the batch shape that a layer, or a nested model's own input, states."""
     values = entry["config"]

@@ -287,3 +287,34 @@ def test_operations_of_tensorflow(tmp_path, rng, function, arguments, expected):
          {**flat, "name": "f", "inbound_nodes": [[["op", 0, tensor, {}]]]}, node(dense("d", 3, use_bias=False), "f")],
         "i", "d")  # fmt: skip
     close(output(load_keras(write_h5(tmp_path / "a.h5", config, {"d": {"d/kernel:0": w}})), x), softmax(part @ w))
+
+
+def test_a_model_that_is_called_for_two_sizes(tmp_path, rng):
+    kernel, last = rng.normal(size=(1, 1, 1, 2)), rng.normal(size=(4, 2))
+    twin = sequential(
+        layer("Conv2D", "c", filters=2, kernel_size=[1, 1], use_bias=False, batch_input_shape=[None, None, None, 1]),
+        layer("GlobalMaxPooling2D", "g"))  # fmt: skip
+    twin |= {"name": "twin", "inbound_nodes": [[["i", 0, 0, {}]], [["p", 0, 0, {}]]]}
+    both = {**layer("Concatenate", "both", axis=-1), "name": "both", "inbound_nodes": [[["twin", 1, 0, {}],
+            ["twin", 2, 0, {}]]]}  # fmt: skip
+    config = functional(
+        [node(layer("InputLayer", "i", batch_input_shape=[None, 4, 4, 1])),
+         node(layer("AveragePooling2D", "p", pool_size=[2, 2], strides=None), "i"), twin, both,
+         node(dense("d", 2, use_bias=False), "both")], "i", "d")  # fmt: skip
+    path = write_h5(tmp_path / "a.h5", config, {"twin": {"c/kernel:0": kernel}, "d": {"d/kernel:0": last}})
+    x = rng.normal(size=(2, 4, 4, 1))
+    small = x.reshape(2, 2, 2, 2, 2).mean(axis=(2, 4))[..., None]
+    halves = [(size @ kernel[0, 0]).max(axis=(1, 2)) for size in (x, small)]
+    close(output(load_keras(path), x), softmax(np.hstack(halves) @ last))
+
+
+def test_masks_in_h5_files_of_keras_3(tmp_path):
+    # Keras 3 writes a mask as an operation without its module into .h5, and does not open the file itself.
+    import keras
+
+    given = keras.Input((5,))
+    x = keras.layers.LSTM(3)(keras.layers.Embedding(7, 4, mask_zero=True)(given))
+    model = keras.Model(given, keras.layers.Dense(2, activation="softmax")(x))
+    model.save(tmp_path / "a.h5")
+    tokens = np.array([[1, 2, 3, 0, 0], [4, 0, 5, 6, 0]])
+    close(output(load_keras(tmp_path / "a.h5"), tokens), output(model, tokens))
