@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from diag.checks.case import Case
+    from diag.checks.trial import Answers
     from diag.results.diagnosis import Finding
 
 
 def run(case: Case) -> Iterator[Finding]:
-    """Exchange red and blue: exact McNemar test whether more images are right."""
+    """Exchange red and blue: exact McNemar test whether more images are right, by labels in the order that fits."""
     trial, swapped = case.trial, case.trial.swapped()
     if swapped is None:
         raise CheckNotApplicable("Images or model have no colours.")
@@ -31,9 +32,12 @@ def run(case: Case) -> Iterator[Finding]:
             measured={"channel_order": "bgr"},
         )
     used, other = trial.used(), trial.answers(swapped)
-    p_value, lift = other.more_right_than(used), other.accuracy - used.accuracy
-    if p_value >= ALPHA or lift < LIFT:
+    if _clear(used, other) and trial.found.label_order is not None:
+        labels = trial.labels_of(trial.found)
+        used, other = trial.used(labels), trial.answers(swapped, labels)
+    if not _clear(used, other):
         return
+    p_value, lift = other.more_right_than(used), other.accuracy - used.accuracy
     places = np.flatnonzero(other.right & ~used.right)
     places = places[np.argsort(-used.loss[places], kind="stable")]
     yield CHECK.finding(
@@ -45,6 +49,10 @@ def run(case: Case) -> Iterator[Finding]:
         measured={"accuracy": used.accuracy, "accuracy_exchanged": other.accuracy, "p_value": p_value},
         samples=[int(row) for row in case.rows[trial.places[places]]],
     )
+
+
+def _clear(used: Answers, other: Answers) -> bool:
+    return other.accuracy - used.accuracy >= LIFT and other.more_right_than(used) < ALPHA
 
 
 CHECK = Check("DG102", "Red and blue exchanged", run)

@@ -57,6 +57,7 @@ def propose_card(model: Model, data: Dataset, cache: bool = True) -> tuple[Model
         split=data.split if in_file else model.card.split,
         preprocessing=settled.preprocessing,
         pinned=True,
+        output=model.file.output if len(model.file.outputs) > 1 else model.card.output,
     )
     return card, tuple(comments)
 

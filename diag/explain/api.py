@@ -229,6 +229,8 @@ class _Request:
         classes = classes_of(self.outputs, proba, self.labels)
         inputs, references = model.prepare(self.images), model.prepare(self.references.images)
         maps = self._maps(inputs, references, classes, progress)
+        if not np.isfinite(maps.values).all():
+            raise InvalidInputError(NOT_FINITE)
         return {
             "values": maps.values,
             "base_values": maps.base_values,

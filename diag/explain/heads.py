@@ -203,6 +203,8 @@ def seeds(multipliers: NDArray[np.float64], negligible: float = NEGLIGIBLE) -> S
     total.
     """
     m, k, o = multipliers.shape
+    if not np.isfinite(multipliers).all():
+        raise InvalidInputError(NOT_FINITE)
     if not multipliers.any():
         return Seeds(np.zeros((m, 1, o), np.float32), np.zeros((m, k, 1), np.float32), np.zeros(m, np.int64))
     u, size, v = np.linalg.svd(multipliers, full_matrices=False)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from diag._lazy import import_keras
 from diag.errors import ModelLoadError
 from diag.io.early_keras import from_keras_0, is_keras_0
 
@@ -121,6 +122,7 @@ def called(source: str) -> Any:
         If it cannot be imported, or gives no Keras model.
     """
     module_name, _, name = source.partition(":")
+    import_keras()  # with its messages off, before the user's module imports it
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     try:

@@ -16,7 +16,7 @@ from typing import Any
 
 from diag.errors import DiagError
 from diag.io.bytecode import DIALECTS, Dialect, Step, steps
-from diag.io.expressions import OPERATIONS, Node, UnknownExpressionError, call, operation_name
+from diag.io.expressions import Node, UnknownExpressionError, call, operation_name
 from diag.io.marshalled import Code, MarshalError, read_code
 
 _MODULES = ("tf", "tensorflow", "K", "backend", "keras", "np", "numpy", "ops", "nn", "image", "math", "imagenet_utils",
@@ -368,8 +368,3 @@ def _is_tensor(value: Any) -> bool:
     if isinstance(value, Node):
         return True
     return isinstance(value, list | tuple) and any(_is_tensor(part) for part in value)
-
-
-def known_operations() -> tuple[str, ...]:
-    """Return the names of the operations that are recognised."""
-    return tuple(sorted(OPERATIONS))

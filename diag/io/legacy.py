@@ -17,19 +17,6 @@ if TYPE_CHECKING:
     from diag.io.legacy_weights import Piece
 
 
-def load_legacy(path: Path, file: ModelFile) -> Any:
-    """Return the `keras.Model` of an HDF5 file that Keras 1 or 2 wrote.
-
-    Raises
-    ------
-    ModelLoadError
-        If the weights do not fit the layers; the message names the layer.
-    """
-    model, pieces = built(path.name, file)
-    assign_hdf5(path, file, pieces)
-    return model
-
-
 def built(name: str, file: ModelFile) -> tuple[Any, tuple[Piece, ...]]:
     """Return the model of a file's configuration, with random weights, and its pieces."""
     config = file.config or {}

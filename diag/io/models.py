@@ -129,7 +129,7 @@ class Model:
         """Number of classes; a single sigmoid unit makes two."""
         outputs = self.file.n_outputs
         if outputs is None:
-            outputs = int(self.keras.outputs[0].shape[-1]) if self.is_keras else self._probed()
+            outputs = self._row(self.keras.outputs[0].shape[1:])[-1] if self.is_keras else self._probed()
         return 2 if outputs == 1 else outputs
 
     @property
@@ -210,7 +210,7 @@ class Model:
         for start in range(0, len(images), batch_size):
             extra = rows_of(images, start, start + batch_size)
             raw = self._backend.predict(self.prepare(np.asarray(images[start : start + batch_size])), extra)
-            yield start, self._probabilities(raw.reshape(len(raw), -1), head, start)
+            yield start, self._probabilities(self._rows(raw), head, start)
 
     def raw_outputs(self, images: Any, batch_size: int = 256) -> NDArray[np.float32]:
         """Return the model's own outputs, shape (n, outputs), before anything is made of them; NaN included."""
@@ -221,12 +221,11 @@ class Model:
             )
             for at in starts
         ]
-        return np.concatenate([part.reshape(len(part), -1) for part in parts])
+        return np.concatenate([self._rows(part) for part in parts])
 
     def ask(self, inputs: NDArray[np.float32], extra: Mapping[str, NDArray[Any]] | None = None) -> NDArray[np.float32]:
         """Return the model's own outputs, shape (n, outputs), for inputs that are prepared already; NaN included."""
-        raw = self._backend.predict(inputs, extra)
-        return raw.reshape(len(raw), -1)
+        return self._rows(self._backend.predict(inputs, extra))
 
     def read_outputs(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the model's own outputs (n, outputs) as probabilities (n, k); a row with NaN or infinity is NaN."""
@@ -247,6 +246,20 @@ class Model:
 
     def _head(self) -> str:
         return output_head(self.file.activation, self.file.n_outputs) if self.is_keras else "softmax"
+
+    def _rows(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        return raw.reshape(len(raw), self._row(raw.shape[1:])[-1])
+
+    def _row(self, shape: Sequence[int | None]) -> tuple[int, ...]:
+        """Return the shape of one image's output, (k,) or (1, 1, k); refuse what is no row of classes."""
+        sizes = tuple(int(size or 1) for size in shape)
+        if not sizes or any(size != 1 for size in sizes[:-1]):
+            raise UnsupportedModelError(
+                f"{self.name}: expected one row of classes for each image. Received: an output of "
+                f"{'x'.join(map(str, sizes)) or 'no'} numbers, as for segmentation or sequences. Choose another output "
+                "with --output NAME, if there is one."
+            )
+        return sizes
 
     def _probed(self) -> int:
         return int(self._backend.predict(np.zeros((1, *self._open_shape()), dtype=np.float32)).shape[-1])

@@ -132,9 +132,9 @@ def match_classes(model: Model, data: Dataset) -> tuple[tuple[str, ...], NDArray
         numbers = _numbers(data)
         top = max(numbers.values()) if numbers else len(data.class_names) - 1
         hint = "Labels that start at 1? Subtract 1." if "minus_one" in found else ""
+        has = "one output, which tells two classes" if model.file.n_outputs == 1 else f"{model.n_classes} outputs"
         raise DataError(
-            f"{data.name}: expected labels 0..{model.n_classes - 1}, because {model.name} has {model.n_classes} "
-            f"outputs. Received: labels up to {top}. {hint or 'Pass the data that this model was trained for.'}"
+            f"{data.name}: expected labels 0..{model.n_classes - 1}, because {model.name} has {has}. Received: labels up to {top}. {hint or 'Pass the data that this model was trained for.'}"
         )
     return chosen.class_names, chosen.labels, chosen.notes
 
@@ -151,7 +151,11 @@ def labelings(model: Model, data: Dataset) -> dict[str, Labeling]:
         If the data has no labels or no image, or some of its names are not in the model's card.
     """
     if data.labels is None:
-        raise DataError(f"{data.name}: expected labelled data. Received: no labels. Use 'diag predict' for such data.")
+        columns = f" Name their column with --label-column, of {', '.join(data.metadata)};" if data.metadata else ""
+        otherwise = f"{columns} or use" if columns else " Use"
+        raise DataError(
+            f"{data.name}: expected labelled data. Received: no labels.{otherwise} 'diag predict' for such data."
+        )
     if len(data) == 0:
         raise DataError(f"{data.name}: expected at least one image. Received: none.")
     labels = np.asarray(data.labels, dtype=np.int64)

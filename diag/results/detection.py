@@ -200,7 +200,7 @@ class Detection:
         other = self.runner_up()
         if other is not None and other.p_value is not None:
             p = "p < 0.001" if other.p_value < 1e-3 else f"p = {other.p_value:.3f}"
-            same = abs(self.chosen.accuracy - other.accuracy) < 0.01
+            same = other.accuracy > self.chosen.accuracy - 0.01
             by = "the log loss decides: " if same else ""
             parts.append(f"next {other.name}, {by}{other.accuracy:.1%}, {other.log_loss:.3f}, {p}")
         ties = [row.name for row in self.ties()]
@@ -210,6 +210,11 @@ class Detection:
 
     def _chance(self) -> str:
         best = self.chosen
+        if self.chance == 1:
+            return (
+                f"All {best.n} labelled images are of one class, which cannot tell ways of preprocessing apart: "
+                f"{best.name} was assumed ({best.accuracy:.1%} right). Pass images of several classes."
+            )
         said = (
             f"Nothing that was tried ({len(self.evidence)} ways of preprocessing) is better than chance: at best "
             f"{max(row.accuracy for row in self.evidence if row.n == best.n):.1%} of {best.n} labelled images right, "
