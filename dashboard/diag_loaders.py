@@ -265,7 +265,7 @@ def sidebar() -> dict[str, Path]:
         chosen = choose_models(list(files))
         source = st.text_input(
             "Data", key=widget("data", get("data", arguments().data or "")), placeholder="what the model cards name",
-            help="digits, mnist, fashion\\_mnist, cifar10, cifar100, or the path of a .npz, a .csv or a folder",
+            help="digits, mnist, fashion\\_mnist, cifar10, cifar100, or a path: a folder, .zip, .npz, .csv, .h5, ...",
         )  # fmt: skip
         put("data", source.strip())
         trained = st.text_input(

@@ -29,7 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--models", action="append", type=Path, help="a model file, or a folder of them; may be repeated"
     )
-    parser.add_argument("--data", help="a built-in set, a .npz, a .csv or a folder")
+    parser.add_argument("--data", help="a built-in set, a folder, a .zip, .npz, .csv, .h5, .parquet, ...")
     parser.add_argument("--train", help="the training data, for the doctor: the same kinds")
     known, _ = parser.parse_known_args(sys.argv[1:])
     if not known.models:

@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import confusion_matrix
 
 import diag
-from diag.errors import DataError, InvalidInputError
+from diag.errors import DataError, InvalidInputError, UnsupportedModelError
 from diag.io import store
 from diag.io.outputs import output_head, to_probabilities
 from diag.io.pairing import data_for, match_classes
@@ -236,3 +236,33 @@ def test_data_is_chosen_and_said():
 def test_nothing_built_in_fits(toy):
     with pytest.raises(DataError, match="6x6x1 and 3 classes"):
         data_for([diag.load_model(toy[0])])
+
+
+def test_what_answers_every_pixel_is_no_classifier(tmp_path, layers):
+    save_model(tmp_path / "seg.keras", [layers.Conv2D(2, 1, activation="softmax")], (4, 4, 1))
+    model = diag.load_model(tmp_path / "seg.keras")
+    data = diag.load_dataset((np.zeros((30, 4, 4), np.uint8), np.arange(30) % 2))
+    for judge in (diag.evaluate, diag.diagnose):
+        with pytest.raises(UnsupportedModelError, match="an output of 4x4x2 numbers, as for segmentation"):
+            judge(model, data, cache=False)
+
+
+def test_a_row_of_classes_may_have_axes_of_one(tmp_path, layers):
+    pooled = [layers.GlobalAveragePooling2D(keepdims=True), layers.Conv2D(3, 1, activation="softmax")]
+    save_model(tmp_path / "full.keras", pooled, (4, 4, 1))  # its output is (n, 1, 1, 3)
+    data = diag.load_dataset((np.zeros((6, 4, 4), np.uint8), np.arange(6) % 3))
+    assert diag.evaluate(diag.load_model(tmp_path / "full.keras"), data, cache=False).proba.shape == (6, 3)
+
+
+def test_labels_above_1_for_one_output_are_not_called_two_outputs(tmp_path, layers):
+    save_model(tmp_path / "one.keras", [layers.Flatten(), layers.Dense(1)], (4, 4, 1))
+    data = diag.load_dataset((np.zeros((6, 4, 4), np.uint8), np.arange(6)))
+    with pytest.raises(DataError, match="one output, which tells two classes"):
+        diag.evaluate(diag.load_model(tmp_path / "one.keras"), data, cache=False)
+
+
+def test_a_table_without_labels_names_its_columns(tmp_path, toy):
+    path, images, _ = toy
+    data = replace(diag.load_dataset(images), metadata={"light": np.arange(50), "species": np.arange(50)})
+    with pytest.raises(DataError, match="--label-column, of light, species"):
+        diag.evaluate(diag.load_model(path), data, cache=False)

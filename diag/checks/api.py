@@ -71,6 +71,8 @@ def diagnose(
     ------
     InvalidInputError
         If `n` is less than 2.
+    UnsupportedModelError
+        If the model is no classifier: its output is no row of classes.
 
     Examples
     --------
@@ -81,6 +83,7 @@ def diagnose(
     key = _key(model, data, train, run, rivals, n, seed)
     kept = store.load("diagnoses", key) if cache else None
     if kept is None:
+        _ = model.n_classes  # raises: no check could say anything of what is no classifier
         case = Case(model, data, train, run=run, rivals=rivals, n=n, seed=seed, cache=cache)
         meta = _run(case, progress or (lambda done, total: None))
         kept = store.Entry(meta=meta)

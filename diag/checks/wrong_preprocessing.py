@@ -121,7 +121,10 @@ def _measured(found: Detection, used: Answers, better: Answers, trial: Trial) ->
 
 
 def _remedy(found: Detection) -> str:
-    return f"Pass {found.flags or 'no preprocessing'} or change the model card (diag init --force writes it)."
+    return (
+        f"Pass {found.flags or 'no preprocessing'} or change the model card (diag init --force writes it). Were the "
+        "images prepared rightly, the weights are at fault: see the other findings."
+    )
 
 
 def _table(found: Detection) -> Evidence:

@@ -73,8 +73,8 @@ def decide(scores: Sequence[Score], unusual: Sequence[tuple[int, ...]], seed: in
     those whose log loss is not larger than the smallest (paired sign-flip test of the mean difference, 5 %, and
     `LOSS_TOLERANCE` at least), and more usual ones whose larger log loss comes with more right answers, unless it is
     twice as large; (3) of these, those within a standard error of the highest accuracy, and the one with the smallest
-    log loss; (4) of these, the least unusual. Every candidate that gives other answers is then tested against the best both ways; the smaller p-value is
-    doubled, and Holm adjusts over the candidates.
+    log loss; (4) of these, the least unusual. Every candidate that gives other answers is then tested against the best
+    both ways; the smaller p-value is doubled, and Holm adjusts over the candidates.
 
     References
     ----------

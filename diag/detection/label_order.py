@@ -65,7 +65,7 @@ def label_order(labels: NDArray[np.int64], predicted: NDArray[np.int64], k: int,
     n_tries : int
         How many such comparisons are made: the level, 1 %, is divided by it.
     """
-    if len(labels) < 2 or k < 2:
+    if k < 2 or len(np.unique(labels)) < 2:
         return None
     before, after = predicted == labels, matched(labels, predicted, k)
     p_value = mcnemar_exact(int((after & ~before).sum()), int((before & ~after).sum()))

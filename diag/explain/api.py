@@ -15,6 +15,7 @@ from diag.errors import DataError, InvalidInputError, UnsupportedModelError
 from diag.explain.background import References, draw_background
 from diag.explain.deepshap import MAX_MEMORY, DeepShap, Maps
 from diag.explain.expected_gradients import ExpectedGradients
+from diag.explain.heads import NOT_FINITE
 from diag.io import store
 from diag.io.datasets import Dataset
 from diag.io.layouts import from_layout

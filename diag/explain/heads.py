@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from diag._lazy import import_tensorflow
+from diag.errors import InvalidInputError
 from diag.explain.graph import Graph
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ Kind = Literal["softmax", "sigmoids", "sigmoid", "probability", "probabilities"]
 SMALL = 1e-6
 NEGLIGIBLE = 8e-6
 """Share of a pair's multipliers that may be left out, summed over all pairs of an image."""
+
+NOT_FINITE = (
+    "The maps of these images are NaN or infinite. Look for NaN in the model's weights ('diag doctor' lists them), or "
+    "for a wrong scale of the input."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from diag.io.outputs import HEAD_NOTES, output_head, to_probabilities
 from diag.io.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -129,7 +129,7 @@ class Model:
         """Number of classes; a single sigmoid unit makes two."""
         outputs = self.file.n_outputs
         if outputs is None:
-            outputs = self._row(self.keras.outputs[0].shape[1:])[-1] if self.is_keras else self._probed()
+            outputs = self._classes_of(self.keras.outputs[0].shape[1:]) if self.is_keras else self._probed()
         return 2 if outputs == 1 else outputs
 
     @property
@@ -248,18 +248,18 @@ class Model:
         return output_head(self.file.activation, self.file.n_outputs) if self.is_keras else "softmax"
 
     def _rows(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
-        return raw.reshape(len(raw), self._row(raw.shape[1:])[-1])
+        return raw.reshape(len(raw), self._classes_of(raw.shape[1:]))
 
-    def _row(self, shape: Sequence[int | None]) -> tuple[int, ...]:
-        """Return the shape of one image's output, (k,) or (1, 1, k); refuse what is no row of classes."""
-        sizes = tuple(int(size or 1) for size in shape)
-        if not sizes or any(size != 1 for size in sizes[:-1]):
+    def _classes_of(self, shape: Sequence[int | None]) -> int:
+        """Return how many numbers one image's output (k,), (1, 1, k) or (k, 1, 1) holds; refuse what is no such row."""
+        sizes = [int(size) for size in shape if size is not None and size != 1]
+        if len(sizes) > 1:
             raise UnsupportedModelError(
                 f"{self.name}: expected one row of classes for each image. Received: an output of "
-                f"{'x'.join(map(str, sizes)) or 'no'} numbers, as for segmentation or sequences. Choose another output "
-                "with --output NAME, if there is one."
+                f"{'x'.join(map(str, sizes))} numbers, as for segmentation or sequences. Choose another output with "
+                "--output NAME, if there is one."
             )
-        return sizes
+        return sizes[0] if sizes else 1
 
     def _probed(self) -> int:
         return int(self._backend.predict(np.zeros((1, *self._open_shape()), dtype=np.float32)).shape[-1])

@@ -84,7 +84,7 @@ def _implied(models: Sequence[Model]) -> tuple[str, str | None, tuple[str, ...]]
     if not fitting:
         raise DataError(
             f"no data was given, and no built-in set has images of {'x'.join(map(str, shape))} and {k} classes. "
-            "Pass --data with a .npz, a .csv or a folder of class folders."
+            "Pass --data with a folder of class folders, a .zip, .npz, .csv, .h5 or .parquet (see docs/data.md)."
         )
     others = f" (so do {', '.join(fitting[1:])}: pass --data for another)" if fitting[1:] else ""
     note = (
@@ -134,7 +134,8 @@ def match_classes(model: Model, data: Dataset) -> tuple[tuple[str, ...], NDArray
         hint = "Labels that start at 1? Subtract 1." if "minus_one" in found else ""
         has = "one output, which tells two classes" if model.file.n_outputs == 1 else f"{model.n_classes} outputs"
         raise DataError(
-            f"{data.name}: expected labels 0..{model.n_classes - 1}, because {model.name} has {has}. Received: labels up to {top}. {hint or 'Pass the data that this model was trained for.'}"
+            f"{data.name}: expected labels 0..{model.n_classes - 1}, because {model.name} has {has}. "
+            f"Received: labels up to {top}. {hint or 'Pass the data that this model was trained for.'}"
         )
     return chosen.class_names, chosen.labels, chosen.notes
 

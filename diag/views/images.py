@@ -28,11 +28,13 @@ def to_uint8(images: NDArray[Any], *, low: float | None = None, high: float | No
         stretched from their smallest to their largest value.
     low, high : float, optional
         What black and white mean; for batches whose images belong together.
+
+    NaN and infinity are shown as 0.
     """
     values = np.asarray(images)
     if values.dtype == np.uint8 and low is None:
         return values
-    values = values.astype(np.float32)
+    values = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
     if low is None or high is None:
         low, high = display_range(values)
     span = high - low if high > low else 1.0

@@ -77,7 +77,7 @@ def _activation_side(pictures: int) -> int:
 
 def _filter_sheet(values: NDArray[np.float32], side: int) -> dict[str, Any]:
     """Return the answers of a layer's filters (h, w, filters) as one picture, each filter on its own grey scale."""
-    shown = np.moveaxis(values[..., :MAX_FILTERS], -1, 0)
+    shown = np.moveaxis(np.nan_to_num(values[..., :MAX_FILTERS], posinf=0, neginf=0), -1, 0)
     step = -(-max(shown.shape[1:]) // side)
     shown = shown[:, ::step, ::step]
     low = shown.min(axis=(1, 2), keepdims=True)

@@ -146,6 +146,24 @@ def test_colours_in_their_order_are_not_reported(red_green_blue):
     assert findings(channel_order.CHECK, case_of(model, *colours())) == []
 
 
+def test_other_labels_are_not_taken_for_an_exchange_of_colours(tmp_path):
+    # Four classes that differ in brightness too, which exchanging red and blue keeps. Every label is one too large:
+    # nothing is right, an exchange makes some right by accident, and the images are as they should be.
+    levels = np.array([[250, 20, 60], [60, 20, 250], [20, 250, 20], [200, 200, 200]])
+    templates = np.zeros((4, 4, 3, 4))
+    for number, level in enumerate(levels / np.linalg.norm(levels, axis=1, keepdims=True)):
+        templates[:, :, :, number] = level
+    linear(tmp_path / "m.keras", templates)
+    labels = np.arange(120) % 4
+    images = np.tile(levels[labels][:, None, None], (1, 4, 4, 1)).astype(np.uint8)
+    model = load_model(tmp_path / "m.keras", preprocessing=BYTES)
+    case = case_of(model, images, (labels + np.array([1, -1, 1, -1])[labels]) % 4)
+    assert not case.run.correct_mask.any()
+    assert findings(channel_order.CHECK, case) == []
+    (found,) = findings(class_order.CHECK, case)
+    assert found.severity == "critical"
+
+
 def test_grey_images_have_no_order_of_colours(digits):
     with pytest.raises(CheckNotApplicable, match="no colours"):
         findings(channel_order.CHECK, case_of(shipped("dense.keras"), *digits))

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import diag
+from diag._lazy import import_keras
 from diag.cli import cli
 from diag.detection import detect, settle
 from diag.detection.candidates import Space
@@ -239,3 +240,24 @@ def test_init_names_classes_in_the_models_order(digits, model, tmp_path):
     assert load_card(model.path).class_names == tuple(shifted)
     run = diag.evaluate(diag.load_model(model.path), diag.load_dataset(tmp_path / "named.npz"))
     assert run.figures()["accuracy"] == pytest.approx(digits.accuracy, abs=0.01)
+
+
+def test_images_of_one_class_are_said_to_tell_nothing(digits, model):
+    data = diag.load_dataset((digits.images[digits.labels == 3], digits.labels[digits.labels == 3]))
+    found = diag.detect(model, data)
+    assert found.status == "chance"
+    assert "of one class, which cannot tell" in found.verdict()
+    assert "not those" not in found.verdict()
+
+
+def test_init_writes_down_which_output_was_asked_for(digits, tmp_path):
+    keras = import_keras()
+    image = keras.Input((8, 8, 1))
+    flat = keras.layers.Flatten()(image)
+    ends = [keras.layers.Dense(10, activation="softmax", name=name)(flat) for name in ("first", "second")]
+    path = tmp_path / "two.keras"
+    keras.Model(image, ends).save(path)
+    np.savez(tmp_path / "t.npz", x_test=digits.images, y_test=digits.labels)
+    invoke("init", path, "--data", tmp_path / "t.npz", "--output", "second")
+    assert load_card(path).output == "second"
+    assert "'second' is used" in invoke("evaluate", path, "--data", tmp_path / "t.npz")

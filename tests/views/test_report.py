@@ -154,6 +154,25 @@ def test_from_one_image_to_a_thousand_classes(tmp_path, k, n):
     assert out.stat().st_size < 15_000_000
 
 
+def test_a_weight_that_is_not_a_number_does_not_stop_the_report(tmp_path):
+    from diag._lazy import import_keras
+
+    keras = import_keras()
+    chosen = [keras.layers.Conv2D(2, 3), keras.layers.ReLU(), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")]
+    network = save_model(tmp_path / "m.keras", chosen, (6, 6, 1))
+    kernel, bias = network.layers[0].get_weights()
+    kernel[0, 0, 0, 0] = np.nan
+    network.layers[0].set_weights([kernel, bias])
+    network.save(tmp_path / "m.keras")
+    rng = np.random.default_rng(0)
+    data = diag.load_dataset((rng.random((30, 6, 6)), rng.integers(0, 3, 30)))
+    model = diag.load_model(tmp_path / "m.keras")
+    model.keras.layers[1].call = lambda inputs: keras.ops.nan_to_num(keras.ops.relu(inputs))  # as oneDNN's does
+    run = diag.evaluate(model, data, cache=False)
+    out = diag.report(run, tmp_path / "r.html", explain=2, background=2)
+    assert "are NaN or infinite" in out.read_text(encoding="utf-8")
+
+
 def test_no_half_written_report(tmp_path, shipped, monkeypatch):
     out = tmp_path / "report.html"
     out.write_text("the old one")
