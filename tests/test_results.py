@@ -122,6 +122,12 @@ def test_comparison_refuses_other_samples(make_run):
         Comparison.from_runs([])
 
 
+def test_comparison_of_other_classes_on_the_same_data_says_so():
+    few, more = build_run([0, 1], np.eye(2), name="few"), build_run([0, 1], np.eye(3)[:2], name="more")
+    with pytest.raises(InvalidInputError, match=r"few with 2 \(0, 1\) and more with 3 \(0, 1, 2\)"):
+        Comparison.from_runs([few, more])
+
+
 def test_equal_names_are_told_apart(make_run):
     runs = [make_run([0], [[1, 0]], "m") for _ in range(3)]
     assert len(set(Comparison.from_runs(runs).names)) == 3

@@ -72,9 +72,9 @@ def decide(scores: Sequence[Score], unusual: Sequence[tuple[int, ...]], seed: in
     In steps: (1) those that are not less accurate than the most accurate one (McNemar's exact test, 5 %); (2) of these,
     those whose log loss is not larger than the smallest (paired sign-flip test of the mean difference, 5 %, and
     `LOSS_TOLERANCE` at least), and more usual ones whose larger log loss comes with more right answers, unless it is
-    twice as large; (3) of these, those within a standard error of the highest accuracy, and the one with the smallest
-    log loss; (4) of these, the least unusual. Every candidate that gives other answers is then tested against the best
-    both ways; the smaller p-value is doubled, and Holm adjusts over the candidates.
+    twice as large; (3) of these, those within a standard error of the highest accuracy; (4) of these, the least
+    unusual. Every candidate that gives other answers is then tested against the best both ways; the smaller p-value is
+    doubled, and Holm adjusts over the candidates.
 
     References
     ----------
@@ -91,7 +91,7 @@ def decide(scores: Sequence[Score], unusual: Sequence[tuple[int, ...]], seed: in
         if place not in equal and unusual[place] < unusual[low] and _contradict(scores[low], scores[place])
     ]
     most = max((scores[place] for place in equal), key=lambda each: each.accuracy)
-    near = [place for place in equal if _near(most, scores[place]) or place == low]
+    near = [place for place in equal if _near(most, scores[place])]
     return _tested(scores, min(near, key=lambda place: unusual[place]), rng)
 
 

@@ -50,7 +50,12 @@ class Comparison:
             raise InvalidInputError("compare: expected at least one evaluation. Received: none.")
         first = runs[0]
         for run in runs[1:]:
-            same = run.data.digest == first.data.digest and run.class_names == first.class_names
+            same = run.data.digest == first.data.digest
+            if same and run.class_names != first.class_names:
+                raise InvalidInputError(
+                    f"compare: expected models of the same classes. Received: {_classes(first)} and {_classes(run)}. "
+                    "Evaluate them one by one, or name the same classes in both model cards."
+                )
             if not same or not np.array_equal(run.samples["y_true"], first.samples["y_true"]):
                 raise InvalidInputError(
                     f"compare: expected evaluations on the same samples and classes. Received: {first.name} on "
@@ -223,6 +228,11 @@ _PAIR_COLUMNS = [
     "p_value",
     "p_adjusted",
 ]
+
+
+def _classes(run: Evaluation) -> str:
+    shown = ", ".join(run.class_names[:3]) + (", ..." if len(run.class_names) > 3 else "")
+    return f"{run.name} with {len(run.class_names)} ({shown})"
 
 
 def _unique_names(runs: Sequence[Evaluation]) -> tuple[str, ...]:

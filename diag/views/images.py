@@ -35,7 +35,7 @@ def to_uint8(images: NDArray[Any], *, low: float | None = None, high: float | No
     if values.dtype == np.uint8 and low is None:
         return values
     values = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
-    if low is None or high is None:
+    if low is None or high is None or not np.isfinite([low, high]).all():
         low, high = display_range(values)
     span = high - low if high > low else 1.0
     return np.clip(np.rint((values - low) * (255 / span)), 0, 255).astype(np.uint8)

@@ -59,14 +59,6 @@ def test_a_smaller_log_loss_with_fewer_right_answers_does_not_beat_the_usual():
     assert decide([score(172, loss_right=0.8, loss_wrong=3.0), much_surer], [(0,), (1,)]).best == 1
 
 
-def test_the_usual_one_with_the_smallest_log_loss_is_not_beaten_by_a_few_more_right_answers():
-    # 4 more right answers of 200, none fewer: McNemar's p is 2 * 0.5**4 = 0.125, but a standard error is 2 of 200.
-    usual, other = score(194, loss_right=0.02), score(198, loss_right=0.1)
-    assert usual.log_loss < other.log_loss
-    assert decide([usual, other], [(0,), (1,)]).best == 0
-    assert decide([usual, other], [(1,), (0,)]).best == 1
-
-
 def test_two_that_are_as_good_and_say_other_things_are_undecided():
     found = decide([score(150), score(150, start=50, wrong=3)], [(0,), (1,)])
     assert (found.best, found.status, found.ties) == (0, "undecided", (1,))
