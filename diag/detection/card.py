@@ -30,7 +30,17 @@ def propose_card(model: Model, data: Dataset, cache: bool = True) -> tuple[Model
     data : Dataset
     cache : bool
         Use a detection that is kept.
+
+    Raises
+    ------
+    DataError
+        If the data has no labels and nothing says the scale: a guess is not pinned.
     """
+    if data.labels is None and not model.preprocessing.says_values:
+        raise DataError(
+            f"{data.name}: expected labelled data, to find out the preprocessing with. Received: no labels. "
+            "Pass labelled data, or say the scale, such as --scale 1/255."
+        )
     settled, found, notes = settle(model, data, cache=cache)
     names = model.card.class_names
     if data.labels is not None:

@@ -22,6 +22,8 @@ LOSS_TOLERANCE = 0.02
 """Nats: a smaller difference in log loss is none. Inputs that are too large make right answers surer and wrong ones
 much surer: where hardly an answer is wrong, the log loss falls by less than this, and it must not decide."""
 ACCURACY_TOLERANCE = 0.005
+NEAR = 2.0
+"""Standard errors within which a more usual candidate is as accurate as the best: the best of dozens is lucky."""
 CLEARLY_LOWER = 0.5
 """What a log loss must be of another one to count although fewer answers are right. Larger inputs make the answers of
 a network that was trained briefly surer, which lowers its log loss: no sign that it was trained on them."""
@@ -72,7 +74,7 @@ def decide(scores: Sequence[Score], unusual: Sequence[tuple[int, ...]], seed: in
     In steps: (1) those that are not less accurate than the most accurate one (McNemar's exact test, 5 %); (2) of these,
     those whose log loss is not larger than the smallest (paired sign-flip test of the mean difference, 5 %, and
     `LOSS_TOLERANCE` at least), and more usual ones whose larger log loss comes with more right answers, unless it is
-    twice as large; (3) of these, those within a standard error of the highest accuracy; (4) of these, the least
+    twice as large; (3) of these, those within `NEAR` standard errors of the highest accuracy; (4) of these, the least
     unusual. Every candidate that gives other answers is then tested against the best both ways; the smaller p-value is
     doubled, and Holm adjusts over the candidates.
 
@@ -101,10 +103,10 @@ def _contradict(surer: Score, other: Score) -> bool:
 
 
 def _near(most: Score, other: Score) -> bool:
-    """Whether the difference in accuracy is within its standard error, or negligible."""
+    """Whether the difference in accuracy is within `NEAR` standard errors, or negligible."""
     difference = most.accuracy - other.accuracy
     error: float = float((most.correct != other.correct).sum()) ** 0.5 / len(most.correct)
-    return bool(difference <= max(error, ACCURACY_TOLERANCE))
+    return bool(difference <= max(NEAR * error, ACCURACY_TOLERANCE))
 
 
 def _tested(scores: Sequence[Score], best: int, rng: np.random.Generator) -> Decision:

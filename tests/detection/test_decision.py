@@ -138,3 +138,11 @@ def test_what_is_tried_first_is_usual():
     assert conventions(images, Units.of(images), (8, 8, 3), rescales=True)[0].name == "0 to 255"
     known = [each.name for each in conventions(images[..., :1], Units.of(images), (28, 28, 1), rescales=False)]
     assert "MNIST's mean and standard deviation" in known
+
+
+def test_a_few_lucky_right_answers_do_not_beat_the_usual_one():
+    # 2 more right answers of 200, none fewer: two standard errors are 2 * sqrt(2) / 200 = 1.4 points; 1 point is less.
+    usual, other = score(196), score(198)
+    assert decide([usual, other], [(0,), (1,)]).best == 0
+    # 8 more: two standard errors are 2 * sqrt(8) / 200 = 2.8 points, the difference is 4.
+    assert decide([score(190), other], [(0,), (1,)]).best == 1

@@ -233,6 +233,15 @@ def test_init_overwrites_only_when_told_and_keeps_the_rest(digits, model, file):
     assert card.preprocessing.mean == 1.0
 
 
+def test_init_pins_no_guess(digits, model, tmp_path):
+    np.savez(tmp_path / "bare.npz", x_test=digits.images)
+    refused = CliRunner().invoke(cli, ["init", str(model.path), "--data", str(tmp_path / "bare.npz")])
+    assert "expected labelled data" in str(refused.exception)
+    assert not model.path.with_suffix(".toml").exists()
+    invoke("init", model.path, "--data", tmp_path / "bare.npz", "--scale", "1/255")
+    assert load_card(model.path).preprocessing.scale == pytest.approx(1 / 255)
+
+
 def test_init_names_classes_in_the_models_order(digits, model, tmp_path):
     shifted = np.roll(np.array([f"digit {number}" for number in range(10)]), 1)
     np.savez(tmp_path / "named.npz", x_test=digits.images, y_test=shifted[digits.labels])
