@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NEAR_ZERO = 1e-2
 """Norm of a filter in parts of its layer's median. Of networks trained without fault the smallest is 0.23."""
 CONSTANT = 1e-6
-"""Standard deviation of an answer, in parts of the layer's median."""
+"""Range of an answer over all images, in parts of the layer's median range."""
 WARNING_SHARE = 0.25
 """Share of a layer's filters from which on it is a warning; depthwise filters die by weight decay and stay a note."""
 
@@ -79,7 +79,7 @@ def _constant(case: Case) -> dict[str, NDArray[np.bool_]]:
     names = {name.rsplit("/", 1)[-1]: name for name in case.weights}
     for each in units:
         name = names.get(each.place.name)
-        spread = np.sqrt(each.var)
+        spread = each.high - each.low  # exact where nothing varies; a variance in float32 is not
         if name is not None and name not in found and "Conv" in each.place.kind and each.images > 1:
             found[name] = spread <= CONSTANT * float(np.median(spread))
     return found
