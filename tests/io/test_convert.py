@@ -21,11 +21,6 @@ from tests.io.test_keras_files import old_hard_sigmoid
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def in_plain_keras(path, *x):
     import keras
 

@@ -13,18 +13,10 @@ import pytest
 from diag.errors import DiagError, ModelLoadError, UnsafeModelError
 from diag.io.audit import audit
 from diag.io.keras_files import load_keras
+from tests.io.outputs import output
 from tests.io.test_audit import dense, layer, linear_file, sequential, write_h5
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
-def output(model, x):
-    return model(np.asarray(x, np.float32), training=False).numpy()
 
 
 def softmax(z):

@@ -16,24 +16,11 @@ from diag.errors import ModelLoadError, UnsafeModelError
 from diag.io.early_keras import completed, from_keras_0
 from diag.io.keras_files import load_keras
 from diag.io.models import load_model
+from tests.io.outputs import close, output
 from tests.io.test_audit import dense, layer, sequential, write_h5
 from tests.io.test_keras_files import correlate, softmax
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
-def output(model, *x):
-    arrays = [np.asarray(one, np.float32) for one in x]
-    return np.asarray(model(arrays[0] if len(arrays) == 1 else arrays, training=False))
-
-
-def close(found, expected):
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def write_by_place(path, *layers):
