@@ -41,3 +41,30 @@ def wilson_interval(successes: ArrayLike, n: ArrayLike) -> tuple[NDArray[Any], N
     high = np.where(x == total, 1.0, centre + half)
     undefined = np.isnan(safe)
     return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
+
+
+def clopper_pearson_interval(successes: ArrayLike, n: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the lower and upper end of the exact 95 % interval of a proportion; it covers at least that often.
+
+    Parameters
+    ----------
+    successes, n : int or ndarray of int
+        Broadcast against each other. Where n is 0 both ends are NaN.
+
+    References
+    ----------
+    Clopper & Pearson (1934), The use of confidence or fiducial limits illustrated in the case of the binomial.
+    Biometrika 26, 404-413.
+
+    Examples
+    --------
+    >>> low, high = clopper_pearson_interval(81, 263)  # Newcombe (1998), table I, method 5: 0.2527 to 0.3676
+    >>> round(float(low), 4), round(float(high), 4)
+    (0.2527, 0.3676)
+    """
+    from scipy.special import betaincinv
+
+    x, total = np.broadcast_arrays(np.asarray(successes, dtype=float), np.asarray(n, dtype=float))
+    low = np.where(x > 0, betaincinv(np.maximum(x, 1e-300), total - x + 1, 0.025), 0.0)
+    high = np.where(x < total, betaincinv(x + 1, np.maximum(total - x, 1e-300), 0.975), 1.0)
+    return np.where(total > 0, low, np.nan), np.where(total > 0, high, np.nan)

@@ -9,6 +9,7 @@ import numpy as np
 
 from diag.errors import InvalidInputError
 from diag.metrics.confusion import confusion_counts
+from diag.metrics.reliability import equal_width_bins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,8 +49,7 @@ class Summary:
         """Return the summary of per-sample columns (see `diag.metrics.samples.COLUMNS`)."""
         correct = samples["y_true"] == samples["y_pred"]
         confidence = samples["confidence"]
-        # Bins are open on the left, as in Guo et al. 2017: a confidence of exactly 1 is in the last bin.
-        bins = np.clip(np.ceil(confidence * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
+        bins = equal_width_bins(confidence, N_BINS)
         return cls(
             confusion=confusion_counts(samples["y_true"], samples["y_pred"], n_classes),
             top=int((samples["rank"] <= TOP).sum()),
