@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from diag.explain.prototypes import find_prototypes as find_prototypes
     from diag.explain.prototypes import mean_maps as mean_maps
     from diag.explain.prototypes import prototypes as prototypes
+    from diag.filters.embedding import embed as embed
     from diag.filters.layers import activations as activations
     from diag.filters.layers import kernels as kernels
     from diag.io.audit import audit as audit
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from diag.results import Comparison as Comparison
     from diag.results import Detection as Detection
     from diag.results import Diagnosis as Diagnosis
+    from diag.results import Embedding as Embedding
     from diag.results import Evaluation as Evaluation
     from diag.results import Faithfulness as Faithfulness
     from diag.results import Finding as Finding
@@ -62,6 +64,7 @@ _HOMES = {
     "find_prototypes": "diag.explain.prototypes",
     "mean_maps": "diag.explain.prototypes",
     "prototypes": "diag.explain.prototypes",
+    "embed": "diag.filters.embedding",
     "activations": "diag.filters.layers",
     "kernels": "diag.filters.layers",
     "audit": "diag.io.audit",
@@ -76,6 +79,7 @@ _HOMES = {
     "Comparison": "diag.results.comparison",
     "Diagnosis": "diag.results.diagnosis",
     "Detection": "diag.results.detection",
+    "Embedding": "diag.results.embedding",
     "Evaluation": "diag.results.evaluation",
     "Finding": "diag.results.diagnosis",
     "Faithfulness": "diag.results.faithfulness",

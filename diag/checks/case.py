@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from diag.checks.pixels import Prints, prints
 from diag.engines.local import evaluate
 from diag.errors import CheckNotApplicable, DiagError
 from diag.io.pairing import match_classes
+from diag.metrics.pixels import Prints, prints
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

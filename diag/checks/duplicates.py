@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.checks.base import Check
-from diag.checks.pixels import same_labels
 from diag.errors import CheckNotApplicable
+from diag.metrics.pixels import same_labels
 from diag.results.diagnosis import Evidence
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from diag.checks.case import Case
-    from diag.checks.pixels import Prints
+    from diag.metrics.pixels import Prints
     from diag.results.diagnosis import Finding
 
 LEAKED = 0.005

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.checks.base import Check
-from diag.checks.pixels import shrink
 from diag.errors import CheckNotApplicable
+from diag.metrics.pixels import shrink
 from diag.results.diagnosis import Evidence
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.checks.base import Check
-from diag.checks.neighbours import NEIGHBOURS, Neighbours, dimension, nearest, surprise
 from diag.errors import CheckNotApplicable
+from diag.metrics.neighbours import NEIGHBOURS, Neighbours, dimension, nearest, surprise
 from diag.results.diagnosis import Evidence
 
 if TYPE_CHECKING:

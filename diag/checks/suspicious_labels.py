@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from diag.checks.base import Check
-from diag.checks.neighbours import NEIGHBOURS, nearest
 from diag.errors import CheckNotApplicable
+from diag.metrics.neighbours import NEIGHBOURS, nearest
 from diag.results.diagnosis import Evidence
 
 if TYPE_CHECKING:

@@ -165,7 +165,7 @@ def clear() -> int:
     return count
 
 
-KINDS = ("evaluations", "detections", "attributions", "activations", "kernels", "assets", "diagnoses")
+KINDS = ("evaluations", "detections", "attributions", "activations", "kernels", "assets", "diagnoses", "embeddings")
 
 
 def write_aside(path: Path, text: str | bytes) -> None:

@@ -5,6 +5,7 @@ from diag.results.attribution import Attribution
 from diag.results.comparison import Comparison
 from diag.results.detection import Detection
 from diag.results.diagnosis import Diagnosis, Evidence, Finding
+from diag.results.embedding import Embedding
 from diag.results.evaluation import Evaluation
 from diag.results.faithfulness import Faithfulness
 from diag.results.prototypes import MeanMaps, Prototypes
@@ -15,6 +16,7 @@ __all__ = [
     "Comparison",
     "Detection",
     "Diagnosis",
+    "Embedding",
     "Evaluation",
     "Evidence",
     "Faithfulness",

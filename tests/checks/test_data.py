@@ -12,10 +12,10 @@ from PIL import Image
 
 from diag.checks import duplicates, near_duplicates, small_test_set, suspicious_labels
 from diag.checks.case import Case
-from diag.checks.neighbours import Neighbours, dimension, nearest, surprise
-from diag.checks.pixels import grey, prints, shrink
 from diag.checks.small_test_set import images_needed
 from diag.io.datasets import load_dataset
+from diag.metrics.neighbours import Neighbours, dimension, nearest, surprise
+from diag.metrics.pixels import grey, prints, shrink
 from tests.checks.cases import found, make_case, make_run, noise_images, one_hot, only, reason
 
 

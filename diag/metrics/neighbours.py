@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from diag.checks.pixels import shrink
+from diag.metrics.pixels import shrink
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,0 +1,222 @@
+"""Embeddings: images as what the last layer before the decision makes of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from diag.detection import settle
+from diag.errors import InvalidInputError, UnsupportedModelError
+from diag.explain.background import stratified
+from diag.filters.penultimate import LARGEST, tap
+from diag.io import store
+from diag.io.datasets import Dataset
+from diag.results.embedding import Embedding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from diag.io.models import Model
+
+MOST = 20_000
+"""Images that are embedded when no indices are given."""
+BATCH_BYTES = 32 * 2**20
+"""A batch's prepared input takes no more than this."""
+VERSION = 1
+"""Raised when features are made in another way: kept ones are then not found."""
+
+
+def embed(
+    model: Model,
+    data: Dataset | NDArray[Any],
+    indices: Sequence[int] | NDArray[Any] | None = None,
+    cache: bool = True,
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Embedding:
+    """Return the input of a network's classifying layer for images, in inference mode.
+
+    Nested models are opened; what stands behind the classifying layer (softmax, dropout, pooling, normalisation) is
+    skipped. A feature map of more than 4,096 numbers, and what a 1x1 convolution gets, is averaged over space; other
+    features that are wider are hashed to 4,096 numbers, which keeps distances (Weinberger et al. 2009). For a network
+    of one dense layer, and for a scikit-learn estimator, which has no layers, it is the image itself, prepared for the
+    model.
+
+    Parameters
+    ----------
+    model : Model
+    data : Dataset, or ndarray of shape (n, h, w, c)
+        In the data's own units; the model's preprocessing is applied. Read batch by batch.
+    indices : sequence of int, optional
+        Which images. When left out: all, or a sample of 20,000, each class with its share.
+    cache : bool
+        Look the result up by content, and keep it.
+    seed : int
+        For that sample.
+    progress : callable, optional
+        Gets (images done, images in all).
+
+    Returns
+    -------
+    Embedding
+
+    Raises
+    ------
+    InvalidInputError
+        If an index does not exist, or the network returns NaN.
+    UnsupportedModelError
+        If the network has several inputs or is not a graph of layers.
+
+    References
+    ----------
+    Weinberger et al. (2009), Feature hashing for large scale multitask learning, ICML, eq. 1.
+
+    Examples
+    --------
+    >>> embed(load_model("cnn.h5"), load_dataset("digits")).features.shape  # doctest: +SKIP
+    (797, 128)
+    """
+    source = data.images if isinstance(data, Dataset) else np.asarray(data)
+    labels = data.labels if isinstance(data, Dataset) else None
+    chosen, sampled = _chosen(indices, len(source), labels, seed)
+    _require_one_input(model)
+    if isinstance(data, Dataset):
+        model, _, _ = settle(model, data, cache=cache)
+    elif not model.settled:
+        model, _ = model.resolve(source)
+    digest = data.digest if isinstance(data, Dataset) else ""
+    key = store.content_key(
+        result="embedding",
+        method=VERSION,
+        model=model.digest,
+        inputs=digest or store.array_digest(np.asarray(source)),
+        indices=store.array_digest(chosen),
+        preprocessing=model.preprocessing.to_dict(),
+        head=model.output_notes(),
+        versions=store.versions(("keras", "tensorflow") if model.is_keras else ("scikit-learn",)),
+    )
+    kept = store.load("embeddings", key) if cache else None
+    if kept is None or kept.arrays.get("features", np.zeros(0)).shape[:1] != chosen.shape:
+        kept = _embedded(model, source, chosen, progress)
+        if cache:
+            store.save("embeddings", key, kept)
+    return Embedding(
+        features=kept.arrays["features"],
+        indices=_frozen(chosen),
+        total=len(source),
+        layer=str(kept.meta["layer"]),
+        note=f"{kept.meta['note']}{sampled}",
+        model_name=model.name,
+        model_digest=model.digest,
+        data_digest=digest,
+    )
+
+
+def _chosen(indices: Any, n: int, labels: NDArray[np.int64] | None, seed: int) -> tuple[NDArray[np.int64], str]:
+    """Return the images to embed, and what is to be said about them."""
+    if indices is None:
+        if n <= MOST:
+            return np.arange(n), ""
+        how = "at random" if labels is None else "at random by class"
+        return stratified(labels, MOST, seed, n), f" {MOST:,} of {n:,} images, drawn {how} (seed {seed})."
+    chosen = np.array(indices, dtype=np.int64).reshape(-1)
+    if len(chosen) and (chosen.min() < 0 or chosen.max() >= n):
+        raise InvalidInputError(f"indices: expected 0..{n - 1}. Received: {chosen.min()}..{chosen.max()}.")
+    return chosen, ""
+
+
+def _require_one_input(model: Model) -> None:
+    if len(model.file.inputs) > 1:
+        names = ", ".join(end.name for end in model.file.inputs)
+        raise UnsupportedModelError(
+            f"{model.name}: expected a network with one input. Received: one that takes {names}. It has no embedding "
+            "of the images alone."
+        )
+
+
+def _embedded(
+    model: Model, images: Any, chosen: NDArray[np.int64], progress: Callable[[int, int], None] | None
+) -> store.Entry:
+    if model.is_keras:
+        point = tap(model)
+        run, layer, note = _network(model, point.function()), point.layer, point.note
+    else:
+        run, layer, note = _flat, "input", _no_layers
+    features: NDArray[np.float32] | None = None
+    size = 0
+    for start, batch in _batches(model, images, chosen):
+        rows = run(batch)
+        size = rows.shape[1]
+        rows = _hashed(rows)
+        if features is None:
+            features = np.empty((len(chosen), rows.shape[1]), dtype=np.float32)
+        if not np.isfinite(rows).all():
+            bad = chosen[start + int(np.argmin(np.isfinite(rows).all(axis=1)))]
+            raise InvalidInputError(
+                f"{model.name}: layer {layer!r} returned NaN or infinity for image {bad}. Look for NaN in its weights, "
+                "or a wrong scale of the input."
+            )
+        features[start : start + len(rows)] = rows
+        if progress is not None:
+            progress(start + len(rows), len(chosen))
+    said = note(size) + (f" Hashed to {LARGEST:,} numbers, which keeps distances." if size > LARGEST else "")
+    kept = features if features is not None else np.zeros((0, 0), dtype=np.float32)
+    return store.Entry(meta={"layer": layer, "note": said}, arrays={"features": _frozen(kept)})
+
+
+def _batches(model: Model, images: Any, chosen: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield (place of the first image, prepared inputs)."""
+    if not len(chosen):
+        return
+    one = model.prepare(np.asarray(images[chosen[:1]])).nbytes
+    size = int(min(256, max(1, BATCH_BYTES // max(1, one))))
+    for start in range(0, len(chosen), size):
+        yield start, model.prepare(np.asarray(images[chosen[start : start + size]]))
+
+
+def _network(model: Model, function: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Return a function from prepared inputs to features (n, d); a network's fixed batch size is met by padding."""
+    fixed = model.keras.inputs[0].shape[0]
+
+    def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        parts = []
+        for start in range(0, len(batch), fixed or len(batch)):
+            cut = batch[start : start + (fixed or len(batch))]
+            short = (fixed or len(cut)) - len(cut)
+            fed = np.pad(cut, [(0, short)] + [(0, 0)] * (cut.ndim - 1)) if short else cut
+            found = [np.asarray(each, dtype=np.float32)[: len(cut)] for each in function(fed)]
+            parts.append(np.concatenate(found, axis=1))
+        return np.concatenate(parts)
+
+    return run
+
+
+def _flat(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(batch, dtype=np.float32).reshape(len(batch), -1)
+
+
+def _no_layers(size: int) -> str:
+    return f"The input itself, prepared for the model ({size:,} numbers): an estimator has no layers."
+
+
+def _hashed(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return rows of at most `LARGEST` numbers: each column is added, with a random sign, to one of so many."""
+    d = rows.shape[1]
+    if d <= LARGEST:
+        return rows
+    from scipy.sparse import csr_array
+
+    rng = np.random.default_rng(d)
+    signs = rng.choice(np.array([-1, 1], dtype=np.float32), d)
+    shape = (d, LARGEST)
+    matrix = csr_array((signs, rng.integers(0, LARGEST, d), np.arange(d + 1)), shape=shape)
+    return np.asarray(rows @ matrix, dtype=np.float32)
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array
