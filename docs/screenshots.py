@@ -34,6 +34,7 @@ def main() -> None:
         page.goto(report.as_uri())
         page.locator("figure[data-chart=accuracy] svg").wait_for()
         page.screenshot(path=IMAGES / "report.png")
+        page.goto(f"{report.as_uri()}#page=model")
         maps = page.locator("article:not([hidden]) .maps")
         for _ in range(3):  # charts above are drawn late, and move what is below
             maps.evaluate("maps => window.scrollTo(0, maps.getBoundingClientRect().top + window.scrollY - 150)")

@@ -11,9 +11,22 @@ from diag.errors import InvalidInputError
 from diag.io.store import content_key, kept_text, versions, write_aside
 from diag.results.evaluation import Evaluation
 from diag.views.policy import content_policy
+from diag.views.report_compare import compare_page
+from diag.views.report_data import data_page
 from diag.views.report_evidence import filters
 from diag.views.report_findings import diagnoses, finding_charts, finding_samples, findings_page, training_sheet
 from diag.views.report_maps import explanations
+from diag.views.report_pages import (
+    TEMPLATES,
+    PageContext,
+    build_pages,
+    explained,
+    navigation,
+    page_charts,
+    page_payload,
+    script,
+    style,
+)
 from diag.views.report_payload import build_payload
 from diag.views.report_text import overview
 from diag.views.report_trust import checks as map_checks
@@ -26,7 +39,11 @@ if TYPE_CHECKING:
 
     Stage = Callable[[str, int, int], None]
 
-TEMPLATES = Path(__file__).parent / "templates"
+PAGES = {
+    "compare": ("Compare", compare_page),
+    "data": ("Data", data_page),
+}
+"""The pages beside the overview and the models' own, by key: title and function."""
 
 
 def report(
@@ -87,12 +104,18 @@ def report(
     ]
     for each, diagnosis in zip(evidence, found, strict=False):
         each |= finding_samples(diagnosis)
+    context = PageContext(train, seed, stage, cache, bool(found))
+    pages = build_pages(comparison, context, PAGES)
     stage("Write the report", 0, 1)
-    payload = build_payload(comparison, evidence, finding_charts(found))
+    wanted = [index for each in pages for index in each.samples]
+    payload = build_payload(comparison, evidence, finding_charts(found) | page_charts(pages), wanted)
+    payload |= page_payload(pages)
     rule, payload["training"] = training_sheet(found, train, comparison.runs[0].model)
     payload["sheet_css"] += rule
     page = overview(comparison, seed, explain, background, bool(found), train) | {
-        "findings": findings_page(comparison, found)
+        "findings": findings_page(comparison, found),
+        "pages": [{**each.content, "key": each.key, "title": each.title, "template": each.template} for each in pages],
+        "nav": navigation(pages),
     }
     for model, each in zip(page["models"], evidence, strict=True):
         model["checked"] = "trust" in each
@@ -126,16 +149,16 @@ def render(page: dict[str, Any], payload: dict[str, Any]) -> str:
     """Return the HTML of a page's texts and its data, with a policy that admits our own scripts and styles only."""
     import jinja2
 
-    sheet = payload.pop("sheet_css")
-    style = _file("report.css") + sheet
-    scripts = {"library": _library(), "script": _file("report.js")}
-    policy = content_policy(style, scripts.values())
+    sheet = style() + payload.pop("sheet_css")
+    scripts = {"library": _library(), "script": script()}
+    policy = content_policy(sheet, scripts.values())
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= FORMATS
+    environment.globals["explained"] = explained
     template = environment.get_template("report.html.j2")
-    return template.render(page=page, policy=policy, style=style, payload=embedded_json(payload), **scripts)
+    return template.render(page=page, policy=policy, style=sheet, payload=embedded_json(payload), **scripts)
 
 
 def embedded_json(value: Any) -> str:
@@ -160,11 +183,15 @@ def _p_value(value: float) -> str:
     return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
 
 
-FORMATS = {"percent": _percent, "decimal": _decimal, "filesize": _size, "p_value": _p_value}
+def _points(value: float, digits: int = 1) -> str:
+    """Return a difference of shares in percentage points, with its sign."""
+    if value != value:
+        return "–"
+    text = f"{abs(value) * 100:.{digits}f}"
+    return text if float(text) == 0 else ("−" if value < 0 else "+") + text
 
 
-def _file(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8")
+FORMATS = {"percent": _percent, "decimal": _decimal, "filesize": _size, "p_value": _p_value, "points": _points}
 
 
 def _library() -> str:

@@ -27,7 +27,10 @@ MAX_EXAMPLE_CLASSES = 20
 
 
 def build_payload(
-    comparison: Comparison, evidence: Sequence[dict[str, Any]], more_charts: Mapping[str, Any] | None = None
+    comparison: Comparison,
+    evidence: Sequence[dict[str, Any]],
+    more_charts: Mapping[str, Any] | None = None,
+    wanted: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Return the data of a report.
 
@@ -38,10 +41,12 @@ def build_payload(
         One a run: what `diag.views.report_evidence` found.
     more_charts : mapping of str to Altair chart, optional
         Charts that do not belong to a model's own part, by the name that the template gives them.
+    wanted : sequence of int
+        Images that pages show, the most important first.
     """
     runs = comparison.runs
     grids = [_grids(run) for run in runs]
-    chosen = chosen_tiles(runs, grids, evidence)
+    chosen = chosen_tiles(runs, grids, evidence, wanted)
     tiles = pictures(runs[0].data.images, chosen)
     sheet = tile_sheet(tiles, columns=100, lossy=tiles.shape[-1] == 3)
     y_true = runs[0].samples["y_true"]
@@ -54,9 +59,7 @@ def build_payload(
         "true": y_true[chosen].tolist(),
         "names": None if names is None else [names[row] for row in chosen],
         "samples": _samples(runs[0], comparison),
-        "charts": {"accuracy": _spec(charts.accuracy_chart(comparison)) if len(runs) > 1 else None,
-                   "balance": _spec(charts.class_balance_chart(runs[0].data, runs[0].class_names, y_true))}
-                  | {key: _spec(chart) for key, chart in (more_charts or {}).items()},
+        "charts": _shared_charts(comparison) | {key: _spec(chart) for key, chart in (more_charts or {}).items()},
         "models": [
             {
                 "name": name,
@@ -72,6 +75,10 @@ def build_payload(
     }  # fmt: skip
 
 
+def _shared_charts(comparison: Comparison) -> dict[str, Any]:
+    return {"accuracy": _spec(charts.accuracy_chart(comparison))} if len(comparison.runs) > 1 else {}
+
+
 def pictures(images: Any, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return the chosen images as small pictures, read part by part; one range of values for all of them."""
     parts = [chosen[start : start + PART] for start in range(0, len(chosen), PART)]
@@ -83,7 +90,10 @@ def pictures(images: Any, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 
 def chosen_tiles(
-    runs: Sequence[Evaluation], grids: Sequence[dict[str, Any]], evidence: Sequence[dict[str, Any]]
+    runs: Sequence[Evaluation],
+    grids: Sequence[dict[str, Any]],
+    evidence: Sequence[dict[str, Any]],
+    more: Sequence[int] = (),
 ) -> Any:
     """Return, in order, the samples whose images go into the file: all of them while they are small.
 
@@ -101,6 +111,7 @@ def chosen_tiles(
         _add(wanted, (row["index"] for row in found.get("explain", {}).get("rows", ())))
         _add(wanted, (entry["index"] for entry in found.get("activations", ())))
         _add(wanted, (item for way in found.get("trust", {}).get("ways", ()) for item in way["items"]))
+    _add(wanted, more)
     for grid in grids:
         for groups in grid["grids"].values():
             for group in groups:

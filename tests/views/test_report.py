@@ -206,7 +206,7 @@ def test_a_click_on_a_cell_shows_its_images(shipped, page):
     counts = runs[0].counts().confusion.copy()
     np.fill_diagonal(counts, 0)
     true, predicted = np.unravel_index(counts.argmax(), counts.shape)
-    page.goto(path.as_uri())
+    page.goto(path.as_uri() + "#page=model")
     article = page.locator("article:not([hidden])")
     figure = article.locator("figure[data-chart=errors]")
     figure.scroll_into_view_if_needed()
@@ -230,7 +230,7 @@ def cell_order(counts, true, predicted):
 def test_the_whole_page_draws_without_a_complaint(shipped, hostile, page, width):
     for path in (shipped[0], hostile):
         page.set_viewport_size({"width": width, "height": 900})
-        page.goto(path.as_uri())
+        page.goto(path.as_uri() + "#page=model")
         for figure in page.locator("article:not([hidden]) figure[data-chart]").all():
             figure.scroll_into_view_if_needed()
             figure.locator("svg").wait_for()
