@@ -165,7 +165,10 @@ def clear() -> int:
     return count
 
 
-KINDS = ("evaluations", "detections", "attributions", "activations", "kernels", "assets", "diagnoses", "embeddings")
+KINDS = (
+    "evaluations", "detections", "attributions", "activations", "kernels",
+    "assets", "diagnoses", "embeddings", "ensembles",
+)  # fmt: skip
 
 
 def write_aside(path: Path, text: str | bytes) -> None:
