@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from diag.engines.local import compare as compare
     from diag.engines.local import evaluate as evaluate
     from diag.engines.local import predict as predict
+    from diag.engines.slices import find_slices as find_slices
     from diag.errors import DiagError as DiagError
     from diag.explain.api import explain as explain
     from diag.explain.faithfulness import faithfulness as faithfulness
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from diag.results import Finding as Finding
     from diag.results import MeanMaps as MeanMaps
     from diag.results import Prototypes as Prototypes
+    from diag.results import Slices as Slices
     from diag.results.attribution import disagreement as disagreement
     from diag.views.report import report as report
 
@@ -58,6 +60,7 @@ _HOMES = {
     "compare": "diag.engines.local",
     "evaluate": "diag.engines.local",
     "predict": "diag.engines.local",
+    "find_slices": "diag.engines.slices",
     "DiagError": "diag.errors",
     "explain": "diag.explain.api",
     "faithfulness": "diag.explain.faithfulness",
@@ -85,6 +88,7 @@ _HOMES = {
     "Faithfulness": "diag.results.faithfulness",
     "MeanMaps": "diag.results.prototypes",
     "Prototypes": "diag.results.prototypes",
+    "Slices": "diag.results.slices",
     "disagreement": "diag.results.attribution",
     "report": "diag.views.report",
 }

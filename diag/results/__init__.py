@@ -9,6 +9,7 @@ from diag.results.embedding import Embedding
 from diag.results.evaluation import Evaluation
 from diag.results.faithfulness import Faithfulness
 from diag.results.prototypes import MeanMaps, Prototypes
+from diag.results.slices import Slices
 
 __all__ = [
     "Activations",
@@ -23,4 +24,5 @@ __all__ = [
     "Finding",
     "MeanMaps",
     "Prototypes",
+    "Slices",
 ]
