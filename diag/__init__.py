@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from diag.results import Prototypes as Prototypes
     from diag.results import Slices as Slices
     from diag.results.attribution import disagreement as disagreement
+    from diag.results.gate import Gate as Gate
+    from diag.results.gate import gate as gate
     from diag.views.report import report as report
 
 __version__ = "0.1.0"
@@ -90,6 +92,8 @@ _HOMES = {
     "Prototypes": "diag.results.prototypes",
     "Slices": "diag.results.slices",
     "disagreement": "diag.results.attribution",
+    "Gate": "diag.results.gate",
+    "gate": "diag.results.gate",
     "report": "diag.views.report",
 }
 __all__ = sorted([*_HOMES, "__version__"])

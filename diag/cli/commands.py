@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from diag.cli.card import init
+from diag.cli.compare import compare
 from diag.cli.doctor import doctor
 from diag.cli.files import convert, inspect
 from diag.cli.options import (
@@ -362,5 +363,5 @@ def cache_clear() -> None:
 
 
 COMMANDS: tuple[click.Command, ...] = (
-    report, doctor, evaluate, explain, trust, inspect, convert, predict, init, demo, cache,
+    report, doctor, evaluate, compare, explain, trust, inspect, convert, predict, init, demo, cache,
 )  # fmt: skip
