@@ -29,6 +29,7 @@ def build_run(y_true, y_proba, name="model", class_names=None, digest="data", sa
         source="toy",
         digest=digest,
         sample_names=sample_names,
+        metadata=None,
         split="test",
         notes=(),
         labels=y_true,

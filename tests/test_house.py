@@ -19,6 +19,7 @@ EXAMPLES = ["diag.io.preprocessing", "diag.io.outputs", "diag.io.datasets", "dia
 EXAMPLES += ["diag.views.trust", "diag.io.csv_out"]
 EXAMPLES += [f"diag.io.{name}" for name in ("labels", "class_names", "protobuf", "readers.keys", "readers.siblings")]
 EXAMPLES += [f"diag.metrics.{name}" for name in ("comparison", "confusion", "intervals", "maps")]
+EXAMPLES += [f"diag.metrics.{name}" for name in ("groupings", "slices")]
 EXAMPLES += [f"diag.checks.{name}" for name in ("class_order", "corruptions", "swaps")]
 EXAMPLES += ["diag.metrics.agreement", "diag.metrics.ensembles"]
 

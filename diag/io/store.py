@@ -167,7 +167,7 @@ def clear() -> int:
 
 KINDS = (
     "evaluations", "detections", "attributions", "activations", "kernels",
-    "assets", "diagnoses", "embeddings", "ensembles",
+    "assets", "diagnoses", "embeddings", "ensembles", "slices", "embedding_maps",
 )  # fmt: skip
 
 
