@@ -8,6 +8,7 @@ import numpy as np
 
 from diag.checks.base import Check
 from diag.errors import CheckNotApplicable
+from diag.metrics.label_issues import confident_errors, mixed_up
 from diag.metrics.neighbours import NEIGHBOURS, nearest
 from diag.results.diagnosis import Evidence
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from diag.checks.case import Case
     from diag.results.diagnosis import Finding
+    from diag.results.evaluation import Evaluation
 
 FEWEST = 100
 VOTES = 4
@@ -27,8 +29,6 @@ SHARE = 0.01
 SURE = 0.005
 """The lower end of that share (one-sided, 99 %) must lie above this. Networks that are wrong on a quarter of clean
 MNIST images have 0.004."""
-LOST_CLASS = 0.5
-"""When more than this share of a class is called one other class, the class is mixed up, not its labels wrong."""
 
 
 def run(case: Case) -> Iterator[Finding]:
@@ -40,7 +40,7 @@ def run(case: Case) -> Iterator[Finding]:
         raise CheckNotApplicable(f"Fewer than {FEWEST} images, or one class only, say little about labels.")
     prints = case.prints
     y_true = result.samples["y_true"][prints.rows]
-    named, doubted = _doubted(result.proba[prints.rows], y_true)
+    named, doubted = _doubted(result, prints.rows)
     if not doubted.any():
         return
     confirmed = _confirmed(prints.greys, y_true, named, np.flatnonzero(doubted))
@@ -78,23 +78,13 @@ def run(case: Case) -> Iterator[Finding]:
     )
 
 
-def _doubted(proba: NDArray[np.float32], y_true: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the class that the model names, and whether it is as sure of it as it is of that class's own images.
-
-    References
-    ----------
-    Northcutt et al. (2021), Confident learning: estimating uncertainty in dataset labels. JAIR 70, 1373-1411, eq. 1-2.
-    """
-    k = proba.shape[1]
-    counts = np.bincount(y_true, minlength=k)
-    own = np.bincount(y_true, weights=proba[np.arange(len(y_true)), y_true], minlength=k)
-    threshold = np.divide(own, counts, out=np.full(k, np.inf), where=counts > 0)
-    named: NDArray[np.int64] = proba.argmax(axis=1)
-    doubted = (named != y_true) & (proba.max(axis=1) >= threshold[named])
-    called = np.zeros((k, k))
-    np.add.at(called, (y_true, named), 1)
-    mixed = called / np.maximum(1, counts)[:, None] > LOST_CLASS
-    return named, doubted & ~mixed[y_true, named]
+def _doubted(result: Evaluation, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the class that the model names, and whether it is as sure of it as it is of that class's own images."""
+    y_true, y_pred, confidence, p_true = (
+        result.samples[name][rows] for name in ("y_true", "y_pred", "confidence", "p_true")
+    )
+    found = confident_errors(y_true, y_pred, confidence, p_true, result.n_classes)
+    return y_pred, found.issues(y_true) & ~mixed_up(y_true, y_pred, result.n_classes)
 
 
 def _confirmed(
