@@ -10,6 +10,7 @@ import numpy as np
 from diag.errors import InvalidInputError
 from diag.metrics.classification import overall_figures, per_class_figures
 from diag.metrics.confusion import normalize_confusion
+from diag.metrics.confusion_order import top_confusions
 from diag.metrics.summaries import Summary
 
 if TYPE_CHECKING:
@@ -134,16 +135,40 @@ class Evaluation:
         figures = per_class_figures(self.counts().confusion)
         return pd.DataFrame(figures, index=pd.Index(self.class_names, name="class"))
 
+    def top_confusions(self, n: int | None = 20) -> pd.DataFrame:
+        """Return the confusions with the most images, one row a pair of true and predicted class.
+
+        Parameters
+        ----------
+        n : int or None
+            At most so many; None for all.
+
+        Returns
+        -------
+        DataFrame
+            ``true_class``, ``predicted_class``, and the columns of `diag.metrics.confusion_order.top_confusions`.
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame(top_confusions(self.counts().confusion, n))
+        names = np.asarray(self.class_names, dtype=object)
+        frame.insert(0, "true_class", names[frame["y_true"]])
+        frame.insert(1, "predicted_class", names[frame["y_pred"]])
+        return frame
+
     def frame(self) -> pd.DataFrame:
         """Return one row a sample: the columns of `samples`, with class names beside the numbers."""
+        return self._rows(np.arange(len(self)))
+
+    def _rows(self, rows: NDArray[np.int64]) -> pd.DataFrame:
         import pandas as pd
 
         names = np.asarray(self.class_names, dtype=object)
-        frame = pd.DataFrame({name: column.copy() for name, column in self.samples.items()})
-        frame.insert(3, "true_class", names[self.samples["y_true"]])
-        frame.insert(4, "predicted_class", names[self.samples["y_pred"]])
+        frame = pd.DataFrame({name: column[rows] for name, column in self.samples.items()})
+        frame.insert(3, "true_class", names[frame["y_true"]])
+        frame.insert(4, "predicted_class", names[frame["y_pred"]])
         if self.data.sample_names is not None:
-            frame.insert(1, "sample_name", np.asarray(self.data.sample_names, dtype=object))
+            frame.insert(1, "sample_name", np.asarray(self.data.sample_names, dtype=object)[rows])
         return frame
 
     def errors(
@@ -218,6 +243,6 @@ class Evaluation:
         if per_class is not None and len(rows):
             starts = np.searchsorted(classes[rows], classes[rows], side="left")
             rows = rows[np.arange(len(rows)) - starts < per_class]
-        frame = self.frame().iloc[rows].reset_index(drop=True)
+        frame = self._rows(rows)
         frame.insert(0, "class", frame["true_class" if group == "true" else "predicted_class"])
         return frame
