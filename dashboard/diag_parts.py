@@ -12,9 +12,12 @@ from diag_loaders import load_tile
 from diag_state import numbered, plain, put
 
 from diag.errors import DiagError
+from diag.views.glossary import TERMS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
 
     from diag.results import Comparison, Evaluation
 
@@ -28,6 +31,80 @@ AXES, LEGEND = 60, 50
 def draw_chart(chart: Any, around: int = AXES, key: str | None = None) -> None:
     """Draw a chart as wide as the page, with its plot as high as it says."""
     st.altair_chart(chart.properties(height=chart.height + around), width="stretch", key=key)
+
+
+def clicked(chart: Any, key: str, param: str, *, width: str = "stretch") -> list[dict[str, Any]] | None:
+    """Draw a chart with a point selection `param`; return the fields of what was clicked, once for each click."""
+    event = st.altair_chart(chart, width=width, on_select="rerun", selection_mode=param, key=key)
+    picked = event.selection.get(param)
+    return _once(f"seen-{key}", picked)
+
+
+def _once(name: str, picked: Any) -> Any:
+    """Return what was picked when it is something new, so that an old click does not override a later choice."""
+    fresh = picked if picked and st.session_state.get(name) != picked else None
+    st.session_state[name] = picked
+    return fresh
+
+
+def table_columns(columns: Mapping[str, tuple[str, str | None]]) -> dict[str, Any]:
+    """Return Streamlit's settings of columns: ``name: (term of the glossary or a label, format or None)``."""
+    settings: dict[str, Any] = {}
+    for name, (word, style) in columns.items():
+        term = TERMS.get(word)
+        label, meaning = (term.label, term.explanation) if term else (word, None)
+        make = st.column_config.NumberColumn if style else st.column_config.Column
+        settings[name] = make(label, help=meaning, **({"format": style} if style else {}))
+    return settings
+
+
+def frame_table(
+    frame: pd.DataFrame,
+    key: str,
+    columns: Mapping[str, tuple[str, str | None]],
+    *,
+    pick: bool = False,
+    index: bool = False,
+) -> int | None:
+    """Draw a table whose heads explain themselves; its toolbar downloads CSV.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    key : str
+    columns : mapping of str to tuple
+        As `table_columns` takes them; others keep their names.
+    pick : bool
+        Whether a row can be chosen.
+    index : bool
+        Whether the index is shown.
+
+    Returns
+    -------
+    int or None
+        The place of the row that was just chosen.
+    """
+    settings = table_columns(columns)
+    if not pick:
+        st.dataframe(frame, hide_index=not index, column_config=settings, key=key)
+        return None
+    event = st.dataframe(
+        frame, hide_index=not index, column_config=settings, key=key, on_select="rerun", selection_mode="single-row"
+    )
+    fresh = _once(f"seen-{key}", list(event.selection.rows))
+    return int(fresh[0]) if fresh else None
+
+
+def say(key: str, label: str | None = None) -> None:
+    """Write a statistic's name, with what it means on hover."""
+    term = TERMS[key]
+    st.markdown(f"**{label or term.label}**", help=term.explanation)
+
+
+def gallery(comparison: Comparison, title: str, indices: Sequence[int], key: str, *, limit: int = 24) -> None:
+    """Draw a heading with the number of images, and the first of them with what every model says."""
+    st.markdown(f"**{plain(title)}**: {len(indices):,} image{'' if len(indices) == 1 else 's'}")
+    cards(comparison, indices, key, limit)
 
 
 @contextlib.contextmanager

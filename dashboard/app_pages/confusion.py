@@ -2,7 +2,7 @@
 
 import streamlit as st
 from diag_loaders import open_comparison
-from diag_parts import cards, section
+from diag_parts import cards, clicked, section
 from diag_state import get_cell, get_choice, plain, put, segmented
 
 from diag.views.charts import confusion_chart
@@ -21,19 +21,10 @@ if comparison is not None:
                 st.markdown(f"**{plain(name)}**")
                 counts = view == "errors"
                 chart = confusion_chart(run, None if counts else "true", blank_diagonal=counts, size=WIDTH)
-                event = st.altair_chart(
-                    chart.properties(height=HEIGHT),
-                    width="content",
-                    on_select="rerun",
-                    selection_mode="cell",
-                    key=f"matrix-{view}-{name}",
-                )
-                picked = event.selection.get("cell")
-                seen = f"seen-{view}-{name}"
-                if picked and st.session_state.get(seen) != picked:
+                picked = clicked(chart.properties(height=HEIGHT), f"matrix-{view}-{name}", "cell", width="content")
+                if picked:
                     put("cell", f"{picked[0]['y_true']}-{picked[0]['y_pred']}")
                     put("model", name)
-                st.session_state[seen] = picked
 
     cell = get_cell(comparison.runs[0].n_classes)
     if cell is not None:
