@@ -93,8 +93,9 @@ def _missing(column: NDArray[Any]) -> NDArray[np.bool_]:
 def _binned(name: str, column: NDArray[Any], missing: NDArray[np.bool_], kind: str, bins: int) -> Grouping:
     numbers = column.astype(np.int64) if column.dtype.kind == "M" else column.astype(np.float64)
     known = np.sort(numbers[~missing])
-    edges = np.unique(known[[len(known) * part // bins for part in range(1, bins)]])
-    codes = np.searchsorted(edges, numbers, side="right").astype(np.int32)
+    below = known[known < known[-1]].max()  # so that a value that most samples have can be the last bin
+    edges = np.unique(np.minimum(known[[max(len(known) * part // bins - 1, 0) for part in range(1, bins)]], below))
+    codes = np.searchsorted(edges, numbers, side="left").astype(np.int32)
     codes[missing] = -1
     used, codes = _compact(codes)
     labels = []
