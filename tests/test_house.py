@@ -21,6 +21,7 @@ EXAMPLES += [f"diag.io.{name}" for name in ("labels", "class_names", "protobuf",
 EXAMPLES += [f"diag.metrics.{name}" for name in ("comparison", "confusion", "intervals", "maps")]
 EXAMPLES += [f"diag.metrics.{name}" for name in ("groupings", "slices")]
 EXAMPLES += [f"diag.checks.{name}" for name in ("class_order", "corruptions", "swaps")]
+EXAMPLES += [f"diag.metrics.{name}" for name in ("costs", "curves", "ranking", "reliability", "temperature")]
 EXAMPLES += ["diag.metrics.agreement", "diag.metrics.ensembles"]
 
 

@@ -1,4 +1,4 @@
-"""Every class's probability against how often it is the true one: classwise calibration, the parts of the Brier score."""
+"""Every class's probability against how often it is the true one: classwise errors, the parts of the Brier score."""
 
 from __future__ import annotations
 

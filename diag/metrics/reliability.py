@@ -15,6 +15,7 @@ MOST_DRAWS = 20_000_000
 """Resampling draws at most so many numbers: with many samples there are fewer resamples, but never under `LEAST`."""
 LEAST, MOST = 200, 1000
 _CHUNK = 2_000_000
+_WIDEST = 5
 
 
 def equal_width_bins(values: NDArray[Any], n_bins: int) -> NDArray[np.int64]:
@@ -27,7 +28,8 @@ def equal_width_bins(values: NDArray[Any], n_bins: int) -> NDArray[np.int64]:
     >>> equal_width_bins(np.array([0.0, 0.5, 0.51, 1.0]), 2).tolist()
     [0, 0, 1, 1]
     """
-    return np.clip(np.ceil(values * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    bins: NDArray[np.int64] = np.clip(np.ceil(values * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    return bins
 
 
 def equal_mass_bins(values: NDArray[Any], n_bins: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -191,10 +193,17 @@ def calibrated_errors(confidence: NDArray[Any], bins: NDArray[np.int64], seed: i
 def calibration_error_interval(
     confidence: NDArray[Any], correct: NDArray[np.bool_], bins: NDArray[np.int64], seed: int = 0
 ) -> tuple[float, float]:
-    """Return a 95 % bootstrap interval of `binned_calibration_error`: samples are drawn again, bins stay.
+    """Return a 95 % interval of the binned calibration error that the model would show with endless samples.
 
-    The basic interval (Davison & Hinkley 1997, eq. 5.6) is used, cut at 0: a resample shows the estimate's bias
-    once more, and mirroring takes it off; percentiles would add it.
+    Percentiles of a bootstrap will not do: chance makes every gap larger, in the estimate and once more in each
+    resample, so that the interval of a calibrated model would never reach 0. Instead the test is turned round: gaps of
+    s times those that were measured are held possible while the error that was measured is neither above 97.5 % nor
+    below 2.5 % of the errors they give, with chance drawn by resampling the samples in their bins; the interval is from
+    the least to the largest such s, times the measured error.
+
+    References
+    ----------
+    Davison & Hinkley (1997), Bootstrap methods and their application, section 5.4: inverting a test.
     """
     if not len(bins):
         return float("nan"), float("nan")
@@ -204,11 +213,22 @@ def calibration_error_interval(
     def sums(size: int) -> NDArray[np.float64]:
         rows = rng.integers(0, n, (size, n), dtype=np.int32)
         flat = (np.arange(size)[:, None] * n_bins + bins[rows]).ravel()
-        return np.bincount(flat, weights=gap[rows].ravel(), minlength=size * n_bins).reshape(size, n_bins)
+        total = np.bincount(flat, weights=gap[rows].ravel(), minlength=size * n_bins)
+        return total.reshape(size, n_bins).astype(float)
 
-    drawn = np.abs(_chunked(sums, n, n_bins)).sum(axis=1) / n
-    low, high = 2 * binned_calibration_error(confidence, correct, bins) - np.quantile(drawn, [0.975, 0.025])
-    return max(0.0, float(low)), max(0.0, float(high))
+    measured = np.bincount(bins, weights=gap, minlength=n_bins)
+    chance = _chunked(sums, n, n_bins) - measured
+    error = float(np.abs(measured).sum())
+    scales = np.linspace(0, _WIDEST, 20 * _WIDEST + 1)
+    shares = np.array([_ranks(np.abs(scale * measured + chance).sum(axis=1), error) for scale in scales])
+    possible = np.flatnonzero((shares > 0.025).all(axis=1))
+    if not len(possible):
+        return error / n, error / n
+    return float(scales[possible[0]]) * error / n, float(scales[possible[-1]]) * error / n
+
+
+def _ranks(drawn: NDArray[Any], value: float) -> tuple[float, float]:
+    return float((drawn >= value - 1e-12).mean()), float((drawn <= value + 1e-12).mean())
 
 
 def resamples(n: int) -> int:
