@@ -67,7 +67,8 @@ def measured(old: Evaluation, new: Evaluation, condition: Condition, numbers: ND
     interval of Agresti & Min (2005), within the images that the figure is of. Everything else has the paired
     bootstrap: images are drawn again with replacement, both models keep their answers, the p-value is twice the
     smaller share of differences on one side of 0 (Efron & Tibshirani 1993, An Introduction to the Bootstrap, 13.3 and
-    15.4). The p-values of several classes are adjusted as Benjamini & Hochberg (1995).
+    15.4), and not less than a sign test of the images that differ could give. The p-values of several classes are
+    adjusted as Benjamini & Hochberg (1995).
     """
     before, after = values(old, condition.measure, numbers), values(new, condition.measure, numbers)
     nothing = np.full(len(before), np.nan)
@@ -158,7 +159,7 @@ def _bootstrap(
     ends = np.full((2, drawn.shape[1]), np.nan)
     for place in np.flatnonzero(known.any(axis=0)):
         ends[:, place] = np.quantile(drawn[known[:, place], place], [0.025, 0.975])
-    return _p_values(drawn), ends[0], ends[1]
+    return np.maximum(_p_values(drawn), _floor(old, new, condition.measure, numbers)), ends[0], ends[1]
 
 
 def _bootstrap_bca(old: Evaluation, new: Evaluation, place: int, rng: np.random.Generator) -> Certainty:
@@ -172,7 +173,23 @@ def _bootstrap_bca(old: Evaluation, new: Evaluation, place: int, rng: np.random.
     low, high = bca_interval(float(observed[1] - observed[0]), differences, left[1] - left[0])
     if not np.isfinite(low):  # every resample gives the same difference
         low = high = float(observed[1] - observed[0])
-    return _p_values(differences[:, None]), np.array([low]), np.array([high])
+    p_value = np.maximum(_p_values(differences[:, None]), _floor(old, new, METRICS[place], np.empty(0, np.int64)))
+    return p_value, np.array([low]), np.array([high])
+
+
+def _floor(old: Evaluation, new: Evaluation, measure: str, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the smallest p-value that so many images can give: 2 / 2^m where m of them differ between the models.
+
+    Drawing few images again says little, and drawing one says nothing: no exact paired test goes below this.
+    """
+    column = {"log_loss": "loss", "brier": "brier", "ece": "confidence"}.get(measure, "y_pred")
+    before, after = old.samples[column], new.samples[column]
+    differs = before != after
+    if measure not in ("precision", "f1"):
+        return np.array([min(1.0, 2.0 ** (1.0 - min(int(differs.sum()), 1000)))])
+    counts = [np.bincount(each[differs], minlength=old.n_classes) for each in (before, after)]
+    lowest: NDArray[np.float64] = np.minimum(1.0, 2.0 ** (1.0 - np.minimum(counts[0] + counts[1], 1000)))
+    return lowest[numbers]
 
 
 def _p_values(drawn: NDArray[np.float64]) -> NDArray[np.float64]:

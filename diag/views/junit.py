@@ -19,13 +19,13 @@ def junit_xml(gate: Gate) -> bytes:
     """Return one test suite with one test a condition.
 
     A condition that failed is a ``failure``; one whose figure does not exist is an ``error``, or ``skipped`` where
-    that is allowed. Characters that XML cannot hold are dropped from names.
+    that is allowed. Control characters, which XML cannot hold, are dropped from names.
     """
     undefined = [each for each in gate.outcomes if each.status == "undefined"]
     failed = sum(each.status == "failed" for each in gate.outcomes)
     suite = ET.Element(
         "testsuite",
-        name=_text(f"diag compare {gate.old_name} {gate.new_name}"),
+        name=printable(f"diag compare {gate.old_name} {gate.new_name}"),
         tests=str(len(gate.outcomes)),
         failures=str(failed),
         errors=str(0 if gate.allow_undefined else len(undefined)),
@@ -35,13 +35,17 @@ def junit_xml(gate: Gate) -> bytes:
     changed = gate.changed().set_index("index")
     for each in gate.outcomes:
         case = ET.SubElement(
-            suite, "testcase", classname=_text(f"diag.{gate.new_name}"), name=_text(str(each.condition)), time="0"
+            suite,
+            "testcase",
+            classname=printable(f"diag.{gate.new_name}"),
+            name=printable(str(each.condition)),
+            time="0",
         )
         kind = _kind(each, gate)
         if kind is None:
-            ET.SubElement(case, "system-out").text = _text(each.sentence)
+            ET.SubElement(case, "system-out").text = printable(each.sentence)
         else:
-            element = ET.SubElement(case, kind, message=_text(each.sentence))
+            element = ET.SubElement(case, kind, message=printable(each.sentence))
             if kind != "skipped":
                 element.set("type", each.status)
                 element.text = _images(each, changed)
@@ -61,7 +65,7 @@ def _kind(outcome: Outcome, gate: Gate) -> str | None:
 
 def _images(outcome: Outcome, changed: pd.DataFrame) -> str:
     """Return a line an image: its number, name, true class, and both answers."""
-    lines = [_text(outcome.sentence)]
+    lines = [printable(outcome.sentence)]
     for index in outcome.indices[:SHOWN].tolist():
         if index not in changed.index:
             lines.append(f"#{index}")
@@ -69,13 +73,7 @@ def _images(outcome: Outcome, changed: pd.DataFrame) -> str:
         row = changed.loc[index]
         name = f" {row['name']}" if row["name"] else ""
         confidence = f"({row['old_confidence']:.2f} -> {row['new_confidence']:.2f})"
-        lines.append(_text(f"#{index}{name}: true {row['true']}, {row['old']} -> {row['new']} {confidence}"))
+        lines.append(printable(f"#{index}{name}: true {row['true']}, {row['old']} -> {row['new']} {confidence}"))
     if len(outcome.indices) > SHOWN:
         lines.append(f"and {len(outcome.indices) - SHOWN:,} more")
     return "\n".join(lines)
-
-
-def _text(text: str) -> str:
-    """Return one line that XML can hold: no control characters, no lone surrogates."""
-    shown = printable(text)
-    return "".join(letter for letter in shown if letter not in "\ufffe\uffff" and not "\ud800" <= letter <= "\udfff")
