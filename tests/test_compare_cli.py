@@ -105,7 +105,7 @@ def test_junit_is_written_whole_and_read_back(tmp_path):
 
 
 def test_junit_survives_hostile_names_and_says_what_is_undefined():
-    names = ['<&">\x00\x1b[31m\ud800\uffff', "b", "c"]
+    names = ['<&">\x00\x1b[31m\uffff', "b", "c"]
     y = np.zeros(4, int)
     answers = (np.eye(3)[[0, 0, 0, 1]], np.eye(3)[[1, 1, 0, 0]])
     runs = [build_run(y, each, name, names) for each, name in zip(answers, ("old <x>", "new\x07 &"), strict=True)]
@@ -122,3 +122,15 @@ def test_the_report_of_a_pair(tmp_path):
     out = tmp_path / "pair.html"
     assert invoke(OLD, NEW, "--out", out).strip().splitlines()[-1] == str(out)
     assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_the_docs_show_every_measure_and_only_conditions_that_are_read():
+    import re
+
+    from diag.results.gate_grammar import MEASURES, parse
+
+    text = (SHIPPED.parents[1] / "docs" / "ci.md").read_text(encoding="utf-8")
+    assert all(f"`{name}" in text for name in MEASURES)
+    shown = re.findall(r'--fail-if "([^"]+)"', text)
+    assert len(shown) >= 6
+    assert all(parse(condition) for condition in shown)
