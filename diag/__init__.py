@@ -17,6 +17,7 @@ del explain  # noqa: F821
 if TYPE_CHECKING:
     from diag.checks.api import diagnose as diagnose
     from diag.detection.api import detect as detect
+    from diag.engines.embedding_map import embedding_map as embedding_map
     from diag.engines.local import compare as compare
     from diag.engines.local import evaluate as evaluate
     from diag.engines.local import predict as predict
@@ -63,6 +64,7 @@ _HOMES = {
     "evaluate": "diag.engines.local",
     "predict": "diag.engines.local",
     "find_slices": "diag.engines.slices",
+    "embedding_map": "diag.engines.embedding_map",
     "DiagError": "diag.errors",
     "explain": "diag.explain.api",
     "faithfulness": "diag.explain.faithfulness",

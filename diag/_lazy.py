@@ -99,3 +99,16 @@ def import_ray() -> Any:
         If Ray is not installed.
     """
     return _import("ray", "diag[ray]")
+
+
+def import_umap() -> Any:
+    """Return the ``umap`` module. Importing it takes long: it compiles itself.
+
+    Raises
+    ------
+    MissingDependencyError
+        If umap-learn is not installed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _import("umap", "diag[umap]")

@@ -6,6 +6,7 @@ from diag.results.comparison import Comparison
 from diag.results.detection import Detection
 from diag.results.diagnosis import Diagnosis, Evidence, Finding
 from diag.results.embedding import Embedding
+from diag.results.embedding_map import EmbeddingMap
 from diag.results.evaluation import Evaluation
 from diag.results.faithfulness import Faithfulness
 from diag.results.prototypes import MeanMaps, Prototypes
@@ -18,6 +19,7 @@ __all__ = [
     "Detection",
     "Diagnosis",
     "Embedding",
+    "EmbeddingMap",
     "Evaluation",
     "Evidence",
     "Faithfulness",
