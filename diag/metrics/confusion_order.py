@@ -215,8 +215,10 @@ def window_edges(order: ClassOrder, start: int, stop: int, most: int = MOST_GROU
         )
     if stop - start <= most:
         return _frozen(np.arange(start, stop + 1))
-    even = np.linspace(start, stop, most + 1)
-    step = (stop - start) / most
+    size = -(-(stop - start) // most)
+    groups = -(-(stop - start) // size)
+    even = np.linspace(start, stop, groups + 1)
+    step = (stop - start) / groups
     begins = order.starts[(order.starts > start) & (order.starts < stop)]
     edges = [start, stop]
     for edge in even[1:-1]:

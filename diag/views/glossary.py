@@ -88,6 +88,22 @@ _ENSEMBLES: dict[str, Term] = {}
 _CALIBRATION: dict[str, Term] = {}
 _DATA: dict[str, Term] = {}
 _TRAINING: dict[str, Term] = {}
-_CLASSES: dict[str, Term] = {}
+_CLASSES: dict[str, Term] = {
+    "confusion_share": Term(
+        "Of the class", "Share of the true class's images that were taken for the other class.",
+        "comparing.md#top-confusions",
+    ),
+    "confusion_share_of_errors": Term(
+        "Of all errors", "Share of all errors of the model that are this confusion.", "comparing.md#top-confusions"
+    ),
+    "confusion_reverse": Term(
+        "Reverse", "Images of the other class that were taken for this one.", "comparing.md#top-confusions"
+    ),
+    "evidence_disagreement": Term(
+        "Maps apart", "1 - cosine similarity of two models' maps of one image: 0 the same pixels, 1 nothing in common, "
+        "2 opposite.",
+        "comparing.md#same-answer-different-evidence",
+    ),
+}  # fmt: skip
 
 TERMS = {**_RESULTS, **_COMPARING, **_ENSEMBLES, **_CALIBRATION, **_DATA, **_TRAINING, **_CLASSES}

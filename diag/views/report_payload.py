@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.views import charts
+from diag.views.blocks import MANY_CLASSES, block_payload
 from diag.views.images import data_uri, display_range, thumbnails, tile_sheet, to_uint8
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def build_payload(
                 "pred": run.samples["y_pred"][chosen].tolist(),
                 "conf": [round(float(value), 4) for value in run.samples["confidence"][chosen]],
                 "cells": _cell_counts(run),
+                "blocks": block_payload(run) if run.n_classes > MANY_CLASSES else None,
                 "charts": _charts(run) | {key: _spec(chart) for key, chart in found.pop("more_charts", {}).items()},
                 **grid,
                 **found,
@@ -173,11 +175,12 @@ def _cell_counts(run: Evaluation) -> list[list[int]]:
 
 def _charts(run: Evaluation) -> dict[str, Any]:
     found = {
-        "share": _spec(charts.confusion_chart(run, "true")),
-        "errors": _spec(charts.confusion_chart(run, None, blank_diagonal=True)),
         "confidence": _spec(charts.confidence_histogram(run)),
         "recall": _spec(charts.per_class_chart(run)),
     }
+    if run.n_classes <= MANY_CLASSES:
+        found["share"] = _spec(charts.confusion_chart(run, "true"))
+        found["errors"] = _spec(charts.confusion_chart(run, None, blank_diagonal=True))
     from diag.views.report_text import history_metrics
 
     if run.model.card.history is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from diag import __version__
 from diag.errors import DiagError
+from diag.views.blocks import MANY_CLASSES
 
 if TYPE_CHECKING:
     from diag.io.datasets import Dataset
@@ -48,6 +49,7 @@ def overview(
             "classes": first.n_classes,
             "digest": first.data.digest[:16],
         },
+        "many_classes": first.n_classes > MANY_CLASSES,
         "models": [model_page(name, run) for name, run in zip(comparison.names, comparison.runs, strict=True)],
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,

@@ -28,6 +28,7 @@
       ? `${data.classes[row]}, rightly recognised`
       : `${data.classes[row]} taken for ${data.classes[column]}`;
     gallery(target, { title, items: found.map(([index]) => index), total, models: [number] });
+    if (model.blocks) return;
     const article = articles[number];
     article.querySelector(".cell-true").value = row;
     article.querySelector(".cell-pred").value = column;
@@ -137,6 +138,12 @@
     }
     for (const figure of article.querySelectorAll("figure[data-click=cell]")) {
       figure.addEventListener("keydown", (event) => arrows(event, number));
+    }
+    if (model.blocks) {
+      reportBlocks.view(article.querySelector(".blocks"), number, (row, column) => {
+        pick(row, column);
+        jump(article.querySelector(".cell-images"));
+      });
     }
     examples(article.querySelector(".examples"), model);
     maps(article.querySelector(".maps"), model);
