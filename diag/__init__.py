@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from diag.io.audit import audit as audit
     from diag.io.datasets import Dataset as Dataset
     from diag.io.datasets import load_dataset as load_dataset
+    from diag.io.ensembles import ensemble as ensemble
     from diag.io.histories import load_history as load_history
     from diag.io.models import Model as Model
     from diag.io.models import load_model as load_model
@@ -50,7 +51,9 @@ if TYPE_CHECKING:
     from diag.results import MeanMaps as MeanMaps
     from diag.results import Prototypes as Prototypes
     from diag.results import Slices as Slices
+    from diag.results.agreement import agreement as agreement
     from diag.results.attribution import disagreement as disagreement
+    from diag.results.ensembles import ensembles as ensembles
     from diag.results.gate import Gate as Gate
     from diag.results.gate import gate as gate
     from diag.views.report import report as report
@@ -77,6 +80,7 @@ _HOMES = {
     "audit": "diag.io.audit",
     "Dataset": "diag.io.datasets",
     "load_dataset": "diag.io.datasets",
+    "ensemble": "diag.io.ensembles",
     "load_history": "diag.io.histories",
     "Model": "diag.io.models",
     "load_model": "diag.io.models",
@@ -93,7 +97,9 @@ _HOMES = {
     "MeanMaps": "diag.results.prototypes",
     "Prototypes": "diag.results.prototypes",
     "Slices": "diag.results.slices",
+    "agreement": "diag.results.agreement",
     "disagreement": "diag.results.attribution",
+    "ensembles": "diag.results.ensembles",
     "Gate": "diag.results.gate",
     "gate": "diag.results.gate",
     "report": "diag.views.report",

@@ -22,7 +22,7 @@ EXAMPLES += [f"diag.metrics.{name}" for name in ("comparison", "confusion", "con
 EXAMPLES += [f"diag.metrics.{name}" for name in ("groupings", "slices")]
 EXAMPLES += [f"diag.checks.{name}" for name in ("class_order", "corruptions", "swaps")]
 EXAMPLES += [f"diag.metrics.{name}" for name in ("costs", "curves", "ranking", "reliability", "temperature")]
-EXAMPLES += ["diag.metrics.agreement", "diag.metrics.ensembles"]
+EXAMPLES += ["diag.metrics.agreement", "diag.metrics.ensembles", "diag.io.joining"]
 
 
 def imported(path):

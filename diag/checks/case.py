@@ -154,7 +154,7 @@ class Case:
     def network(self) -> Any:
         """The `keras.Model`."""
         if not self._loaded.is_keras:
-            raise CheckNotApplicable("This is a scikit-learn model: it has no layers.")
+            raise CheckNotApplicable(f"This is {self._loaded.kind}: it has no layers.")
         return self._loaded.keras
 
     @cached_property

@@ -88,10 +88,12 @@ class Trial:
     Raises
     ------
     CheckNotApplicable
-        If there are too few images.
+        If there are too few images, or the model is an ensemble.
     """
 
     def __init__(self, case: Case) -> None:
+        if case.model.members:
+            raise CheckNotApplicable("Every member of an ensemble is prepared in its own way: check them one by one.")
         if len(case.run) < LEAST_IMAGES:
             raise CheckNotApplicable(
                 f"Ways to prepare the images are compared on {LEAST_IMAGES} at least; there are {len(case.run)}."

@@ -12,7 +12,7 @@ from diag.detection.candidates import Space
 from diag.detection.decision import Decision, decide
 from diag.detection.label_order import label_order, matched
 from diag.detection.scores import Answers, Score, best_first, stratified_order
-from diag.errors import InvalidInputError
+from diag.errors import InvalidInputError, UnsupportedModelError
 from diag.io.pairing import GUESSED, labelings, match_classes
 from diag.metrics.comparison import mcnemar_exact
 from diag.results.detection import LEVEL, Detection, LabelOrder, Tried
@@ -67,6 +67,8 @@ def detect(model: Model, data: Dataset, n: int = SAMPLE, seed: int = 0) -> Detec
         If the data has no labels, or names that the model does not know.
     InvalidInputError
         If images cannot be brought to the model's input, or `n` is below 1.
+    UnsupportedModelError
+        For an ensemble.
 
     Notes
     -----
@@ -87,6 +89,11 @@ def detect(model: Model, data: Dataset, n: int = SAMPLE, seed: int = 0) -> Detec
     """
     if n < 1:
         raise InvalidInputError(f"n: expected at least 1. Received: {n}.")
+    if model.members:
+        raise UnsupportedModelError(
+            f"{model.name}: expected one model. Received: {model.kind}, each prepared in its own way. Detect for its "
+            "members one by one."
+        )
     return _Search(model, data, n, seed).run()
 
 

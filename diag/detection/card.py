@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from diag.detection.settling import settle
-from diag.errors import DataError
+from diag.errors import DataError, UnsupportedModelError
 from diag.io.modelcard import ModelCard
 from diag.io.pairing import GUESSED, match_classes
 from diag.io.preprocessing import Preprocessing
@@ -35,7 +35,14 @@ def propose_card(model: Model, data: Dataset, cache: bool = True) -> tuple[Model
     ------
     DataError
         If the data has no labels and nothing says the scale: a guess is not pinned.
+    UnsupportedModelError
+        For an ensemble, which has no card.
     """
+    if model.members:
+        raise UnsupportedModelError(
+            f"{model.name}: expected one model. Received: {model.kind}. Cards are those of its members: write one for "
+            "each."
+        )
     if data.labels is None and not model.preprocessing.says_values:
         raise DataError(
             f"{data.name}: expected labelled data, to find out the preprocessing with. Received: no labels. "

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from diag.detection.api import LEAST_IMAGES, SAMPLE, detect
 from diag.detection.candidates import Space
 from diag.errors import DataError, DiagError, InvalidInputError
 from diag.io import store
-from diag.io.pairing import labelings
+from diag.io.ensembles import EnsembleModel
+from diag.io.pairing import labelings, match_classes
 from diag.results.detection import Detection
 
 if TYPE_CHECKING:
@@ -53,6 +56,8 @@ def settle(
     """
     if model.settled and model.preprocessing.layout is not None:
         return model, None, model.output_notes()
+    if isinstance(model, EnsembleModel):
+        return _settled_members(model, data, n, seed, cache)
     if not _wanted(model, data):
         return _resolved(model, data)
     if model.card.pinned:  # only how its labels are to be read is open
@@ -68,7 +73,7 @@ def settle(
         n=n,
         seed=seed,
         guessed=[note for note in data.notes if note.startswith("No data")],
-        versions=store.versions(("keras", "tensorflow") if model.is_keras else ("scikit-learn", "skops")),
+        versions=store.versions(model.libraries),
     )
     kept = store.load("detections", key) if cache else None
     if kept is not None:
@@ -85,6 +90,34 @@ def settle(
     settled = replace(model, preprocessing=found.preprocessing, settled=True, label_rule=found.label_rule)
     _, changes = model.preprocessing.override(found.pins).shaped(model.native_shape, tuple(data.images.shape[1:]))
     return settled, found, (*found.notes(), *changes, *model.output_notes())
+
+
+def _settled_members(
+    model: EnsembleModel, data: Dataset, n: int, seed: int, cache: bool
+) -> tuple[Model, None, tuple[str, ...]]:
+    """Return an ensemble whose members are settled each for itself, and read the labels alike."""
+    found = [settle(member, data, n=n, seed=seed, cache=cache) for member in model.members]
+    members = [member for member, _, _ in found]
+    first = next((member for member in members if member.card.class_names is not None), members[0])
+    for member in members:
+        if not _read_alike(first, member, data):
+            raise InvalidInputError(
+                f"{model.name}: expected members whose classes are in the same order. Received: {first.name} and "
+                f"{member.name}, which fit other labels. Name the classes in their model cards, in the order of each "
+                "one's outputs, or leave one out."
+            )
+    settled = model.with_members(members, first.label_rule)
+    return settled, None, (*model.output_notes(), *model.named([notes for _, _, notes in found]))
+
+
+def _read_alike(first: Model, second: Model, data: Dataset) -> bool:
+    """Return whether two models take labels for the same classes; labels that fit neither are for others to refuse."""
+    if data.labels is None:
+        return True
+    try:
+        return np.array_equal(match_classes(first, data)[1], match_classes(second, data)[1])
+    except DataError:
+        return True
 
 
 def _resolved(model: Model, data: Dataset) -> tuple[Model, None, tuple[str, ...]]:

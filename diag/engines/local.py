@@ -142,7 +142,7 @@ def _predict(
 
 
 def _versions(model: Model) -> dict[str, str]:
-    return store.versions(("keras", "tensorflow") if model.is_keras else ("scikit-learn", "skops"))
+    return store.versions(model.libraries)
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

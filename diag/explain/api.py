@@ -14,10 +14,12 @@ from diag.detection import settle
 from diag.errors import DataError, InvalidInputError, UnsupportedModelError
 from diag.explain.background import References, draw_background
 from diag.explain.deepshap import MAX_MEMORY, DeepShap, Maps
+from diag.explain.ensembles import averaged_maps, require_linear
 from diag.explain.expected_gradients import ExpectedGradients
 from diag.explain.heads import NOT_FINITE
 from diag.io import store
 from diag.io.datasets import Dataset
+from diag.io.ensembles import EnsembleModel
 from diag.io.layouts import from_layout
 from diag.io.outputs import output_head
 from diag.io.pairing import match_classes
@@ -61,7 +63,7 @@ def explain(
     Parameters
     ----------
     model : Model
-        A Keras network.
+        A Keras network, or an average of Keras networks: its maps are the mean of theirs.
     data_or_images : Dataset or ndarray, shape (n, h, w, c)
         Images in the data's own units.
     indices : sequence of int, optional
@@ -110,12 +112,7 @@ def explain(
     >>> maps.contrast().labels(0)  # doctest: +SKIP
     ('9 rather than 4',)
     """
-    if not model.is_keras:
-        raise UnsupportedModelError(
-            f"{model.name}: expected a Keras network. Received: a scikit-learn {model.file.class_name}. "
-            "Maps are made of networks only."
-        )
-    model.require_one_input()
+    require_linear(model, target, tolerance) if model.members else _require_network(model)
     _check(method, target, tolerance, max_memory)
     source = data_or_images.images if isinstance(data_or_images, Dataset) else np.asarray(data_or_images)
     if len(source.shape) != 4:
@@ -126,6 +123,9 @@ def explain(
     images = np.asarray(source[chosen])
     data = data_or_images if isinstance(data_or_images, Dataset) else source
     references = draw_background(background, data, seed, model.card.source)
+    if isinstance(model, EnsembleModel):
+        options = {"seed": seed, "method": method, "max_memory": max_memory, "cache": cache}
+        return _of_ensemble(model, images, chosen, names, labels, outputs, references, background, options, progress)
     request = _Request(model, images, references, outputs, labels, target, method, tolerance, seed, max_memory)
     arrays = request.arrays(cache, progress)
     layout = model.preprocessing.layout or "channels_last"
@@ -147,6 +147,47 @@ def explain(
         background_note=references.note,
         n_used=_frozen(arrays["n_used"]),
         relative_error=_frozen(arrays["relative_error"]),
+        model_name=model.name,
+        model_digest=model.digest,
+    )
+
+
+def _require_network(model: Model) -> None:
+    if not model.is_keras:
+        raise UnsupportedModelError(
+            f"{model.name}: expected a Keras network. Received: {model.kind}. Maps are made of networks only."
+        )
+    model.require_one_input()
+
+
+def _of_ensemble(
+    model: EnsembleModel,
+    images: NDArray[Any],
+    chosen: NDArray[np.int64],
+    names: tuple[str, ...],
+    labels: NDArray[np.int64] | None,
+    outputs: Outputs,
+    references: References,
+    background: Background,
+    options: dict[str, Any],
+    progress: Progress | None,
+) -> Attribution:
+    """Return the weighted mean of the members' maps, against the same references."""
+    proba = model.predict_proba(images)
+    classes = classes_of(outputs, proba, labels)
+    mean = averaged_maps(model, model.weights, images, classes, references, background, options, explain, progress)
+    same: dict[str, Any] = {key: _frozen(each) if isinstance(each, np.ndarray) else each for key, each in mean.items()}
+    return Attribution(
+        **same,
+        predictions=_frozen(np.take_along_axis(proba, classes, axis=1)),
+        indices=_frozen(chosen),
+        outputs=_frozen(classes),
+        class_names=names,
+        y_pred=_frozen(proba.argmax(axis=1).astype(np.int64).reshape(len(proba))),
+        y_true=None if labels is None else _frozen(labels),
+        target="probability",
+        seed=options["seed"],
+        background_note=references.note,
         model_name=model.name,
         model_digest=model.digest,
     )

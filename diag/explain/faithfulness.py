@@ -80,7 +80,7 @@ def faithfulness(
     Raises
     ------
     UnsupportedModelError
-        For a scikit-learn model, or a network that `explain` has no maps of.
+        For a scikit-learn model or an ensemble, or a network that `explain` has no maps of.
     InvalidInputError
         If an index does not exist, or a number is below 1.
     ModelLoadError
@@ -115,8 +115,8 @@ def faithfulness(
     """
     if not model.is_keras:
         raise UnsupportedModelError(
-            f"{model.name}: expected a Keras network. Received: a scikit-learn {model.file.class_name}, "
-            "which has no maps to check."
+            f"{model.name}: expected a Keras network. Received: {model.kind}, "
+            "whose weights cannot be drawn anew layer by layer."
         )
     if not isinstance(data, Dataset):
         raise InvalidInputError(

@@ -77,19 +77,33 @@ class Model:
         return isinstance(self._backend, KerasBackend)
 
     @property
+    def members(self) -> tuple[Model, ...]:
+        """The models of an ensemble; none in a single model."""
+        return ()
+
+    @property
+    def kind(self) -> str:
+        """What it is, in words."""
+        return "a Keras network" if self.is_keras else f"a scikit-learn {self.file.class_name}"
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """The packages that make its predictions."""
+        return ("keras", "tensorflow") if self.is_keras else ("scikit-learn", "skops")
+
+    @property
     def keras(self) -> Any:
         """The `keras.Model`; importing TensorFlow and building it happens on first use.
 
         Raises
         ------
         UnsupportedModelError
-            For a scikit-learn estimator.
+            For a scikit-learn estimator or an ensemble.
         """
         if isinstance(self._backend, KerasBackend):
             return self._backend.model
         raise UnsupportedModelError(
-            f"{self.name}: expected a Keras network. Received: a scikit-learn {self.file.class_name}, "
-            "which has no layers to look into."
+            f"{self.name}: expected a Keras network. Received: {self.kind}, which has no layers to look into."
         )
 
     def require_one_input(self) -> None:
@@ -277,14 +291,15 @@ def load_model(
     architecture: str | Path | None = None,
     input_shape: tuple[int | None, ...] | None = None,
 ) -> Model:
-    """Read a saved classifier: Keras ``.keras``, ``.h5``, ``.hdf5``, or a scikit-learn estimator in ``.skops``.
+    """Read a saved classifier: Keras ``.keras``, ``.h5``, ``.hdf5``, scikit-learn ``.skops``, or an ensemble of these.
 
     The file is read as data first; TensorFlow is imported only when the network is needed.
 
     Parameters
     ----------
     path : str or Path
-        The model file. A card ``NAME.toml`` beside it is read too.
+        The model file. A card ``NAME.toml`` beside it is read too. ``NAME.ensemble.toml`` defines an ensemble, see
+        `diag.ensemble`; its members have the cards.
     preprocessing : Preprocessing, optional
         Its fields replace the card's.
     class_names : tuple of str, optional
@@ -312,6 +327,8 @@ def load_model(
     >>> model.predict_proba(images).shape  # doctest: +SKIP
     (797, 10)
     """
+    if str(path).endswith(".ensemble.toml"):
+        return _ensemble(Path(path), preprocessing, class_names, output or architecture or input_shape)
     given = load_architecture(architecture) if architecture is not None else None
     file = audit(Path(path), architecture=given, input_shape=input_shape)
     card = load_card(file.path)
@@ -329,3 +346,16 @@ def load_model(
         name=card.title or file.path.stem,
         _backend=backend,
     )
+
+
+def _ensemble(
+    path: Path, preprocessing: Preprocessing | None, class_names: tuple[str, ...] | None, other: object
+) -> Model:
+    from diag.io.ensemble_files import load_ensemble
+
+    if other is not None:
+        raise InvalidInputError(
+            f"{path.name}: an output, architecture or input shape is that of one model. Write it into the cards of the "
+            "ensemble's members."
+        )
+    return load_ensemble(path, preprocessing, class_names)

@@ -1,0 +1,150 @@
+"""The file ``NAME.ensemble.toml``: which model files answer as one, and how."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diag.errors import InvalidInputError, ModelLoadError
+from diag.io.ensembles import ENDING, made
+from diag.io.models import load_model
+from diag.io.sources import printable
+from diag.io.store import write_aside
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from diag.io.ensembles import EnsembleModel
+    from diag.io.preprocessing import Preprocessing
+
+MAX_BYTES = 64 * 1024
+_KEYS = ("title", "how", "members", "weights")
+
+
+def save_ensemble(model: EnsembleModel, path: Path, *, force: bool = False) -> Path:
+    """Write the definition of an ensemble.
+
+    Raises
+    ------
+    InvalidInputError
+        If the name does not end in ``.ensemble.toml``, a file is there and `force` is not given, or a member lies
+        outside the definition's folder.
+    """
+    if not path.name.endswith(ENDING) or path.name == ENDING:
+        raise InvalidInputError(f"expected a file NAME{ENDING}. Received: {path.name}.")
+    if path.exists() and not force:
+        raise InvalidInputError(
+            f"{path.name}: expected a new file. Received: one that is there. Choose another name, or replace it "
+            "(--force; force=True)."
+        )
+    text = definition_text(model, path.parent)
+    try:
+        write_aside(path, text)
+    except OSError as error:
+        raise InvalidInputError(f"{path}: expected a folder that can be written. {error.strerror}.") from error
+    return path
+
+
+def definition_text(model: EnsembleModel, folder: Path) -> str:
+    """Return the TOML that defines an ensemble, as it lies in `folder`.
+
+    Raises
+    ------
+    InvalidInputError
+        If a member is no file in that folder or below.
+    """
+    home = folder.resolve()
+    paths = []
+    for member in model.members:
+        place = member.path.resolve()
+        if not place.is_relative_to(home):
+            raise InvalidInputError(
+                f"{member.path}: expected members in the folder of the definition or below it, {folder}. "
+                "Write the definition beside them."
+            )
+        paths.append(Path(os.path.relpath(place, home)).as_posix())
+    rows: dict[str, Any] = {"title": model.name, "how": model.how, "members": paths}
+    if model.how == "weighted":
+        rows["weights"] = list(model.weights)
+    return "\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in rows.items()) + "\n"
+
+
+def load_ensemble(
+    path: Path, preprocessing: Preprocessing | None = None, class_names: tuple[str, ...] | None = None
+) -> EnsembleModel:
+    """Read the definition of an ensemble, and its members with their model cards.
+
+    Parameters
+    ----------
+    path : Path
+        A file ``NAME.ensemble.toml``.
+    preprocessing : Preprocessing, optional
+        Its fields replace those of every member's card.
+    class_names : tuple of str, optional
+        Replace those of every member's card.
+
+    Raises
+    ------
+    ModelLoadError
+        If the file is not there, or a member cannot be read.
+    InvalidInputError
+        If it is no definition, or a member lies outside its folder, or is an ensemble itself.
+    """
+    values = _read(path)
+    members = [
+        load_model(place, preprocessing=preprocessing, class_names=class_names) for place in _places(values, path)
+    ]
+    try:
+        return made(tuple(members), values.get("how", "average"), values.get("weights"), values.get("title"), path)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path.name}: {error}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if not path.is_file():
+            raise ModelLoadError(f"{str(path)[:200]!r}: no such model file. Check the path.")
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise ModelLoadError(f"{path.name}: expected at most {MAX_BYTES:,} bytes. Received: more.")
+        values = tomllib.loads(raw.decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+        raise InvalidInputError(f"{path.name}: expected the definition of an ensemble in TOML. {error}") from error
+    unknown = sorted(set(values) - set(_KEYS))
+    if unknown:
+        raise InvalidInputError(f"{path.name}: unknown key {unknown[0]!r}. Known keys: {', '.join(_KEYS)}.")
+    for key in ("title", "how"):
+        if not isinstance(values.get(key, ""), str):
+            raise InvalidInputError(f"{path.name}: {key}: expected a text in quotes. Received: {values[key]!r}.")
+    weights = values.get("weights", [])
+    if not isinstance(weights, list) or any(
+        isinstance(each, bool) or not isinstance(each, int | float) for each in weights
+    ):
+        raise InvalidInputError(f"{path.name}: weights: expected a list of numbers. Received: {weights!r}.")
+    return values
+
+
+def _places(values: Mapping[str, Any], path: Path) -> list[Path]:
+    """Return the members' paths; none leads out of the definition's folder, and none to another definition."""
+    listed = values.get("members")
+    if not isinstance(listed, list) or not all(isinstance(each, str) and each for each in listed):
+        raise InvalidInputError(f"{path.name}: members: expected a list of model files. Received: {listed!r}.")
+    home = path.resolve().parent
+    places = []
+    for each in listed:
+        shown = printable(each)[:200]
+        if each.endswith(ENDING):
+            raise InvalidInputError(
+                f"{path.name}: expected single models. Received: {shown}, an ensemble. Name its members instead."
+            )
+        outside = "\0" in each or Path(each).is_absolute() or not (home / each).resolve().is_relative_to(home)
+        if outside:
+            raise InvalidInputError(
+                f"{path.name}: expected members in its own folder or below. Received: {shown}. Move the file there."
+            )
+        places.append(path.parent / each)
+    return places
