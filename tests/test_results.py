@@ -107,10 +107,14 @@ def test_comparison_by_hand(make_run):
 
 
 def test_verdict_separates(make_run):
-    # 40 images that only a has right: p = 2^-39.
+    # 40 images that only a has right: p = 2^-39; the interval is 40/52 -+ 1.96 sqrt(41 - 1600/52) / 52.
     a = make_run([0] * 50, [[0.9, 0.1]] * 50, "a")
     b = make_run([0] * 50, [[0.1, 0.9]] * 40 + [[0.9, 0.1]] * 10, "b")
-    assert Comparison.from_runs([b, a]).verdict().endswith("It is better than b (McNemar's exact test, Holm, 5%).")
+    assert (
+        Comparison.from_runs([b, a])
+        .verdict()
+        .endswith("It is better than b by 80.0 points (95% 64.9 to 89.0, p < 0.0001; McNemar's exact test, 5%).")
+    )
     assert "interval" in Comparison.from_runs([a]).verdict()
 
 

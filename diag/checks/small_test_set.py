@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.checks.base import Check
+from diag.metrics.comparison import LEVEL
 from diag.metrics.intervals import Z95, wilson_interval
-from diag.results.comparison import LEVEL, Comparison
+from diag.results.comparison import Comparison
 from diag.results.diagnosis import Evidence
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from diag.detection import settle
 from diag.errors import InvalidInputError
 from diag.io import store
 from diag.io.pairing import match_classes
+from diag.metrics.comparison import LEVEL, MARGIN
 from diag.metrics.samples import sample_columns
 from diag.results.comparison import Comparison
 from diag.results.evaluation import Evaluation
@@ -101,15 +102,23 @@ def evaluate(
     )
 
 
-def compare(runs: Sequence[Evaluation]) -> Comparison:
+def compare(runs: Sequence[Evaluation], level: float = LEVEL, margin: float = MARGIN) -> Comparison:
     """Put evaluations on the same samples side by side.
+
+    Parameters
+    ----------
+    runs : sequence of Evaluation
+    level : float
+        The accepted chance of a wrong verdict; intervals of differences cover 1 - level.
+    margin : float
+        Accuracies that differ by less are equivalent; as a share, 0.005 are 0.5 points.
 
     Raises
     ------
     InvalidInputError
-        If there is none, or they are on different samples or classes.
+        If there is none, they are on different samples or classes, or the level or margin is none.
     """
-    return Comparison.from_runs(runs)
+    return Comparison.from_runs(runs, level, margin)
 
 
 def predict(model: Model, data: Dataset, batch_size: int = 256) -> NDArray[np.float32]:

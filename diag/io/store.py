@@ -166,6 +166,7 @@ def clear() -> int:
 
 
 KINDS = (
+    "comparisons",
     "evaluations", "detections", "attributions", "activations", "kernels",
     "assets", "diagnoses", "embeddings", "ensembles", "slices", "embedding_maps",
 )  # fmt: skip

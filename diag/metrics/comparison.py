@@ -72,8 +72,8 @@ def mcnemar_p_values(only_a: ArrayLike, only_b: ArrayLike) -> NDArray[Any]:
     """
     from scipy.special import bdtr
 
-    a, b = np.broadcast_arrays(np.asarray(only_a, dtype=float), np.asarray(only_b, dtype=float))
-    return np.asarray(np.minimum(2 * bdtr(np.minimum(a, b), a + b, 0.5), 1.0))
+    a, b = np.broadcast_arrays(np.asarray(only_a, dtype=np.int64), np.asarray(only_b, dtype=np.int64))
+    return np.asarray(np.minimum(2 * bdtr(np.minimum(a, b).astype(float), a + b, 0.5), 1.0))
 
 
 def paired_difference_interval(
@@ -232,7 +232,7 @@ def pair_figures(
     >>> pair_figures(1000, [40, 20], [5, 20])["relation"].tolist()
     ['better', 'undecided']
     """
-    _check_level(level, margin)
+    check_level(level, margin)
     a, b = np.asarray(only_a, dtype=np.int64), np.asarray(only_b, dtype=np.int64)
     difference, low, high = paired_difference_intervals(n, a, b, 1 - level)
     p_value = mcnemar_p_values(a, b)
@@ -297,8 +297,14 @@ def class_differences(
     }
 
 
-def _check_level(level: float, margin: float) -> None:
-    if not 0 < level < 1:
-        raise InvalidInputError(f"level: expected a chance between 0 and 1, like 0.05. Received: {level}.")
+def check_level(level: float, margin: float) -> None:
+    """Refuse a level that is no chance, and a margin that is not above 0.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    if not 0 < level < 0.5:
+        raise InvalidInputError(f"level: expected a chance between 0 and 0.5, like 0.05. Received: {level}.")
     if not margin > 0:
         raise InvalidInputError(f"margin: expected a share above 0, like 0.005 for 0.5 points. Received: {margin}.")

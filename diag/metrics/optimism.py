@@ -85,7 +85,18 @@ def chosen_accuracy(observed: NDArray[Any], resampled: NDArray[Any]) -> float:
     >>> chosen_accuracy(np.array([0.8, 0.8]), np.array([[0.9, 0.7], [0.7, 0.9]])).__round__(3)
     0.7
     """
-    best = resampled >= resampled.max(axis=1, keepdims=True) - 1e-12
-    share = best / best.sum(axis=1, keepdims=True)
-    expected = float(np.mean(np.sum(share * (2 * observed - resampled), axis=1)))
+    expected = float(np.mean(np.sum(shares_of_best(resampled) * (2 * observed - resampled), axis=1)))
     return min(expected, float(np.max(observed)))
+
+
+def shares_of_best(accuracies: NDArray[Any]) -> NDArray[np.float64]:
+    """Return 1 for the best model of each row (r, m), else 0; those that tie share the 1.
+
+    Examples
+    --------
+    >>> shares_of_best(np.array([[0.9, 0.9, 0.1]])).tolist()
+    [[0.5, 0.5, 0.0]]
+    """
+    best = accuracies >= accuracies.max(axis=1, keepdims=True) - 1e-12
+    shares: NDArray[np.float64] = best / np.maximum(best.sum(axis=1, keepdims=True), 1)
+    return shares

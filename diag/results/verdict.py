@@ -1,0 +1,193 @@
+"""What a comparison says in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from diag.results.comparison import Comparison
+
+WORTH_SAYING = 0.001
+"""The verdict names the optimism of choosing the best from 0.1 points on."""
+
+
+def pair_sentence(pair: Mapping[str, Any], n: int, level: float, margin: float) -> str:
+    """Return one sentence on a row of `Comparison.pairs`.
+
+    Notes
+    -----
+    The relation comes from the adjusted p-values alone. An interval is printed only beside the verdict that it
+    agrees with: of the difference when one is found (it does not hold 0 then, see `diag.metrics.comparison`), and the
+    narrower one of the two one-sided tests when the models are equivalent (it lies inside the margin then).
+    """
+    a, b = str(pair["a"]), str(pair["b"])
+    relation, difference = str(pair["relation"]), float(pair["difference"])
+    p_value = p_text(float(pair["p_adjusted"]))
+    if relation in ("better", "worse"):
+        low, high = float(pair["difference_low"]), float(pair["difference_high"])
+        if relation == "worse":
+            a, b, difference, low, high = b, a, -difference, -high, -low
+        size, low_text, high_text = points(difference, low, high)
+        slight = f", which is less than {points(margin)[0]}" if within(pair, margin) else ""
+        return (
+            f"{a} is better than {b} by {size} points ({1 - level:.0%} {low_text} to {high_text}, {p_value}){slight}."
+        )
+    if relation == "equivalent":
+        return f"{a} and {b} are {_equivalence(pair, level, margin)}."
+    return f"The data cannot separate {a} and {b} ({p_value}){power_clause([pair], n)}."
+
+
+def within(pair: Mapping[str, Any], margin: float) -> bool:
+    """Return whether a pair's interval of the two one-sided tests lies inside the margin."""
+    return bool(float(pair["equivalent_low"]) > -margin and float(pair["equivalent_high"]) < margin)
+
+
+def power_clause(pairs: Sequence[Mapping[str, Any]], n: int) -> str:
+    """Return which differences these undecided pairs can hide, and what one pair would need; or nothing."""
+    smallest = max((float(pair["smallest_detectable"]) for pair in pairs), default=float("nan"))
+    if smallest != smallest:
+        return f": no difference can be seen with {_images(n)}"
+    text = f": a difference under {points(smallest)[0]} points cannot be seen with {_images(n)}"
+    if len(pairs) != 1:
+        return text
+    needed, difference = float(pairs[0]["n_needed"]), abs(float(pairs[0]["difference"]))
+    if needed != needed:
+        return text + "; both have equally many right"
+    return text + f"; for the {points(difference)[0]} observed, about {rounded(needed)} would be needed"
+
+
+def comparison_verdict(comparison: Comparison) -> str:
+    """Return which model is best, what it is better than, what cannot be separated from it, and its optimism."""
+    table = comparison.table()
+    best = str(table.index[0])
+    accuracy = {str(key): value for key, value in table.iloc[0].items()}
+    n = int(accuracy["n"])
+    head = (
+        f"{best}: {accuracy['accuracy']:.1%} of {_images(n)} right "
+        f"(95% interval {accuracy['accuracy_low']:.1%} to {accuracy['accuracy_high']:.1%})."
+    )
+    if len(comparison.runs) == 1:
+        return head
+    against = _against(comparison, best, [str(name) for name in table.index[1:]])
+    clauses = _clauses(comparison, against, n)
+    test = f"McNemar's exact test, {'Holm, ' if len(comparison.runs) > 2 else ''}{comparison.level:.0%}"
+    if len(comparison.runs) == 2 and "better" in against:
+        said = "It is better than " + clauses[0].removesuffix(")") + f"; {test})"
+    elif "better" in against:
+        said = "It is better than " + "; ".join(clauses)
+    else:
+        shared = float(table["accuracy"].iloc[1]) == float(table["accuracy"].iloc[0])
+        lead = "No other has a higher accuracy" if shared else "It has the highest accuracy"
+        said = f"{lead}, but " + "; ".join(clauses)
+    said += "" if said.endswith(f"{test})") else f" ({test})"
+    undecided = "undecided" in against and "better" not in against
+    said += ": do not choose by this table alone." if undecided and len(comparison.runs) > 2 else "."
+    return " ".join([head, said, *_optimism(comparison)])
+
+
+def _optimism(comparison: Comparison) -> list[str]:
+    found = comparison.optimism()
+    return [found.sentence()] if found.optimism >= WORTH_SAYING else []
+
+
+def _against(comparison: Comparison, best: str, others: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the pairs of `best` with the others by relation, in the order of the table."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name in others:
+        pair = comparison.pair(best, name)
+        found.setdefault(pair["relation"], []).append(pair)
+    return found
+
+
+def _clauses(comparison: Comparison, against: Mapping[str, Sequence[Mapping[str, Any]]], n: int) -> list[str]:
+    clauses = []
+    better, equal = against.get("better", ()), against.get("equivalent", ())
+    undecided = against.get("undecided", ())
+    if len(better) == 1:
+        size, low, high = points(*(float(better[0][f"difference{end}"]) for end in ("", "_low", "_high")))
+        interval = f"{1 - comparison.level:.0%} {low} to {high}, {p_text(float(better[0]['p_adjusted']))}"
+        clauses.append(f"{better[0]['b']} by {size} points ({interval})")
+    elif better:
+        clauses.append(listed([str(pair["b"]) for pair in better]))
+    if len(equal) == 1:
+        subject = "it is" if better else "is"
+        clauses.append(f"{subject} equivalent to {equal[0]['b']}{_margin(equal[0], comparison)}")
+    elif equal:
+        names = listed([str(pair["b"]) for pair in equal])
+        clauses.append(f"{'it is' if better else 'is'} equivalent to {names} within {_points_of(comparison.margin)}")
+    if undecided:
+        names = listed([str(pair["b"]) for pair in undecided])
+        clauses.append(f"the data cannot separate it from {names}{power_clause(undecided, n)}")
+    return clauses
+
+
+def _margin(pair: Mapping[str, Any], comparison: Comparison) -> str:
+    return _equivalence(pair, comparison.level, comparison.margin).removeprefix("equivalent")
+
+
+def _equivalence(pair: Mapping[str, Any], level: float, margin: float) -> str:
+    low, high = points(float(pair["equivalent_low"]), float(pair["equivalent_high"]))
+    return f"equivalent within {_points_of(margin)} ({1 - 2 * level:.0%} interval {low} to {high})"
+
+
+def _images(n: int) -> str:
+    return f"{n:,} image{'' if n == 1 else 's'}"
+
+
+def _points_of(margin: float) -> str:
+    return f"{points(margin)[0]} points"
+
+
+def points(*shares: float) -> tuple[str, ...]:
+    """Return shares as percentage points, all with as many digits (1 to 3) as the smallest one needs.
+
+    Examples
+    --------
+    >>> points(0.008, -0.0004)
+    ('0.80', '-0.04')
+    >>> points(0.0, 0.123)
+    ('0.0', '12.3')
+    """
+    digits = 1
+    while digits < 3 and any(share and round(abs(share) * 100, digits) == 0 for share in shares):
+        digits += 1
+    return tuple(f"{round(share * 100, digits) + 0.0:.{digits}f}" for share in shares)
+
+
+def p_text(value: float) -> str:
+    """Return a p-value as it stands in a sentence.
+
+    Examples
+    --------
+    >>> p_text(0.00031), p_text(0.0412), p_text(0.41), p_text(1e-9), p_text(1.0)
+    ('p = 0.0003', 'p = 0.041', 'p = 0.41', 'p < 0.0001', 'p = 1')
+    """
+    if value < 1e-4:
+        return "p < 0.0001"
+    digits = 4 if value < 0.01 else 3 if value < 0.1 else 2
+    return f"p = {value:.{digits}f}" if value < 0.995 else "p = 1"
+
+
+def rounded(count: float) -> str:
+    """Return a count with two digits, the next larger one.
+
+    Examples
+    --------
+    >>> rounded(6149.0), rounded(98.0), rounded(123456.0)
+    ('6,200', '98', '130,000')
+    """
+    unit = 10 ** max(0, len(str(int(count))) - 2)
+    return f"{-(-int(count) // unit) * unit:,}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list in words.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
