@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from diag.checks.api import diagnose as diagnose
     from diag.detection.api import detect as detect
     from diag.engines.embedding_map import embedding_map as embedding_map
+    from diag.engines.label_issues import label_issues as label_issues
     from diag.engines.local import compare as compare
     from diag.engines.local import evaluate as evaluate
     from diag.engines.local import predict as predict
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from diag.results import Evaluation as Evaluation
     from diag.results import Faithfulness as Faithfulness
     from diag.results import Finding as Finding
+    from diag.results import LabelIssues as LabelIssues
     from diag.results import MeanMaps as MeanMaps
     from diag.results import Prototypes as Prototypes
     from diag.results import Slices as Slices
@@ -63,6 +65,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "diagnose": "diag.checks.api",
     "detect": "diag.detection.api",
+    "label_issues": "diag.engines.label_issues",
     "compare": "diag.engines.local",
     "evaluate": "diag.engines.local",
     "predict": "diag.engines.local",
@@ -93,6 +96,7 @@ _HOMES = {
     "Embedding": "diag.results.embedding",
     "Evaluation": "diag.results.evaluation",
     "Finding": "diag.results.diagnosis",
+    "LabelIssues": "diag.results.label_issues",
     "Faithfulness": "diag.results.faithfulness",
     "MeanMaps": "diag.results.prototypes",
     "Prototypes": "diag.results.prototypes",

@@ -166,9 +166,10 @@ def clear() -> int:
 
 
 KINDS = (
-    "comparisons",
+    "comparisons", "calibrations",
     "evaluations", "detections", "attributions", "activations", "kernels",
     "assets", "diagnoses", "embeddings", "ensembles", "slices", "embedding_maps",
+    "label_issues", "near_duplicates",
 )  # fmt: skip
 
 

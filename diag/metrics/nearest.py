@@ -86,10 +86,10 @@ def nearest(
         known = np.flatnonzero(itself[rows] >= 0)
         similar[known, itself[rows][known]] = -np.inf
         found = np.sort(np.argpartition(-similar, k - 1, axis=1)[:, :k], axis=1)
-        apart: NDArray[np.floating] = np.linalg.norm(among[found] - queries[rows][:, None], axis=2)
+        apart = np.linalg.norm(among[found] - queries[rows][:, None], axis=2)
         order = np.argsort(apart, axis=1, kind="stable")
         numbers[rows] = np.take_along_axis(found, order, 1)
-        distances[rows] = np.take_along_axis(apart, order, 1)
+        distances[rows] = np.take_along_axis(apart, order, 1).astype(np.float64)
     return Nearest(numbers, distances)
 
 
@@ -103,5 +103,5 @@ def percentiles(values: NDArray[np.float64], usual: NDArray[np.float64]) -> NDAr
     """
     if not len(usual):
         return np.full(len(values), np.nan)
-    below: NDArray[np.float64] = np.searchsorted(np.sort(usual), values, side="left") * (100 / len(usual))
-    return np.where(np.isnan(values), np.nan, below)
+    below = np.searchsorted(np.sort(usual), values, side="left")
+    return np.where(np.isnan(values), np.nan, below * (100 / len(usual))).astype(np.float64)

@@ -48,7 +48,7 @@ def nearest(
     queries, among : ndarray of float32, shapes (m, h, w) and (n, h, w)
         Grey images of one size, at least 3 x 3 pixels.
     own : ndarray of int64, shape (m,), optional
-        The row of `among` that each query is itself: an image is not its own neighbour.
+        The row of `among` that each query is itself, -1 for none: an image is not its own neighbour.
     """
     searches = [(view(queries), view(among)) for view in (_blurred, _spectrum)]
     inner = _unit(among[:, 1:-1, 1:-1])
@@ -109,7 +109,8 @@ def _candidates(
 ) -> NDArray[np.int64]:
     similar = queries @ among.T
     if own is not None:
-        similar[np.arange(len(own)), own] = -np.inf
+        known = np.flatnonzero(own >= 0)
+        similar[known, own[known]] = -np.inf
     found: NDArray[np.int64] = np.argpartition(-similar, most - 1, axis=1)[:, :most]
     return found
 

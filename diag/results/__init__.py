@@ -9,6 +9,7 @@ from diag.results.embedding import Embedding
 from diag.results.embedding_map import EmbeddingMap
 from diag.results.evaluation import Evaluation
 from diag.results.faithfulness import Faithfulness
+from diag.results.label_issues import LabelIssues
 from diag.results.prototypes import MeanMaps, Prototypes
 from diag.results.slices import Slices
 
@@ -24,6 +25,7 @@ __all__ = [
     "Evidence",
     "Faithfulness",
     "Finding",
+    "LabelIssues",
     "MeanMaps",
     "Prototypes",
     "Slices",
