@@ -42,11 +42,14 @@ if TYPE_CHECKING:
     from diag.io.preprocessing import Preprocessing as Preprocessing
     from diag.results import Activations as Activations
     from diag.results import Attribution as Attribution
+    from diag.results import Calibration as Calibration
     from diag.results import Comparison as Comparison
     from diag.results import Detection as Detection
     from diag.results import Diagnosis as Diagnosis
+    from diag.results import Discrimination as Discrimination
     from diag.results import Embedding as Embedding
     from diag.results import Evaluation as Evaluation
+    from diag.results import ExpectedCost as ExpectedCost
     from diag.results import Faithfulness as Faithfulness
     from diag.results import Finding as Finding
     from diag.results import LabelIssues as LabelIssues
@@ -55,6 +58,9 @@ if TYPE_CHECKING:
     from diag.results import Slices as Slices
     from diag.results.agreement import agreement as agreement
     from diag.results.attribution import disagreement as disagreement
+    from diag.results.calibration import calibration as calibration
+    from diag.results.decisions import expected_cost as expected_cost
+    from diag.results.discrimination import discrimination as discrimination
     from diag.results.ensembles import ensembles as ensembles
     from diag.results.gate import Gate as Gate
     from diag.results.gate import gate as gate
@@ -90,11 +96,14 @@ _HOMES = {
     "Preprocessing": "diag.io.preprocessing",
     "Activations": "diag.results.activations",
     "Attribution": "diag.results.attribution",
+    "Calibration": "diag.results.calibration",
     "Comparison": "diag.results.comparison",
     "Diagnosis": "diag.results.diagnosis",
     "Detection": "diag.results.detection",
     "Embedding": "diag.results.embedding",
+    "Discrimination": "diag.results.discrimination",
     "Evaluation": "diag.results.evaluation",
+    "ExpectedCost": "diag.results.decisions",
     "Finding": "diag.results.diagnosis",
     "LabelIssues": "diag.results.label_issues",
     "Faithfulness": "diag.results.faithfulness",
@@ -102,7 +111,10 @@ _HOMES = {
     "Prototypes": "diag.results.prototypes",
     "Slices": "diag.results.slices",
     "agreement": "diag.results.agreement",
+    "calibration": "diag.results.calibration",
     "disagreement": "diag.results.attribution",
+    "discrimination": "diag.results.discrimination",
+    "expected_cost": "diag.results.decisions",
     "ensembles": "diag.results.ensembles",
     "Gate": "diag.results.gate",
     "gate": "diag.results.gate",

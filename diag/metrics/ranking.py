@@ -77,14 +77,15 @@ def coverage_curve(confidence: NDArray[Any], correct: NDArray[np.bool_]) -> dict
 
 
 def selective_figures(confidence: NDArray[Any], correct: NDArray[np.bool_], seed: int = 0) -> dict[str, float]:
-    """Return figures of answering only when sure, with 95 % bootstrap intervals (percentiles; ``_low``, ``_high``).
+    """Return figures of answering only when sure, with 95 % intervals (``_low``, ``_high``).
 
     Returns
     -------
     dict of str to float
         ``aurc``: the mean, over all numbers of answers kept, of the error rate of the surest ones; 0 is best.
         ``excess_aurc``: what of it a perfect order of the same answers would avoid. ``accuracy_at_coverage``: of the
-        surest 90 %. ``coverage_at_accuracy``: the largest share of answers that is at least 99 % right, 0 if none.
+        surest 90 %, with Wilson's interval; the others have the bootstrap's percentiles. ``coverage_at_accuracy``: the
+        largest share of answers that is at least 99 % right, 0 if none.
         Samples of equal confidence are in random order: an error among them counts evenly. For the intervals, more
         than 1,000 samples are taken in 1,000 blocks of neighbouring confidence.
 
@@ -112,7 +113,9 @@ def selective_figures(confidence: NDArray[Any], correct: NDArray[np.bool_], seed
     figures: dict[str, float] = {}
     for name, value, *interval in zip(names, values, low, high, strict=True):
         figures |= {name: float(value), f"{name}_low": float(interval[0]), f"{name}_high": float(interval[1])}
-    return figures
+    asked = _asked(n)
+    ends_of = wilson_interval(figures["accuracy_at_coverage"] * asked, asked)
+    return {**figures, "accuracy_at_coverage_low": float(ends_of[0]), "accuracy_at_coverage_high": float(ends_of[1])}
 
 
 def _ordered(
@@ -125,6 +128,11 @@ def _ordered(
     return ordered, correct[order], ends
 
 
+def _asked(n: int) -> int:
+    """Return how many of n answers the coverage asks for."""
+    return int(np.ceil(COVERAGE * n - 1e-9))
+
+
 def _selective(kept: NDArray[Any], wrong: NDArray[Any], places: NDArray[Any]) -> NDArray[np.float64]:
     """Return the four figures for rows of running counts of answers and errors, shape (rows, 4), seen at `places`."""
     n = int(kept[0, -1])
@@ -132,7 +140,7 @@ def _selective(kept: NDArray[Any], wrong: NDArray[Any], places: NDArray[Any]) ->
     for row, (counts, errors) in enumerate(zip(kept, wrong, strict=True)):
         axis, along = np.concatenate([[0], counts]), np.concatenate([[0], errors])
         best = np.maximum(places - (n - errors[-1]), 0)
-        asked = int(np.ceil(COVERAGE * n - 1e-9))
+        asked = _asked(n)
         good = np.flatnonzero((errors <= (1 - ACCURACY) * counts + 1e-9) & (counts > 0))
         figures[row] = (
             (np.interp(places, axis, along) / places).mean(),

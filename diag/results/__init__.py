@@ -2,9 +2,12 @@
 
 from diag.results.activations import Activations
 from diag.results.attribution import Attribution
+from diag.results.calibration import Calibration
 from diag.results.comparison import Comparison
+from diag.results.decisions import ExpectedCost
 from diag.results.detection import Detection
 from diag.results.diagnosis import Diagnosis, Evidence, Finding
+from diag.results.discrimination import Discrimination
 from diag.results.embedding import Embedding
 from diag.results.embedding_map import EmbeddingMap
 from diag.results.evaluation import Evaluation
@@ -16,13 +19,16 @@ from diag.results.slices import Slices
 __all__ = [
     "Activations",
     "Attribution",
+    "Calibration",
     "Comparison",
     "Detection",
     "Diagnosis",
+    "Discrimination",
     "Embedding",
     "EmbeddingMap",
     "Evaluation",
     "Evidence",
+    "ExpectedCost",
     "Faithfulness",
     "Finding",
     "LabelIssues",
