@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +13,7 @@ from diag.checks.case import Case
 from diag.checks.registry import CHECKS
 from diag.errors import CheckNotApplicable, DiagError, InvalidInputError
 from diag.io import store
-from diag.io.sources import file_digest
+from diag.io.histories import history_digest
 from diag.results.diagnosis import SEVERITIES, Diagnosis, Finding, Outcome
 
 if TYPE_CHECKING:
@@ -169,7 +168,7 @@ def _key(
         checks=_code_digest(),
         model=model.digest,
         card=repr(replace(model.card, history=None, source=None)),  # their content counts, not their place
-        history=_history_digest(model.card.history),
+        history="" if model.card.history is None else history_digest(model.card.history),
         preprocessing=model.preprocessing.to_dict(),
         data=[data.digest, data.split] if data is not None else None,
         train=train.digest if train is not None else None,
@@ -186,9 +185,3 @@ def _code_digest() -> str:
     """Return a digest of the checks' own code: a check that was changed is run again."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-
-
-def _history_digest(path: Path | None) -> str:
-    with suppress(OSError):
-        return file_digest(path) if path is not None else ""
-    return "missing"

@@ -17,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from diag.errors import DataError, InvalidInputError
+from diag.io.event_files import event_files, is_event_file, read_events
 from diag.io.pickles import NumberArray, read_pickled_numbers
+from diag.io.sources import file_digest, files_digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,10 +43,13 @@ class History:
         One read-only float64 array of shape (n_epochs,) a column, named as Keras names it (``loss``,
         ``val_accuracy``, ``lr``). The old names ``acc`` and ``val_acc`` are given as ``accuracy`` and
         ``val_accuracy``. NaN stands where the file has NaN or nothing.
+    notes : tuple of str
+        What was met when reading, one sentence each.
     """
 
     source: str
     columns: Mapping[str, npt.NDArray[np.float64]]
+    notes: tuple[str, ...] = ()
 
     @property
     def n_epochs(self) -> int:
@@ -104,7 +109,8 @@ def load_history(path: str | Path) -> History:
         ``.hist``, ``.pkl``, ``.pickle``: a pickled dict of lists, ``history.history``. ``.log``, ``.csv``:
         what Keras's ``CSVLogger`` or ``DataFrame.to_csv`` wrote, with commas or semicolons. ``.json``: a dict
         of lists, or what ``DataFrame.to_json`` wrote. The columns for the epoch and the row number are
-        dropped: epochs are counted by rows.
+        dropped: epochs are counted by rows. A TensorBoard event file ``events.out.tfevents.*``, or the log folder
+        with ``train/`` and ``validation/`` that Keras's ``TensorBoard`` writes.
 
     Returns
     -------
@@ -125,10 +131,16 @@ def load_history(path: str | Path) -> History:
     17
     """
     path = Path(path)
+    if path.is_dir() or is_event_file(path):
+        columns, notes = read_events(path)
+        return _history(str(path), columns, notes)
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         got = path.suffix or "no suffix"
-        raise DataError(f"{path}: expected a history in {', '.join(_READERS)}. Received: {got!r}; rename it")
+        raise DataError(
+            f"{path}: expected a history in {', '.join(_READERS)}, an event file or a log folder. Received: {got!r}; "
+            "rename it"
+        )
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -145,7 +157,18 @@ def _too_many(source: str) -> DataError:
     return DataError(f"{source}: a training history has at most {MAX_VALUES} numbers; this holds more")
 
 
-def _history(source: str, content: object) -> History:
+def history_digest(path: str | Path) -> str:
+    """Return the SHA-256 of a history's bytes, of all event files of a log folder; "missing" where none can be read."""
+    path = Path(path)
+    try:
+        if not path.is_dir():
+            return file_digest(path)
+        return files_digest(path, tuple(file for _, file in event_files(path)))
+    except (OSError, DataError):
+        return "missing"
+
+
+def _history(source: str, content: object, notes: tuple[str, ...] = ()) -> History:
     """Check what a reader found and make it read-only columns."""
     if type(content) is not dict or not content:
         what = "an empty dict" if type(content) is dict else type(content).__name__
@@ -167,7 +190,7 @@ def _history(source: str, content: object) -> History:
         raise DataError(f"{source}: every column must have one value an epoch. Received: {said}")
     if not any(lengths.values()):
         raise DataError(f"{source}: expected at least one column with at least one epoch; there is none")
-    return History(source, MappingProxyType(columns))
+    return History(source, MappingProxyType(columns), notes)
 
 
 def _column(source: str, name: str, values: object) -> npt.NDArray[np.float64]:

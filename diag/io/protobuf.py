@@ -19,7 +19,7 @@ _POLYNOMIAL = 0x82F63B78  # CRC-32C, reflected
 _MASK = 0xA282EAD8
 _HEADER = 12
 _FOOTER = 4
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 Value = list[bytes] | NDArray[Any]
 
 
@@ -50,7 +50,11 @@ def masked_crc(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
 
 
-def records(file: Any, length: int) -> Iterator[tuple[int, bytes]]:
+class CutOffError(ValueError):
+    """A file ends within a record, as one does that is still being written."""
+
+
+def records(file: Any, length: int, checked: int | None = None) -> Iterator[tuple[int, bytes]]:
     """Yield where each record's data begin, and the data.
 
     Parameters
@@ -59,26 +63,35 @@ def records(file: Any, length: int) -> Iterator[tuple[int, bytes]]:
         At its beginning.
     length : int
         Bytes in it.
+    checked : int, optional
+        Hold the data against their checksum, and pass over records of more bytes than this. Without it all are
+        yielded, and their checksums not looked at.
 
     Raises
     ------
+    CutOffError
+        If a record is cut off.
     ValueError
-        If a record is cut off, or the checksum of a length is wrong. The data's own checksum is not looked at.
+        If a checksum is wrong.
     """
     place = 0
     while place < length:
         head = file.read(_HEADER)
         if len(head) < _HEADER:
-            raise ValueError(f"cut off at byte {place:,}")
+            raise CutOffError(f"cut off at byte {place:,}")
         size, crc = struct.unpack("<QI", head)
         if masked_crc(head[:8]) != crc:
             raise ValueError(f"no record at byte {place:,}")
         place += _HEADER
         if place + size + _FOOTER > length:
-            raise ValueError(f"the record at byte {place:,} is cut off")
-        data = file.read(size)
-        file.seek(_FOOTER, 1)
-        yield place, data
+            raise CutOffError(f"the record at byte {place:,} is cut off")
+        if checked is not None and size > checked:
+            file.seek(size + _FOOTER, 1)
+        else:
+            data, foot = file.read(size), file.read(_FOOTER)
+            if checked is not None and struct.pack("<I", masked_crc(data)) != foot:
+                raise ValueError(f"the checksum of the record at byte {place:,} is wrong")
+            yield place, data
         place += size + _FOOTER
 
 
@@ -91,46 +104,46 @@ def example(data: bytes) -> dict[str, Value]:
         If it is no such message.
     """
     features: dict[str, Value] = {}
-    for number, kind, body in _fields(data):
-        if number != 1 or kind != _BYTES:
+    for number, kind, body in fields(data):
+        if number != 1 or kind != BYTES:
             continue
-        for entry_number, entry_kind, entry in _fields(body):
-            if entry_number == 1 and entry_kind == _BYTES:
-                pair = {at: value for at, wire, value in _fields(entry) if wire == _BYTES}
+        for entry_number, entry_kind, entry in fields(body):
+            if entry_number == 1 and entry_kind == BYTES:
+                pair = {at: value for at, wire, value in fields(entry) if wire == BYTES}
                 features[bytes(pair.get(1, b"")).decode("utf-8", "replace")] = _feature(pair.get(2, b""))
     return features
 
 
 def _feature(data: bytes) -> Value:
-    for number, kind, body in _fields(data):
-        if kind != _BYTES:
+    for number, kind, body in fields(data):
+        if kind != BYTES:
             continue
-        values = [(wire, value) for at, wire, value in _fields(body) if at == 1]
+        values = [(wire, value) for at, wire, value in fields(body) if at == 1]
         if number == 1:
-            return [value for wire, value in values if wire == _BYTES]
+            return [value for wire, value in values if wire == BYTES]
         if number == 2:
-            packed = b"".join(value for wire, value in values if wire in (_BYTES, _FIXED32))
+            packed = b"".join(value for wire, value in values if wire in (BYTES, FIXED32))
             return np.frombuffer(packed, dtype="<f4")
         if number == 3:
-            listed = [_varints(value) if wire == _BYTES else [value] for wire, value in values]
+            listed = [_varints(value) if wire == BYTES else [value] for wire, value in values]
             return np.array([item for part in listed for item in part], dtype=np.uint64).view(np.int64)
     return []
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int, Any]]:
+def fields(data: bytes) -> Iterator[tuple[int, int, Any]]:
     """Yield number, wire type and value of each field of a message: an int for a varint, else its bytes."""
     place = 0
     while place < len(data):
         tag, place = _varint(data, place)
         kind = tag & 7
-        if kind == _VARINT:
+        if kind == VARINT:
             value, place = _varint(data, place)
             yield tag >> 3, kind, value
             continue
-        if kind == _BYTES:
+        if kind == BYTES:
             size, place = _varint(data, place)
-        elif kind in (_FIXED64, _FIXED32):
-            size = 8 if kind == _FIXED64 else 4
+        elif kind in (FIXED64, FIXED32):
+            size = 8 if kind == FIXED64 else 4
         else:
             raise ValueError(f"no protocol buffer: wire type {kind}")
         if place + size > len(data):
