@@ -84,7 +84,71 @@ _RESULTS = {
 
 # Each block below belongs to one page of docs/.
 _COMPARING: dict[str, Term] = {}
-_ENSEMBLES: dict[str, Term] = {}
+_ENSEMBLES: dict[str, Term] = {
+    "same_answer": Term(
+        "Same answer", "Share of images to which both models give the same class, right or wrong.",
+        "ensembles.md#agreement",
+    ),
+    "kappa": Term(
+        "Kappa", "Cohen's kappa: agreement beyond chance; 1 always the same answer, 0 as often as by chance.",
+        "ensembles.md#cohens-kappa",
+    ),
+    "fleiss_kappa": Term(
+        "Fleiss' kappa", "Agreement of all models beyond chance; 1 always the same answer, 0 as often as by chance.",
+        "ensembles.md#fleiss-kappa",
+    ),
+    "q_statistic": Term(
+        "Q", "Yule's Q of being right: 1 right and wrong on the same images, 0 independent, below 0 errors apart.",
+        "ensembles.md#q-statistic",
+    ),
+    "double_fault": Term(
+        "Both wrong", "Share of images that both models have wrong: what no vote of the two can mend.",
+        "ensembles.md#double-fault",
+    ),
+    "disagreement": Term(
+        "One right", "Share of images that exactly one of the two models has right.", "ensembles.md#disagreement"
+    ),
+    "error_overlap": Term(
+        "Errors in common", "Which models are wrong on the same images: each image counts in exactly one set of models.",
+        "ensembles.md#error-overlap",
+    ),
+    "same_wrong_class": Term(
+        "Same wrong class", "Images on which all models of the set give the same wrong class: look at their labels.",
+        "ensembles.md#error-overlap",
+    ),
+    "ensemble_average": Term(
+        "Average", "The models' probabilities are averaged; the largest mean is the answer.", "ensembles.md#average"
+    ),
+    "ensemble_vote": Term(
+        "Vote", "Every model votes for its class; ties go to the larger mean probability.", "ensembles.md#vote"
+    ),
+    "greedy_selection": Term(
+        "Greedy selection", "Models are added to the average one by one, again if that helps, while log loss falls.",
+        "ensembles.md#greedy-selection",
+    ),
+    "oracle": Term(
+        "Oracle", "Share of images that at least one model has right: the ceiling for choosing among their answers.",
+        "ensembles.md#oracle",
+    ),
+    "naive_accuracy": Term(
+        "Naive", "Accuracy on the very images that the choice was made on: too good. Beside it stands the honest one.",
+        "ensembles.md#choosing-in-folds",
+    ),
+    "mends": Term(
+        "Mends", "Images that the ensemble has right and the best model wrong.", "ensembles.md#against-the-best-model"
+    ),
+    "breaks": Term(
+        "Breaks", "Images that the best model has right and the ensemble wrong.", "ensembles.md#against-the-best-model"
+    ),
+    "expected_error": Term(
+        "Expected error", "Error rate among images of such confidence: an upper bound, fitted on labelled data.",
+        "ensembles.md#expected-error",
+    ),
+    "pseudo_label": Term(
+        "Pseudo-label", "The model's answer to an image without a label, taken as one where errors are rare enough.",
+        "ensembles.md#pseudo-labels",
+    ),
+}  # fmt: skip
 _CALIBRATION: dict[str, Term] = {}
 _DATA: dict[str, Term] = {}
 _TRAINING: dict[str, Term] = {}
