@@ -1,0 +1,385 @@
+"""Charts of a comparison: differences with their intervals, ranks, classes, and the cells of two matrices."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from diag.errors import InvalidInputError
+from diag.metrics.bootstrap import METRICS
+from diag.views import theme
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
+    from diag.results.comparison import Comparison
+    from diag.results.ranking import Ranks
+
+MAX_PAIRS = 10
+"""Up to so many pairs the differences of all are drawn; beyond, those with the best model."""
+MAX_OTHERS = 40
+MAX_CLASSES = 40
+MATRIX_CLASSES = 60
+TEXT_LIMIT = 16
+LABELS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "log_loss": "log loss",
+}
+VERDICTS = ("tells them apart", "does not")
+_SIGNIFICANT = ("significant", "not significant")
+
+
+def difference_chart(comparison: Comparison, metric: str = "accuracy") -> alt.LayerChart | alt.FacetChart:
+    """Return the differences of one figure between pairs of models, with their intervals.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    metric : {"accuracy", "balanced_accuracy", "macro_f1", "log_loss"}
+
+    Returns
+    -------
+    alt.LayerChart
+        All pairs, or with more than 10 those with the best model. Each row is a minus b, the better model by accuracy
+        first; accuracy has the interval and the adjusted verdict of `Comparison.pairs`, the others the bootstrap
+        intervals of `Comparison.differences`. The point selection ``pick`` has the field ``pair``: the places of the
+        two models in the comparison, like ``"0-1"``.
+
+    Raises
+    ------
+    InvalidInputError
+        For another metric.
+    """
+    import altair as alt
+
+    if metric not in METRICS:
+        raise InvalidInputError(f"metric: expected one of {', '.join(METRICS)}. Received: {metric!r}.")
+    rows = difference_rows(comparison, metric)
+    share = metric != "log_loss"
+    form = ".2%" if share else ".4f"
+    tooltip = [
+        alt.Tooltip("a:N"),
+        alt.Tooltip("b:N"),
+        *(alt.Tooltip(f"{name}:Q", format=form) for name in ("difference", "low", "high")),
+        alt.Tooltip("verdict:N", title="this interval"),
+    ]
+    domain = _around_zero([*rows["low"], *rows["high"], *rows["difference"]])
+    title = f"difference in {LABELS[metric]}, {1 - comparison.level:.0%} interval"
+    title += " (left: a is better)" if metric == "log_loss" else " (right: a is better)"
+    x = alt.X(
+        "low:Q",
+        title=title,
+        scale=alt.Scale(domain=domain, nice=True),
+        axis=alt.Axis(format="+.1%" if share else "+.3f", tickCount=6, labelOverlap=True),
+    )
+    pick = alt.selection_point(name="pick", fields=["pair"], on="click", empty=True)
+    base = alt.Chart(rows).encode(
+        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, ticks=False, domain=False)),
+        color=alt.Color(
+            "verdict:N",
+            scale=alt.Scale(domain=list(VERDICTS), range=[theme.RIGHT, theme.NEUTRAL]),
+            legend=alt.Legend(title="the interval", orient="top"),
+        ),
+        tooltip=tooltip,
+    )
+    rules = base.mark_rule(strokeWidth=2.5, cursor="pointer").encode(x=x, x2="high:Q")
+    points = base.mark_point(filled=True, size=70, opacity=1, cursor="pointer").encode(x="difference:Q")
+    layers = [_zero_line(), rules.add_params(pick), points]
+    return alt.layer(*layers).properties(width="container", height=26 * max(len(rows), 2))
+
+
+def difference_rows(comparison: Comparison, metric: str) -> pd.DataFrame:
+    """Return the rows of `difference_chart`: the pair with its label, the difference with its ends, what it tells."""
+    import pandas as pd
+
+    order = {str(name): place for place, name in enumerate(comparison.table().index)}
+    if metric == "accuracy":
+        frame = comparison.pairs().rename(columns={"difference_low": "low", "difference_high": "high"})
+        frame["apart"] = frame["relation"].isin(["better", "worse"])
+    else:
+        frame = comparison.differences()
+        frame = frame[frame["metric"] == metric]
+        frame = frame.assign(apart=frame["favours"] != "")
+    rows = []
+    for row in frame.to_dict("records"):
+        if order[row["a"]] > order[row["b"]]:
+            row |= {"a": row["b"], "b": row["a"], "low": -row["high"], "high": -row["low"]}
+            row["difference"] = -row["difference"]
+        rows.append({name: row[name] for name in ("a", "b", "difference", "low", "high", "apart")})
+    rows.sort(key=lambda row: (order[row["a"]], order[row["b"]]))
+    if len(rows) > MAX_PAIRS:
+        rows = [row for row in rows if order[row["a"]] == 0][:MAX_OTHERS]
+    chosen = pd.DataFrame(rows, columns=["a", "b", "difference", "low", "high", "apart"])
+    named = list(zip(chosen["a"], chosen["b"], strict=True))
+    place = {name: number for number, name in enumerate(comparison.names)}
+    chosen["label"] = [f"{a} − {b}" for a, b in named]
+    chosen["pair"] = ["-".join(str(number) for number in sorted((place[a], place[b]))) for a, b in named]
+    chosen["verdict"] = np.where(chosen.pop("apart").to_numpy(dtype=bool), *VERDICTS)
+    return chosen
+
+
+def critical_difference_chart(ranks: Ranks) -> alt.LayerChart | alt.FacetChart:
+    """Return the critical-difference diagram: average ranks, and bars over models that cannot be told apart.
+
+    Parameters
+    ----------
+    ranks : Ranks
+
+    Returns
+    -------
+    alt.LayerChart
+        One line a model, best first, with its average rank over classes; the bars below join the groups of
+        `Ranks.cliques`, and the one at the top is as long as the critical difference.
+
+    References
+    ----------
+    Demsar (2006), JMLR 7, 1-30, figure 1; here with a line a model, so that a dozen names stay readable.
+    """
+    import altair as alt
+    import pandas as pd
+
+    frame = ranks.frame()
+    frame["line"] = np.arange(len(frame))
+    m = len(frame)
+    labels = [f"{_short(name)}  {rank:.2f}" for name, rank in zip(frame["model"], frame["average_rank"], strict=True)]
+    place = dict(zip(frame["model"], frame["average_rank"], strict=True))
+    bars = pd.DataFrame(
+        [
+            {
+                "from": min(place[name] for name in group) - 0.03,
+                "to": max(place[name] for name in group) + 0.03,
+                "line": m - 0.2 + 0.5 * number,
+                "group": ", ".join(group),
+            }
+            for number, group in enumerate(ranks.cliques)
+        ],
+        columns=["from", "to", "line", "group"],
+    )
+    ruler = pd.DataFrame([{"from": 1.0, "to": 1.0 + min(ranks.critical_difference, m - 1.0), "line": -1.0}])
+    bottom = m - 0.2 + 0.5 * max(len(bars), 1)
+    said = json.dumps([f"critical difference  {ranks.critical_difference:.2f}", *labels])
+    y = alt.Y(
+        "line:Q",
+        scale=alt.Scale(domain=[bottom, -1.5], nice=False),
+        axis=alt.Axis(
+            values=list(range(-1, m)), labelExpr=f"{said}[datum.value + 1]", labelLimit=240, labelOverlap=False,
+            title=None, ticks=False, domain=False, grid=False,
+        ),
+    )  # fmt: skip
+    x = alt.X(
+        "from:Q",
+        scale=alt.Scale(domain=[0.9, m + 0.1], nice=False),
+        axis=alt.Axis(title="average rank by recall over classes (1 is best)", tickMinStep=1, format="d"),
+    )
+    tooltip = [
+        alt.Tooltip("model:N"),
+        alt.Tooltip("average_rank:Q", format=".2f", title="average rank"),
+        alt.Tooltip("bootstrap_rank:Q", format=".2f", title="rank by accuracy over resamples"),
+        alt.Tooltip("best_share:Q", format=".0%", title="best of the resamples"),
+    ]
+    base = alt.Chart(frame).encode(y=y, x=alt.X("average_rank:Q"), tooltip=tooltip)
+    joined = alt.Chart(bars).mark_rule(strokeWidth=6, color=theme.WRONG, strokeCap="round")
+    measure = alt.Chart(ruler).mark_rule(strokeWidth=3, color=theme.NEUTRAL)
+    layers: list[Any] = [
+        measure.encode(x=x, x2="to:Q", y=y),
+        base.mark_rule(color=theme.NEUTRAL, strokeDash=[2, 3]).encode(y2=alt.datum(bottom)),
+        base.mark_point(filled=True, size=80, opacity=1, color=theme.RIGHT),
+        joined.encode(x="from:Q", x2="to:Q", y=y, tooltip=[alt.Tooltip("group:N", title="not told apart")]),
+    ]
+    return alt.layer(*layers).properties(width="container", height=int(24 * (bottom + 1.5)))
+
+
+def class_difference_chart(comparison: Comparison, a: str, b: str) -> alt.LayerChart | alt.FacetChart:
+    """Return the difference of two models' recall by class, with intervals; significant ones are marked.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    a, b : str
+        Names of runs.
+
+    Returns
+    -------
+    alt.LayerChart
+        At most 40 classes, the largest differences first. The point selection ``pick`` has the field ``y_true``, the
+        class's number.
+    """
+    import altair as alt
+
+    frame = comparison.class_differences(a, b)
+    frame = frame[frame["support"] > 0]
+    order = np.argsort(-frame["difference"].abs().to_numpy(), kind="stable")[:MAX_CLASSES]
+    rows = frame.iloc[order].reset_index(drop=True).rename(columns={"number": "y_true"})
+    rows["found"] = np.where(rows["significant"].to_numpy(dtype=bool), *_SIGNIFICANT)
+    share = [alt.Tooltip(f"{name}:Q", format=".1%") for name in ("difference", "difference_low", "difference_high")]
+    tooltip = [
+        alt.Tooltip("class:N"),
+        alt.Tooltip("support:Q", title="images"),
+        alt.Tooltip("only_a:Q", title=f"only {a} right"),
+        alt.Tooltip("only_b:Q", title=f"only {b} right"),
+        *share,
+        alt.Tooltip("p_adjusted:Q", title="p, adjusted", format=".4f"),
+    ]
+    pick = alt.selection_point(name="pick", fields=["y_true"], on="click", empty=True)
+    base = alt.Chart(rows[[*_CLASS_COLUMNS, "found"]]).encode(
+        y=alt.Y("class:N", sort=None, title=None, axis=alt.Axis(labelLimit=160, ticks=False, domain=False)),
+        color=alt.Color(
+            "found:N",
+            scale=alt.Scale(domain=list(_SIGNIFICANT), range=[theme.RIGHT, theme.NEUTRAL]),
+            legend=alt.Legend(title=None, orient="top"),
+        ),
+        tooltip=tooltip,
+    )
+    domain = _around_zero([*rows["difference_low"], *rows["difference_high"]])
+    title = f"difference in recall, {1 - comparison.level:.0%} interval (right: {_short(a)} is better)"
+    x = alt.X(
+        "difference_low:Q",
+        title=title,
+        scale=alt.Scale(domain=domain, nice=True),
+        axis=alt.Axis(format="+.0%", tickCount=6, labelOverlap=True),
+    )
+    rules = base.mark_rule(strokeWidth=2.5, cursor="pointer").encode(x=x, x2="difference_high:Q")
+    points = base.mark_point(filled=True, size=70, opacity=1, cursor="pointer").encode(x="difference:Q")
+    chart = alt.layer(_zero_line(), rules.add_params(pick), points)
+    hidden = len(frame) - len(rows)
+    heading = f"the {len(rows)} of {len(frame)} classes with the largest differences" if hidden else ""
+    chart = chart.properties(width="container", height=20 * max(len(rows), 2))
+    return chart.properties(title=alt.Title(heading, fontWeight="normal", fontSize=12)) if hidden else chart
+
+
+def confusion_difference_chart(
+    comparison: Comparison, a: str, b: str, size: int = 380
+) -> alt.LayerChart | alt.FacetChart:
+    """Return the difference of two models' confusion matrices, in images: a minus b.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    a, b : str
+        Names of runs.
+    size : int
+        Width and height of the matrix in pixels.
+
+    Returns
+    -------
+    alt.LayerChart
+        With more than 60 classes those with the largest differences. The colour says which model a cell speaks for:
+        more images on the diagonal, or fewer off it. The point selection ``pick`` has the fields ``y_true`` and
+        ``y_pred``; rows also carry ``count_a``, ``count_b`` and ``difference``.
+    """
+    import altair as alt
+
+    rows, classes, total = confusion_difference_rows(comparison, a, b)
+    names = [comparison.runs[0].class_names[number] for number in classes]
+    top = float(max(np.abs(rows["gain"]).max() if len(rows) else 0, 1))
+    pick = alt.selection_point(name="pick", fields=["y_true", "y_pred"], on="click", empty=True)
+    slanted = 0 if max((len(name) for name in names), default=0) <= 3 and len(names) <= 30 else -45
+    axis = alt.Axis(labelLimit=110, labelOverlap=len(names) > TEXT_LIMIT, ticks=False, domain=False)
+    turned = axis.copy()
+    turned.labelAngle = slanted
+    base = alt.Chart(rows).encode(
+        x=alt.X(
+            "predicted_class:N",
+            title="predicted class",
+            sort=names,
+            scale=alt.Scale(domain=names),
+            axis=turned,
+        ),
+        y=alt.Y("true_class:N", title="true class", sort=names, scale=alt.Scale(domain=names), axis=axis),
+        tooltip=[
+            alt.Tooltip("true_class:N", title="true"),
+            alt.Tooltip("predicted_class:N", title="predicted"),
+            alt.Tooltip("count_a:Q", title=f"images, {a}"),
+            alt.Tooltip("count_b:Q", title=f"images, {b}"),
+            alt.Tooltip("difference:Q", format="+d"),
+        ],
+    )
+    squares = base.mark_rect(cursor="pointer", stroke="#FFFFFF", strokeWidth=0.5 if len(names) <= 30 else 0).encode(
+        color=alt.Color(
+            "gain:Q",
+            scale=alt.Scale(range=list(theme.DIVERGING), domain=[-top, 0, top]),
+            legend=alt.Legend(title=None, orient="top", labelExpr=_legend(a, b), values=[-top, top], format="d"),
+        ),
+        opacity=alt.condition(pick, alt.value(1.0), alt.value(0.55)),
+    )
+    layers: list[Any] = [squares.add_params(pick)]
+    if len(names) <= TEXT_LIMIT:
+        shown = base.transform_filter("datum.difference != 0").mark_text(fontSize=11, cursor="pointer")
+        dark = f"abs(datum.gain) > {top * 0.55}"
+        text = alt.Text("difference:Q", format="+d")
+        layers.append(shown.encode(text=text, color=alt.condition(dark, alt.value("#FFFFFF"), alt.value("#1C2026"))))
+    title = f"images: {_short(a)} minus {_short(b)}"
+    if total > len(names):
+        title += f"; the {len(names)} of {total} classes with the largest differences"
+    return alt.layer(*layers).properties(
+        width=size,
+        height=size,
+        title=alt.Title(title, fontWeight="normal", fontSize=12),
+        view=alt.ViewBackground(fill=theme.DIVERGING[1], stroke=None),
+    )
+
+
+def confusion_difference_rows(comparison: Comparison, a: str, b: str) -> tuple[pd.DataFrame, list[int], int]:
+    """Return the cells to draw (without those where nothing differs, if many), the classes, and how many there are."""
+    import pandas as pd
+
+    one, other = (comparison.run(name).counts().confusion for name in (a, b))
+    delta = one - other
+    k = len(delta)
+    classes = np.arange(k)
+    if k > MATRIX_CLASSES:
+        moved = np.abs(delta).sum(axis=0) + np.abs(delta).sum(axis=1)
+        classes = np.sort(np.argsort(-moved, kind="stable")[:MATRIX_CLASSES])
+    part = delta[np.ix_(classes, classes)]
+    wanted = np.ones_like(part, dtype=bool) if len(classes) <= TEXT_LIMIT else part != 0
+    true, predicted = np.nonzero(wanted)
+    y_true, y_pred = classes[true], classes[predicted]
+    names = np.asarray(comparison.runs[0].class_names, dtype=object)
+    difference = part[true, predicted]
+    frame = pd.DataFrame(
+        {
+            "y_true": y_true,
+            "y_pred": y_pred,
+            "true_class": names[y_true],
+            "predicted_class": names[y_pred],
+            "count_a": one[y_true, y_pred],
+            "count_b": other[y_true, y_pred],
+            "difference": difference,
+            "gain": np.where(y_true == y_pred, difference, -difference),
+        }
+    )
+    return frame, [int(number) for number in classes], k
+
+
+_CLASS_COLUMNS = [
+    "y_true", "class", "support", "only_a", "only_b", "difference", "difference_low", "difference_high", "p_adjusted",
+]  # fmt: skip
+
+
+def _zero_line() -> Any:
+    import altair as alt
+    import pandas as pd
+
+    return alt.Chart(pd.DataFrame({"x": [0.0]})).mark_rule(color=theme.NEUTRAL, strokeDash=[4, 3]).encode(x="x:Q")
+
+
+def _around_zero(values: list[float]) -> list[float]:
+    """Return a range that holds all defined values and 0, a little wider."""
+    found = [0.0, *(float(value) for value in values if np.isfinite(value))]
+    low, high = min(found), max(found)
+    margin = 0.04 * (high - low) or 0.01
+    return [low - margin, high + margin]
+
+
+def _legend(a: str, b: str) -> str:
+    """Return the Vega expression of the legend's two labels; names become text in quotes, never code."""
+    return f"datum.value > 0 ? {json.dumps('speaks for ' + _short(a))} : {json.dumps('speaks for ' + _short(b))}"
+
+
+def _short(name: str, length: int = 24) -> str:
+    return name if len(name) <= length else name[: length - 1] + "…"
