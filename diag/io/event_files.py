@@ -74,8 +74,8 @@ def event_files(path: Path) -> list[tuple[str, Path]]:
         raise DataError(f"{path}: expected a log folder; {error.strerror or error}") from error
     if not found:
         raise DataError(
-            f"{path}: expected event files (events.out.tfevents.*) in the folder, or in train/ and validation/ in it. "
-            "Received: none."
+            f"{path}: expected a log folder, with event files (events.out.tfevents.*) in it or in its train/ and "
+            "validation/. Received: none."
         )
     if len(found) > MAX_FILES:
         raise DataError(f"{path}: expected the log of one run, at most {MAX_FILES} event files. Received: {len(found)}")

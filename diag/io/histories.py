@@ -138,8 +138,8 @@ def load_history(path: str | Path) -> History:
     if reader is None:
         got = path.suffix or "no suffix"
         raise DataError(
-            f"{path}: expected a history in {', '.join(_READERS)}, an event file or a log folder. Received: {got!r}; "
-            "rename it"
+            f"{path}: expected a history in {', '.join(_READERS)}. Received: {got!r}; rename it, or name an event file "
+            "or a log folder"
         )
     try:
         with path.open("rb") as file:
