@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from diag.results.comparison import Comparison
 
 
+SLIGHT = 0.0005
+"""Less optimism than 0.05 points is not given as a figure."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranks:
     """Average ranks of the models over the classes, and over bootstrap resamples.
@@ -130,6 +134,8 @@ class Optimism:
 
     def sentence(self) -> str:
         """Return the correction in one sentence."""
+        if self.optimism < SLIGHT:
+            return f"{self.best} is not flattered noticeably by having been chosen on these images."
         return (
             f"Chosen as the best of {len(self.names)} on these images, {self.best} is flattered by about "
             f"{points(self.optimism)[0]} points: expect {self.expected:.1%} on new ones."

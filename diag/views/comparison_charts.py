@@ -30,7 +30,7 @@ LABELS = {
     "macro_f1": "macro F1",
     "log_loss": "log loss",
 }
-VERDICTS = ("tells them apart", "does not")
+VERDICTS = ("told apart", "not told apart")
 _SIGNIFICANT = ("significant", "not significant")
 
 
@@ -66,11 +66,14 @@ def difference_chart(comparison: Comparison, metric: str = "accuracy") -> alt.La
         alt.Tooltip("a:N"),
         alt.Tooltip("b:N"),
         *(alt.Tooltip(f"{name}:Q", format=form) for name in ("difference", "low", "high")),
-        alt.Tooltip("verdict:N", title="this interval"),
+        alt.Tooltip("verdict:N", title="the two are"),
     ]
     domain = _around_zero([*rows["low"], *rows["high"], *rows["difference"]])
-    title = f"difference in {LABELS[metric]}, {1 - comparison.level:.0%} interval"
-    title += " (left: a is better)" if metric == "log_loss" else " (right: a is better)"
+    better = "left" if metric == "log_loss" else "right"
+    title = f"difference in {LABELS[metric]}, {1 - comparison.level:.0%} interval ({better}: the first is better)"
+    if len(rows) > 1 and rows["a"].nunique() == 1:
+        first = _short(str(rows["a"].iloc[0]))
+        title = f"{LABELS[metric]} of {first} minus the other's, {1 - comparison.level:.0%} interval"
     x = alt.X(
         "low:Q",
         title=title,
@@ -83,7 +86,7 @@ def difference_chart(comparison: Comparison, metric: str = "accuracy") -> alt.La
         color=alt.Color(
             "verdict:N",
             scale=alt.Scale(domain=list(VERDICTS), range=[theme.RIGHT, theme.NEUTRAL]),
-            legend=alt.Legend(title="the interval", orient="top"),
+            legend=alt.Legend(title=None, orient="top"),
         ),
         tooltip=tooltip,
     )
@@ -117,10 +120,20 @@ def difference_rows(comparison: Comparison, metric: str) -> pd.DataFrame:
     chosen = pd.DataFrame(rows, columns=["a", "b", "difference", "low", "high", "apart"])
     named = list(zip(chosen["a"], chosen["b"], strict=True))
     place = {name: number for number, name in enumerate(comparison.names)}
-    chosen["label"] = [f"{a} − {b}" for a, b in named]
+    one = len(named) > 1 and len({a for a, _ in named}) == 1
+    chosen["label"] = _pair_labels(named)
     chosen["pair"] = ["-".join(str(number) for number in sorted((place[a], place[b]))) for a, b in named]
     chosen["verdict"] = np.where(chosen.pop("apart").to_numpy(dtype=bool), *VERDICTS)
     return chosen
+
+
+def _pair_labels(named: list[tuple[str, str]]) -> list[str]:
+    """Return what stands beside each row: both names, or the second where the first is always the same."""
+    one = len(named) > 1 and len({a for a, _ in named}) == 1
+    labels = [_short(b) if one else f"{_short(a, 18)} − {_short(b, 18)}" for a, b in named]
+    if len(set(labels)) == len(labels):
+        return labels
+    return [b if one else f"{a} − {b}" for a, b in named]
 
 
 def critical_difference_chart(ranks: Ranks) -> alt.LayerChart | alt.FacetChart:
@@ -174,7 +187,9 @@ def critical_difference_chart(ranks: Ranks) -> alt.LayerChart | alt.FacetChart:
     x = alt.X(
         "from:Q",
         scale=alt.Scale(domain=[0.9, m + 0.1], nice=False),
-        axis=alt.Axis(title="average rank by recall over classes (1 is best)", tickMinStep=1, format="d"),
+        axis=alt.Axis(
+            title="average rank by recall over classes (1 is best)", values=list(range(1, m + 1)), format="d"
+        ),
     )
     tooltip = [
         alt.Tooltip("model:N"),
@@ -303,7 +318,7 @@ def confusion_difference_chart(
         color=alt.Color(
             "gain:Q",
             scale=alt.Scale(range=list(theme.DIVERGING), domain=[-top, 0, top]),
-            legend=alt.Legend(title=None, orient="top", labelExpr=_legend(a, b), values=[-top, top], format="d"),
+            legend=None,
         ),
         opacity=alt.condition(pick, alt.value(1.0), alt.value(0.55)),
     )
@@ -313,9 +328,9 @@ def confusion_difference_chart(
         dark = f"abs(datum.gain) > {top * 0.55}"
         text = alt.Text("difference:Q", format="+d")
         layers.append(shown.encode(text=text, color=alt.condition(dark, alt.value("#FFFFFF"), alt.value("#1C2026"))))
-    title = f"images: {_short(a)} minus {_short(b)}"
+    title = [f"images, {_short(a)} minus {_short(b)}", f"blue speaks for {_short(a)}, orange for {_short(b)}"]
     if total > len(names):
-        title += f"; the {len(names)} of {total} classes with the largest differences"
+        title.append(f"the {len(names)} of {total} classes with the largest differences")
     return alt.layer(*layers).properties(
         width=size,
         height=size,
@@ -374,11 +389,6 @@ def _around_zero(values: list[float]) -> list[float]:
     low, high = min(found), max(found)
     margin = 0.04 * (high - low) or 0.01
     return [low - margin, high + margin]
-
-
-def _legend(a: str, b: str) -> str:
-    """Return the Vega expression of the legend's two labels; names become text in quotes, never code."""
-    return f"datum.value > 0 ? {json.dumps('speaks for ' + _short(a))} : {json.dumps('speaks for ' + _short(b))}"
 
 
 def _short(name: str, length: int = 24) -> str:
