@@ -12,6 +12,7 @@ from diag.cli.card import init
 from diag.cli.compare import compare
 from diag.cli.doctor import doctor
 from diag.cli.files import convert, inspect
+from diag.cli.labels import labels
 from diag.cli.options import (
     BACKGROUND,
     CACHE,
@@ -363,5 +364,5 @@ def cache_clear() -> None:
 
 
 COMMANDS: tuple[click.Command, ...] = (
-    report, doctor, evaluate, compare, explain, trust, inspect, convert, predict, init, demo, cache,
+    report, doctor, evaluate, compare, labels, explain, trust, inspect, convert, predict, init, demo, cache,
 )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 
 from diag.engines.witnesses import Witnesses, witnesses
 from diag.io import store
-from diag.metrics.issue_kinds import Evidence, issue_kinds, issue_scores
+from diag.metrics.issue_kinds import KINDS, Evidence, issue_kinds, issue_scores
 from diag.metrics.label_issues import Doubts, confident_errors, confident_learning, mixed_up, normalized_margin
 from diag.results.comparison import Comparison
 from diag.results.label_issues import LabelIssues
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 MOST = 2000
 """Issues that are looked into, the least probable labels first."""
-VERSION = 1
+_WITNESSED = ("near_named", "near_label", "alike_named", "alike_label", "near_percentile", "alike_percentile")
+VERSION = 2
 """Raised when evidence is gathered in another way: what was kept is then not found."""
 
 
@@ -38,11 +39,13 @@ def label_issues(
     Doubted are labels of images whose probability of another class (the mean over the models) reaches what is usual
     for that class's own images: confident learning. Each is then called
 
-    - *unlike anything in training*, when it is farther from its k-th nearest image in the penultimate layer of the most
-      accurate model than 99 % of the right answers;
+    - *unlike anything in training*, when it is farther from its neighbours than 99 % of the right answers: from the
+      k-th nearest in the penultimate layer of the most accurate model, or from the sixth most similar pixel by pixel;
     - *probably a wrong label*, when two thirds of the models name the same class, and its neighbours in the penultimate
       layer and the most similar images have that class and not the label;
     - *real confusion* otherwise.
+
+    Wrong answers that are not sure are listed too when they are unlike anything in training.
 
     Parameters
     ----------
@@ -78,26 +81,23 @@ def label_issues(
     names = comparison.names if isinstance(comparison, Comparison) else (comparison.name,)
     y_true: NDArray[np.int64] = runs[0].samples["y_true"]
     doubts, notes = _doubts(runs, names)
-    candidates, found = _candidates(doubts, y_true)
-    if found > len(candidates):
-        notes = (
-            *notes,
-            f"Of {found:,} doubted labels the {len(candidates):,} with the least probable label are listed.",
-        )
+    sure = doubts.issues(y_true)
+    found = int(sure.sum())
+    candidates = _candidates(doubts, y_true, sure)
+    listed = int(sure[candidates].sum())
+    if found > listed:
+        notes = (*notes, f"Of {found:,} doubted labels the {listed:,} with the least probable label are listed.")
     witnessed = _kept_witnesses(runs, names, train, candidates, doubts, neighbours, seed, cache)
     evidence = Evidence(
         margin=_margins(doubts)[candidates],
         votes=_votes(runs, doubts.named, candidates),
         n_models=len(runs),
-        near_named=witnessed.near_named,
-        near_label=witnessed.near_label,
-        alike_named=witnessed.alike_named,
-        alike_label=witnessed.alike_label,
-        percentile=witnessed.percentile,
         mixed=mixed_up(y_true, doubts.named, runs[0].n_classes)[candidates],
+        **{name: getattr(witnessed, name) for name in _WITNESSED},
     )
     kinds, scores = issue_kinds(evidence), issue_scores(evidence)
-    order = np.lexsort((candidates, -scores, kinds))
+    order = np.lexsort((candidates, -scores, ~sure[candidates], kinds))
+    order = order[sure[candidates[order]] | (kinds[order] == KINDS.index("unlike_training"))]
     rows = candidates[order]
     sample_names = runs[0].data.sample_names
     return LabelIssues(
@@ -106,6 +106,7 @@ def label_issues(
         named=_frozen(doubts.named[rows]),
         confidence=_frozen(doubts.confidence[rows]),
         p_label=_frozen(doubts.p_label[rows]),
+        sure=_frozen(sure[rows]),
         kinds=_frozen(kinds[order]),
         scores=_frozen(scores[order]),
         evidence=_ordered(evidence, order),
@@ -139,13 +140,13 @@ def _doubts(runs: tuple[Evaluation, ...], names: tuple[str, ...]) -> tuple[Doubt
     return found, (*alone, *only)
 
 
-def _candidates(doubts: Doubts, y_true: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
-    """Return the rows to look into, ascending, and how many labels are doubted in all."""
-    found = np.flatnonzero(doubts.issues(y_true))
-    if len(found) <= MOST:
-        return found, len(found)
-    worst = np.argsort(_margins(doubts)[found], kind="stable")[:MOST]
-    return np.sort(found[worst]), len(found)
+def _candidates(doubts: Doubts, y_true: NDArray[np.int64], sure: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the rows to look into, ascending: doubted labels, then other wrong answers, the surest first."""
+    found = np.flatnonzero(sure)
+    found = found[np.argsort(_margins(doubts)[found], kind="stable")][:MOST]
+    others = np.flatnonzero((doubts.named != y_true) & ~sure)
+    others = others[np.argsort(-doubts.confidence[others], kind="stable")][: MOST - len(found)]
+    return np.sort(np.concatenate([found, others]))
 
 
 def _margins(doubts: Doubts) -> NDArray[np.float64]:

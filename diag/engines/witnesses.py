@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 USUAL = 2000
 """Right answers whose distances say what is usual, at most."""
+ALIKE = 500
+"""Of them, those that are compared pixel by pixel, about."""
 FEWEST = 50
 """With fewer right answers or images to search, distances are not judged."""
 TELLING = 0.8
@@ -46,7 +48,8 @@ class Witnesses:
     alike_named: NDArray[np.float64]
     alike_label: NDArray[np.float64]
     distance: NDArray[np.float64]
-    percentile: NDArray[np.float64]
+    near_percentile: NDArray[np.float64]
+    alike_percentile: NDArray[np.float64]
     neighbours: NDArray[np.int64]
     notes: tuple[str, ...]
 
@@ -131,7 +134,8 @@ def witnesses(
         alike_named=alike.get("named", empty.alike_named),
         alike_label=alike.get("label", empty.alike_label),
         distance=near.get("distance", empty.distance),
-        percentile=near.get("percentile", empty.percentile),
+        near_percentile=near.get("percentile", empty.near_percentile),
+        alike_percentile=alike.get("percentile", empty.alike_percentile),
         neighbours=near.get("neighbours", empty.neighbours),
         notes=(note, *near_notes, *alike_notes),
     )
@@ -174,8 +178,7 @@ def _near(
         first = Nearest(found.numbers[:m], found.distances[:m])
         shares, own = (first.shares(labels, wished[question.asked]) for wished in (named, y_true))
         far = found.farthest
-        enough = len(question.usual) >= FEWEST and len(among) >= FEWEST
-        usual = far[m:] if enough else np.zeros(0)
+        enough = _enough(question.usual, among)
         notes = [f"The penultimate layer is that of {name}: {layer}"]
         if not enough:
             notes.append("There are too few images to say which distance is usual.")
@@ -183,7 +186,7 @@ def _near(
             "named": shares,
             "label": own,
             "distance": far[:m],
-            "percentile": percentiles(far[:m], usual),
+            "percentile": percentiles(far[:m], far[m:] if enough else far[:0]),
             "neighbours": question.among[first.numbers],
         }, tuple(notes)
     return {}, (f"No model has an embedding: {refused[0]}",)
@@ -214,21 +217,26 @@ def _alike(
     among = question.among
     if len(among) > room:
         among = np.sort(np.random.default_rng(0).choice(among, room, replace=False))
-    usual = question.usual[:: max(1, len(question.usual) // 300)]
+    usual = question.usual[:: max(1, len(question.usual) // ALIKE)]
     rows = np.concatenate([question.asked, usual])
     found = pixels.nearest(small_greys(data, rows), small_greys(where, among), question.itself(rows, among))
     labels = question.labels[among[found.numbers]]
     own = (labels == y_true[rows][:, None]).mean(axis=1)
-    m = len(question.asked)
+    m, far = len(question.asked), found.distances[:, -1]
+    known = {"percentile": percentiles(far[:m], far[m:] if _enough(usual, among) else far[:0])}
     telling = float((own[m:] > 0.5).mean()) if len(usual) else 0.0
     if telling < TELLING:
-        return {}, (
-            f"The most similar images were not asked: of the right answers only {telling:.0%} have a majority of their "
-            "own class among them.",
+        return known, (
+            f"The labels of the most similar images were not asked: of the right answers only {telling:.0%} have a "
+            "majority of their own class among them.",
         )
     shares = (labels[:m] == named[question.asked][:, None]).mean(axis=1)
-    blank = ~np.isfinite(found.distances[:m, 0])
-    return {"named": np.where(blank, np.nan, shares), "label": np.where(blank, np.nan, own[:m])}, ()
+    blank = ~np.isfinite(far[:m])
+    return {**known, "named": np.where(blank, np.nan, shares), "label": np.where(blank, np.nan, own[:m])}, ()
+
+
+def _enough(usual: NDArray[Any], among: NDArray[Any]) -> bool:
+    return len(usual) >= FEWEST and len(among) >= FEWEST
 
 
 def small_greys(data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -241,4 +249,14 @@ def small_greys(data: Dataset, rows: NDArray[np.int64]) -> NDArray[np.float32]:
 
 def _silent(m: int, notes: tuple[str, ...]) -> Witnesses:
     unknown = np.full(m, np.nan)
-    return Witnesses(unknown, unknown, unknown, unknown, unknown, unknown, np.zeros((m, 0), np.int64), notes)
+    return Witnesses(
+        near_named=unknown,
+        near_label=unknown,
+        alike_named=unknown,
+        alike_label=unknown,
+        distance=unknown,
+        near_percentile=unknown,
+        alike_percentile=unknown,
+        neighbours=np.zeros((m, 0), np.int64),
+        notes=notes,
+    )

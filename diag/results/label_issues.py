@@ -9,7 +9,7 @@ import numpy as np
 
 from diag.errors import InvalidInputError
 from diag.io.csv_out import write_csv
-from diag.metrics.issue_kinds import KINDS, Evidence, contradicts
+from diag.metrics.issue_kinds import FAR, KINDS, Evidence, contradicts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,16 +26,18 @@ KIND_TITLES = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelIssues:
-    """Images that a model is sure to be of another class than their label, split by what other evidence says.
+    """Images that models are sure to be of another class than their label, split by what other evidence says.
 
     Parameters
     ----------
     indices : ndarray of int64, shape (m,)
-        Numbers in the data set; by kind, and within a kind the strongest evidence first.
+        Numbers in the data set; by kind, and within a kind the strongest evidence first, sure answers before others.
     label, named : ndarray of int64, shape (m,)
         The label, and the class that the models suggest.
     confidence, p_label : ndarray of float64, shape (m,)
         Probabilities of the two: the mean over the models.
+    sure : ndarray of bool, shape (m,)
+        Whether the answer is sure: the label is doubted by confident learning. Others are unlike anything in training.
     kinds : ndarray of int64, shape (m,)
         Numbers in `diag.metrics.issue_kinds.KINDS`.
     scores : ndarray of float64, shape (m,)
@@ -49,7 +51,7 @@ class LabelIssues:
     reference : {"train", "test"}
         Where neighbours were sought: the training data, or the other images of the same data.
     n, found : int
-        Images looked at, and issues before the list was cut.
+        Images looked at, and doubted labels before the list was cut.
     estimated_share : float
         Share of wrong labels that the confident joint estimates, 0..1. It counts real confusion too.
     joint : ndarray of int64, shape (k, k)
@@ -68,6 +70,7 @@ class LabelIssues:
     named: NDArray[np.int64]
     confidence: NDArray[np.float64]
     p_label: NDArray[np.float64]
+    sure: NDArray[np.bool_]
     kinds: NDArray[np.int64]
     scores: NDArray[np.float64]
     evidence: Evidence
@@ -108,14 +111,16 @@ class LabelIssues:
 
     def verdict(self) -> str:
         """Return one or two sentences: how many issues of which kind."""
-        if not len(self):
-            return f"No label of {self.n:,} is contradicted by a sure answer."
-        counts = self.counts()
-        listed = f" (the first {len(self):,} are listed)" if self.found > len(self) else ""
+        unsure = int((~self.sure).sum())
+        more = f" {unsure:,} wrong answers that are not sure lie far from everything too." if unsure else ""
+        if not self.found:
+            return f"No label of {self.n:,} is contradicted by a sure answer.{more}"
+        listed = int(self.sure.sum())
+        cut = f" (the worst {listed:,} are listed)" if self.found > listed else ""
+        wrong, confused, unlike = (int((self.kinds[self.sure] == number).sum()) for number in range(len(KINDS)))
         return (
-            f"{self.found:,} of {self.n:,} labels are contradicted by a sure answer{listed}: "
-            f"{counts['wrong_label']:,} {'is' if counts['wrong_label'] == 1 else 'are'} probably wrong, "
-            f"{counts['confusion']:,} real confusion, {counts['unlike_training']:,} unlike anything in training."
+            f"{self.found:,} of {self.n:,} labels are contradicted by a sure answer{cut}: {wrong:,} probably wrong, "
+            f"{confused:,} real confusion, {unlike:,} unlike anything in training.{more}"
         )
 
     def sentence(self, place: int) -> str:
@@ -124,10 +129,7 @@ class LabelIssues:
         label, named = self.class_names[self.label[place]], self.class_names[self.named[place]]
         said = f"Labelled {label}; {self._answer(place, named)}"
         if kind == "unlike_training":
-            return (
-                f"{said}. It lies farther from {self._where()} than {self.evidence.percentile[place]:.1f}% of the "
-                "right answers do: neither the label nor the answer is to be trusted."
-            )
+            return f"{said}. {self._far(place)}: neither the label nor the answer is to be trusted."
         told = self._witnesses(place, label, named)
         if kind == "wrong_label":
             return f"{said}{told}. Look at the label."
@@ -139,10 +141,10 @@ class LabelIssues:
         Returns
         -------
         DataFrame
-            ``index``, ``sample_name`` where there are names, ``label``, ``suggested``, ``kind`` (see `KINDS`),
+            ``index``, ``sample_name`` where there are names, ``label``, ``suggested``, ``kind`` of `KINDS`, ``sure``,
             ``score``, ``confidence``, ``p_label``, ``votes``, ``models``, ``near_suggested``, ``near_label`` (shares of
             the nearest images), ``alike_suggested``, ``alike_label`` (of the most similar ones), ``distance``,
-            ``distance_percentile`` and ``sentence``. What is unknown is NaN.
+            ``distance_percentile``, ``alike_percentile`` and ``sentence``. What is unknown is NaN.
         """
         import pandas as pd
 
@@ -154,6 +156,7 @@ class LabelIssues:
                 "label": names[self.label],
                 "suggested": names[self.named],
                 "kind": np.asarray(KINDS, dtype=object)[self.kinds],
+                "sure": self.sure,
                 "score": self.scores,
                 "confidence": self.confidence,
                 "p_label": self.p_label,
@@ -164,7 +167,8 @@ class LabelIssues:
                 "alike_suggested": evidence.alike_named,
                 "alike_label": evidence.alike_label,
                 "distance": self.distance,
-                "distance_percentile": evidence.percentile,
+                "distance_percentile": evidence.near_percentile,
+                "alike_percentile": evidence.alike_percentile,
                 "sentence": [self.sentence(place) for place in range(len(self))],
             }
         )
@@ -176,13 +180,21 @@ class LabelIssues:
         """Write `frame` as a CSV, whole or not at all, formulas quoted; return the file."""
         return write_csv(path, self.frame())
 
+    def _far(self, place: int) -> str:
+        evidence = self.evidence
+        near, alike = evidence.near_percentile[place], evidence.alike_percentile[place]
+        if near > FAR or np.isnan(alike):
+            return f"In the penultimate layer it lies farther from {self._where()} than {near:.1f}% of right answers"
+        return f"Pixel by pixel it is less like {self._where()} than {alike:.1f}% of right answers"
+
     def _answer(self, place: int, named: str) -> str:
         votes, models = int(self.evidence.votes[place]), self.evidence.n_models
         sure = f"({self.confidence[place]:.0%} sure)"
         if models == 1:
             return f"the model says {named} {sure}"
-        who = f"all {models} models say" if votes == models else f"{votes} of {models} models say"
-        return f"{who if votes != 1 else f'1 of {models} models says'} {named} {sure}"
+        if votes == models:
+            return f"{'both' if models == 2 else f'all {models}'} models say {named} {sure}"
+        return f"{votes} of {models} models {'says' if votes == 1 else 'say'} {named} {sure}"
 
     def _witnesses(self, place: int, label: str, named: str) -> str:
         evidence, told = self.evidence, []
