@@ -32,7 +32,9 @@ DOT, BARS = 18, 130
 """Height of a model's line below the bars, and of the bars, in pixels."""
 
 
-def agreement_chart(agreement: Agreement, measure: str = "kappa", *, size: int = 320) -> alt.LayerChart:
+def agreement_chart(
+    agreement: Agreement, measure: str = "kappa", *, size: int = 320
+) -> alt.LayerChart | alt.FacetChart:
     """Return a measure of every pair of models as a heat map.
 
     Parameters
@@ -46,7 +48,7 @@ def agreement_chart(agreement: Agreement, measure: str = "kappa", *, size: int =
     Returns
     -------
     alt.LayerChart
-        Rows carry ``a``, ``b``, ``value`` and ``pair`` (``"0-1"``); the point selection ``pair`` has the field ``pair``.
+        Rows carry ``a``, ``b``, ``value`` and ``pair`` (``"0-1"``), which is the field of the point selection ``pair``.
     """
     import altair as alt
 
@@ -105,7 +107,7 @@ def _ends(values: Any) -> tuple[float, float]:
     return (low, high) if high - low > 1e-9 else (low - 0.5, high + 0.5)
 
 
-def overlap_chart(agreement: Agreement, max_sets: int = MAX_BARS) -> alt.LayerChart:
+def overlap_chart(agreement: Agreement, max_sets: int = MAX_BARS) -> Any:
     """Return how many images each set of models has wrong together: bars above a matrix of dots (UpSet).
 
     Returns
@@ -138,9 +140,11 @@ def overlap_chart(agreement: Agreement, max_sets: int = MAX_BARS) -> alt.LayerCh
     form = "," if not len(sets) or sets["count"].max() < 1000 else ".2~s"
     bars = alt.Chart(sets).encode(x=x, tooltip=tooltip)
     height = alt.Y("count:Q", scale=counts, title=None, axis=None)
-    width = {"size": 40} if len(sets) <= FEW else {}
+    width: Any = 40 if len(sets) <= FEW else {"band": 0.85}
     drawn = (
-        bars.mark_bar(color=theme.WRONG, cursor="pointer", **width).encode(y=height, opacity=faded).add_params(chosen)
+        bars.mark_bar(color=theme.WRONG, cursor="pointer", width=width)
+        .encode(y=height, opacity=faded)
+        .add_params(chosen)
     )
     numbers = bars.mark_text(dy=-6, fontSize=10, cursor="pointer").encode(
         y=height, text=alt.Text("count:Q", format=form)
@@ -179,9 +183,10 @@ def _dots(agreement: Agreement, sets: pd.DataFrame) -> tuple[pd.DataFrame, pd.Da
 
     dots: list[dict[str, Any]] = []
     lines: list[dict[str, Any]] = []
-    for row, each in zip(sets.to_dict("records"), agreement.sets, strict=False):
+    records: list[dict[str, Any]] = sets.to_dict("records")  # type: ignore[assignment]
+    for row, each in zip(records, agreement.sets, strict=False):
         for number, name in enumerate(agreement.names):
-            dots.append({**row, "model": name, "wrong": number in each.models})
+            dots.append({**dict(row), "model": name, "wrong": number in each.models})
         if len(each.models) > 1:
             first, last = agreement.names[each.models[0]], agreement.names[each.models[-1]]
             lines.append({"key": row["key"], "model": first, "last": last})
@@ -189,7 +194,7 @@ def _dots(agreement: Agreement, sets: pd.DataFrame) -> tuple[pd.DataFrame, pd.Da
     return pd.DataFrame(dots, columns=columns), pd.DataFrame(lines, columns=["key", "model", "last"])
 
 
-def ensembles_chart(ensembles: Ensembles, max_subsets: int = MAX_SUBSETS) -> alt.LayerChart:
+def ensembles_chart(ensembles: Ensembles, max_subsets: int = MAX_SUBSETS) -> alt.LayerChart | alt.FacetChart:
     """Return the accuracy of models, ensembles and the oracle, with 95 % intervals.
 
     Returns
@@ -205,8 +210,8 @@ def ensembles_chart(ensembles: Ensembles, max_subsets: int = MAX_SUBSETS) -> alt
     frame = frame.drop(index=subsets[max_subsets:])
     frame["group"] = frame["kind"].map({"member": "model", "oracle": "oracle"}).fillna("ensemble")
     frame = frame[[
-        "key", "name", "kind", "group", "members", "accuracy", "accuracy_low", "accuracy_high", "naive_accuracy", "mends",
-        "breaks",
+        "key", "name", "kind", "group", "members", "accuracy", "accuracy_low", "accuracy_high", "naive_accuracy",
+        "mends", "breaks",
     ]]  # fmt: skip
     chosen = alt.selection_point(name="ensemble", fields=["key"], on="click", empty=True)
     color = alt.Color(
@@ -221,7 +226,8 @@ def ensembles_chart(ensembles: Ensembles, max_subsets: int = MAX_SUBSETS) -> alt
         *(
             alt.Tooltip(f"{field}:Q", title=title, format=".2%")
             for field, title in (
-                ("accuracy", "accuracy"), ("accuracy_low", "from"), ("accuracy_high", "to"), ("naive_accuracy", "naive"),
+                ("accuracy", "accuracy"), ("accuracy_low", "from"), ("accuracy_high", "to"),
+                ("naive_accuracy", "naive"),
             )
         ),
         alt.Tooltip("mends:Q", title="mends"),

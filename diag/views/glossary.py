@@ -109,7 +109,7 @@ _ENSEMBLES: dict[str, Term] = {
         "One right", "Share of images that exactly one of the two models has right.", "ensembles.md#disagreement"
     ),
     "error_overlap": Term(
-        "Errors in common", "Which models are wrong on the same images: each image counts in exactly one set of models.",
+        "Errors in common", "Which models are wrong on the same images; each image counts in exactly one set.",
         "ensembles.md#error-overlap",
     ),
     "same_wrong_class": Term(
@@ -141,7 +141,7 @@ _ENSEMBLES: dict[str, Term] = {
         "Breaks", "Images that the best model has right and the ensemble wrong.", "ensembles.md#against-the-best-model"
     ),
     "expected_error": Term(
-        "Expected error", "Error rate among images of such confidence: an upper bound, fitted on labelled data.",
+        "Expected error", "Estimated error rate among images of such confidence, from labelled data; 0 to 1.",
         "ensembles.md#expected-error",
     ),
     "pseudo_label": Term(
@@ -150,7 +150,35 @@ _ENSEMBLES: dict[str, Term] = {
     ),
 }  # fmt: skip
 _CALIBRATION: dict[str, Term] = {}
-_DATA: dict[str, Term] = {}
+_DATA: dict[str, Term] = {
+    "slice": Term(
+        "Slice", "A group of images, by a column, its class or a cluster, with more errors than the rest and than its "
+        "classes explain.", "data-quality.md#slices",
+    ),
+    "slice_rest": Term(
+        "Elsewhere", "Accuracy on all images that are not in the slice.", "data-quality.md#slices",
+    ),
+    "slice_difference": Term(
+        "Difference", "Accuracy in the slice minus accuracy elsewhere; below 0 the slice is worse.",
+        "data-quality.md#slices",
+    ),
+    "slice_p": Term(
+        "p, adjusted", "Exact test that the slice is no worse than chance makes it, corrected by Holm for all groups "
+        "tried.", "data-quality.md#slices",
+    ),
+    "slice_shrunken": Term(
+        "Shrunken", "Difference to the accuracy of all images, drawn toward 0 the more the smaller the slice.",
+        "data-quality.md#slices",
+    ),
+    "embedding_map": Term(
+        "Embedding map", "Images near each other in the network's last features, drawn in two dimensions.",
+        "data-quality.md#embedding-map",
+    ),
+    "trustworthiness": Term(
+        "Trustworthiness", "How far neighbours in the map are neighbours in the features, 0 to 1; higher is better.",
+        "data-quality.md#embedding-map",
+    ),
+}  # fmt: skip
 _TRAINING: dict[str, Term] = {}
 _CLASSES: dict[str, Term] = {
     "confusion_share": Term(
