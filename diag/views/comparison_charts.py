@@ -120,7 +120,6 @@ def difference_rows(comparison: Comparison, metric: str) -> pd.DataFrame:
     chosen = pd.DataFrame(rows, columns=["a", "b", "difference", "low", "high", "apart"])
     named = list(zip(chosen["a"], chosen["b"], strict=True))
     place = {name: number for number, name in enumerate(comparison.names)}
-    one = len(named) > 1 and len({a for a, _ in named}) == 1
     chosen["label"] = _pair_labels(named)
     chosen["pair"] = ["-".join(str(number) for number in sorted((place[a], place[b]))) for a, b in named]
     chosen["verdict"] = np.where(chosen.pop("apart").to_numpy(dtype=bool), *VERDICTS)
