@@ -83,7 +83,47 @@ _RESULTS = {
 }  # fmt: skip
 
 # Each block below belongs to one page of docs/.
-_COMPARING: dict[str, Term] = {}
+_COMPARING: dict[str, Term] = {
+    "balanced_accuracy": Term(
+        "Balanced accuracy", "Mean recall of the classes, each counting the same however many images it has; 0 to 1.",
+        "comparing.md#balanced-accuracy",
+    ),
+    "macro_f1": Term(
+        "Macro F1", "Mean F1 of the classes, each counting the same; 0 to 1, higher is better.",
+        "comparing.md#macro-f1",
+    ),
+    "tied": Term(
+        "Tied", "Whether the data cannot separate the model from the best one (McNemar's exact test, Holm).",
+        "comparing.md#ties",
+    ),
+    "quadrants": Term(
+        "Who is right where", "The 2x2 table of two models on the same images: both right, only A, only B, both wrong.",
+        "comparing.md#two-by-two-table",
+    ),
+    "paired_difference": Term(
+        "A - B", "Figure of A minus figure of B on the same images.", "comparing.md#difference-and-interval",
+    ),
+    "bca_interval": Term(
+        "95% interval", "Paired bootstrap, bias-corrected and accelerated (BCa); for itself, not for all pairs at once.",
+        "comparing.md#paired-bootstrap",
+    ),
+    "p_adjusted": Term(
+        "p, adjusted", "McNemar's exact test that both are right equally often, adjusted by Holm over all pairs.",
+        "comparing.md#mcnemars-exact-test",
+    ),
+    "smallest_detectable": Term(
+        "Visible from", "Difference in points that these images would show in 4 of 5 test sets; smaller ones stay hidden.",
+        "comparing.md#smallest-detectable-difference",
+    ),
+    "n_needed": Term(
+        "Images needed", "Images that would show the observed difference in 4 of 5 test sets.",
+        "comparing.md#smallest-detectable-difference",
+    ),
+    "critical_difference": Term(
+        "Average ranks", "Mean rank by recall over the classes, 1 is best; models joined by a bar cannot be told apart.",
+        "comparing.md#critical-difference",
+    ),
+}  # fmt: skip
 _ENSEMBLES: dict[str, Term] = {
     "same_answer": Term(
         "Same answer", "Share of images to which both models give the same class, right or wrong.",
