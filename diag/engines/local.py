@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-PROBA_BYTES = 256 * 2**20
+PROBA_BYTES = 2**30
 """All probabilities are kept beside the per-sample table while they need no more than this."""
 
 
@@ -84,7 +84,7 @@ def evaluate(
     if kept is None or len(kept.samples.get("index", ())) != len(data):
         kept = _predict(model, data, y_true, len(class_names), batch_size, progress)
         if cache:
-            store.save("evaluations", key, kept)
+            kept = store.save_and_map("evaluations", key, kept)
         from_cache = False
     else:
         from_cache = True
@@ -132,7 +132,7 @@ def _predict(
     n = len(data)
     keep = n * k * 4 <= PROBA_BYTES
     parts: list[dict[str, NDArray[Any]]] = []
-    probabilities: list[NDArray[np.float32]] = []
+    probabilities = np.empty((n if keep else 0, k), dtype=np.float32)
     next(model.predict_batches(data.images, 1), None)  # building the network is not part of its speed
     started = time.perf_counter()
     with _reporting(progress, n, model.name) as report:
@@ -142,11 +142,11 @@ def _predict(
             stop = start + len(proba)
             parts.append(sample_columns(y_true[start:stop], proba, start))
             if keep:
-                probabilities.append(proba)
+                probabilities[start:stop] = proba
             report(stop, n)
     seconds = time.perf_counter() - started
     samples = {name: _frozen(np.concatenate([part[name] for part in parts])) for name in parts[0]}
-    arrays = {"proba": _frozen(np.concatenate(probabilities))} if keep else {}
+    arrays = {"proba": _frozen(probabilities)} if keep else {}
     return store.Entry(meta={"seconds": seconds, "versions": _versions(model)}, samples=samples, arrays=arrays)
 
 

@@ -16,12 +16,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
+
+MAPPED_BYTES = 32 * 2**20
+"""Arrays from this size on stay in their file; what of them is used is read when it is used."""
 
 FORMAT = 1
 """Raised when the meaning of stored entries changes: older ones are then not found."""
@@ -83,11 +86,10 @@ def load(kind: str, key: str) -> Entry | None:
     folder = cache_folder() / kind / key
     if not folder.is_dir():
         return None
-    import numpy as np
 
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        arrays = {path.stem: _frozen(np.load(path, allow_pickle=False)) for path in sorted(folder.glob("*.npy"))}
+        arrays = {path.stem: _frozen(_array(path)) for path in sorted(folder.glob("*.npy"))}
         samples: dict[str, NDArray[Any]] = {}
         if (folder / "samples.parquet").exists():
             from pyarrow import parquet
@@ -122,6 +124,14 @@ def save(kind: str, key: str, entry: Entry) -> None:
             aside.rename(place)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def save_and_map(kind: str, key: str, entry: Entry) -> Entry:
+    """Write an entry and return it with its large arrays in their files; as it was if it could not be written."""
+    save(kind, key, entry)
+    if max((array.nbytes for array in entry.arrays.values()), default=0) < MAPPED_BYTES:
+        return entry
+    return load(kind, key) or entry
 
 
 def plain(value: Any) -> Any:
@@ -194,6 +204,13 @@ def write_aside(path: Path, text: str | bytes) -> None:
         with suppress(OSError):
             Path(name).unlink()
         raise
+
+
+def _array(path: Path) -> NDArray[Any]:
+    import numpy as np
+
+    mode: Literal["r"] | None = "r" if path.stat().st_size >= MAPPED_BYTES else None
+    return np.asarray(np.load(path, mmap_mode=mode, allow_pickle=False))
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

@@ -40,7 +40,8 @@ class Evaluation:
     samples : mapping of str to ndarray, each of shape (n,)
         The columns of `diag.metrics.samples.COLUMNS`, read-only.
     proba : ndarray of float32, shape (n, k), or None
-        All probabilities; None when they would take more than 256 MB.
+        All probabilities; None when they would take more than 1 GiB. Large ones stay in the cache's
+        file and are read where they are used.
     class_names : tuple of str
         In the order of the model's outputs.
     notes : tuple of str
