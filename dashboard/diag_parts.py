@@ -65,6 +65,7 @@ def frame_table(
     *,
     pick: bool = False,
     index: bool = False,
+    height: int | None = None,
 ) -> int | None:
     """Draw a table whose heads explain themselves; its toolbar downloads CSV.
 
@@ -78,19 +79,20 @@ def frame_table(
         Whether a row can be chosen.
     index : bool
         Whether the index is shown.
+    height : int, optional
+        In pixels; about ten rows when left out.
 
     Returns
     -------
     int or None
         The place of the row that was just chosen.
     """
-    settings = table_columns(columns)
+    options: dict[str, Any] = {"hide_index": not index, "column_config": table_columns(columns), "key": key}
+    options |= {"height": height} if height else {}
     if not pick:
-        st.dataframe(frame, hide_index=not index, column_config=settings, key=key)
+        st.dataframe(frame, **options)
         return None
-    event = st.dataframe(
-        frame, hide_index=not index, column_config=settings, key=key, on_select="rerun", selection_mode="single-row"
-    )
+    event = st.dataframe(frame, on_select="rerun", selection_mode="single-row", **options)
     fresh = _once(f"seen-{key}", list(event.selection.rows))
     return int(fresh[0]) if fresh else None
 

@@ -13,7 +13,7 @@ import streamlit as st
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = (
     "data", "train", "models", "model", "cell", "index", "view", "list", "group", "target", "method", "over", "part",
-    "class", "severity", "pair", "quadrant", "bin", "combo", "slice", "metric",
+    "class", "severity", "zoom", "find", "pair", "quadrant", "change", "ensemble", "bin", "combo", "slice", "metric",
 )  # fmt: skip
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~&])")
 

@@ -1,10 +1,12 @@
 """What is taken for what; a click on a cell shows its images."""
 
 import streamlit as st
+from diag_blocks import draw_blocks
 from diag_loaders import open_comparison
 from diag_parts import cards, clicked, section
 from diag_state import get_cell, get_choice, plain, put, segmented
 
+from diag.views.blocks import MANY_CLASSES
 from diag.views.charts import confusion_chart
 
 WIDTH, HEIGHT = 350, 410
@@ -14,17 +16,21 @@ comparison = open_comparison()
 if comparison is not None:
     names = list(comparison.names)
     view = segmented("Cells show", "view", list(VIEWS), VIEWS)
-    st.caption("Click a cell to see its images.")
-    with st.container(horizontal=True, gap="medium"):
-        for name, run in zip(names, comparison.runs, strict=True):
-            with st.container(width=WIDTH), section():
-                st.markdown(f"**{plain(name)}**")
-                counts = view == "errors"
-                chart = confusion_chart(run, None if counts else "true", blank_diagonal=counts, size=WIDTH)
-                picked = clicked(chart.properties(height=HEIGHT), f"matrix-{view}-{name}", "cell", width="content")
-                if picked:
-                    put("cell", f"{picked[0]['y_true']}-{picked[0]['y_pred']}")
-                    put("model", name)
+    if comparison.runs[0].n_classes > MANY_CLASSES:
+        with section():
+            draw_blocks(comparison, view)
+    else:
+        st.caption("Click a cell to see its images.")
+        with st.container(horizontal=True, gap="medium"):
+            for name, run in zip(names, comparison.runs, strict=True):
+                with st.container(width=WIDTH), section():
+                    st.markdown(f"**{plain(name)}**")
+                    counts = view == "errors"
+                    chart = confusion_chart(run, None if counts else "true", blank_diagonal=counts, size=WIDTH)
+                    picked = clicked(chart.properties(height=HEIGHT), f"matrix-{view}-{name}", "cell", width="content")
+                    if picked:
+                        put("cell", f"{picked[0]['y_true']}-{picked[0]['y_pred']}")
+                        put("model", name)
 
     cell = get_cell(comparison.runs[0].n_classes)
     if cell is not None:

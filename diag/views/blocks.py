@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ MANY_CLASSES = TEXT_LIMIT
 """With more classes the block view takes the place of the matrix."""
 N_TOP = 100
 NAMED = 3
+LEAST = 16
 
 
 def block_payload(run: Evaluation) -> dict[str, Any]:
@@ -62,6 +64,24 @@ def window_tree(order: ClassOrder) -> dict[str, list[int]]:
         found[f"{start}-{stop}"] = edges
         waiting += pairwise(edges)
     return found
+
+
+def zoomed(order: ClassOrder, start: int, stop: int) -> tuple[int, int]:
+    """Return the window that a click on a group opens: the group, or at least 16 classes around it."""
+    more = LEAST - (stop - start)
+    if more <= 0:
+        return start, stop
+    low = max(0, min(start - (more + 1) // 2, len(order.order) - LEAST))
+    return low, min(len(order.order), low + LEAST)
+
+
+def window_of(order: ClassOrder, text: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the rows and columns that ``"start-stop-start-stop"`` names; everything where it names no window."""
+    k = len(order.order)
+    found = re.fullmatch(r"(\d{1,6})-(\d{1,6})-(\d{1,6})-(\d{1,6})", text)
+    rows, columns = ((int(found[1]), int(found[2])), (int(found[3]), int(found[4]))) if found else ((0, k), (0, k))
+    fits = all(start < stop <= k for start, stop in (rows, columns))
+    return (rows, columns) if fits else ((0, k), (0, k))
 
 
 def group_name(run: Evaluation, order: ClassOrder, start: int, stop: int) -> str:
@@ -146,10 +166,13 @@ def block_chart(
         name="block", fields=["row_start", "row_stop", "column_start", "column_stop"], on="click", empty=False
     )
     title = "errors, share of the true classes' images" if by == "share" else "errors, number of images"
+    top_value = float(frame[by].max() or 1) if len(frame) else 1.0
     color = alt.Color(
         f"{by}:Q",
-        scale=alt.Scale(range=list(theme.ERRORS[1:]), type="sqrt", domain=[0, float(frame[by].max() or 1)]),
-        legend=alt.Legend(title=None, orient="bottom", format="~%" if by == "share" else "~d", gradientLength=200),
+        scale=alt.Scale(range=list(theme.ERRORS[1:]), type="sqrt", domain=[0, top_value]),
+        legend=alt.Legend(
+            title=None, orient="bottom", format="~%" if by == "share" else "~d", gradientLength=200, tickCount=3
+        ),
     )
     top, left = _places(run, order, rows or whole, n_rows), _places(run, order, columns or whole, n_columns)
     base = alt.Chart(frame).encode(
@@ -167,7 +190,16 @@ def block_chart(
         color=alt.condition("datum.wrong", color, alt.value("#D5DAE0")),
         stroke=alt.condition(block, alt.value("#000000"), alt.value(None)),
     )
-    return alt.layer(squares.add_params(block)).properties(
+    layers: list[Any] = [squares.add_params(block)]
+    if max(n_rows, n_columns) <= MANY_CLASSES:
+        number = "errors" if by == "errors" else "images"
+        dark = f"datum.wrong && datum.{by} > {0.3 * top_value}"
+        text = base.mark_text(fontSize=10, cursor="pointer").encode(
+            text=alt.Text(f"{number}:Q", format=",d"),
+            color=alt.condition(dark, alt.value("#FFFFFF"), alt.value("#1C2026")),
+        )
+        layers.append(text)
+    return alt.layer(*layers).properties(
         width=size,
         height=size,
         title=alt.Title(title, fontWeight="normal", fontSize=12),

@@ -1,0 +1,36 @@
+"""What pages about many classes load, kept between runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from diag_loaders import identity
+
+from diag.metrics.confusion_order import class_order
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from diag.metrics.confusion_order import ClassOrder
+    from diag.results import Evaluation
+
+
+def load_order(run: Evaluation) -> ClassOrder:
+    """Return a model's classes in the order of their confusions."""
+    return _load_order(identity(run), run)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Ordering the classes")
+def _load_order(key: str, _run: Evaluation) -> ClassOrder:
+    return class_order(_run.counts().confusion)
+
+
+def load_confusions(run: Evaluation) -> pd.DataFrame:
+    """Return all confusions of a model, the largest first."""
+    return _load_confusions(identity(run), run)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _load_confusions(key: str, _run: Evaluation) -> pd.DataFrame:
+    return _run.top_confusions(None)
