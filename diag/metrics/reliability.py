@@ -158,12 +158,17 @@ def calibrated_draws(
     -------
     ndarray of float64, shape (resamples, n_bins)
     """
-    chance = confidence.astype(np.float32)
+    order = np.argsort(bins, kind="stable")
+    chance = confidence[order].astype(np.float32)
+    present, starts = np.unique(bins[order], return_index=True)
     rng = np.random.default_rng(seed)
 
     def counts(size: int) -> NDArray[np.float64]:
-        draw, place = np.nonzero(rng.random((size, len(bins)), dtype=np.float32) < chance)
-        return np.bincount(draw * n_bins + bins[place], minlength=size * n_bins).reshape(size, n_bins).astype(float)
+        drawn = np.zeros((size, n_bins))
+        if len(starts):
+            right = rng.random((size, len(bins)), dtype=np.float32) < chance
+            drawn[:, present] = np.add.reduceat(right, starts, axis=1, dtype=np.int32)
+        return drawn
 
     return _chunked(counts, len(bins), n_bins)
 
