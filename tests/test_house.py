@@ -22,7 +22,8 @@ EXAMPLES += [f"diag.metrics.{name}" for name in ("comparison", "confusion", "con
 EXAMPLES += [f"diag.metrics.{name}" for name in ("groupings", "slices")]
 EXAMPLES += [f"diag.checks.{name}" for name in ("class_order", "corruptions", "swaps")]
 EXAMPLES += [f"diag.metrics.{name}" for name in ("costs", "curves", "ranking", "reliability", "temperature")]
-EXAMPLES += ["diag.metrics.agreement", "diag.metrics.ensembles", "diag.io.joining"]
+EXAMPLES += ["diag.metrics.agreement", "diag.metrics.ensembles", "diag.metrics.pseudo_labels", "diag.io.joining"]
+EXAMPLES += ["diag.io.event_files", "diag.results.gate_grammar", "diag.metrics.training_curves"]
 
 
 def imported(path):

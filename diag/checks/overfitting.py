@@ -5,23 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from diag.checks.base import Check
-from diag.checks.curves import Curves, curves
+from diag.checks.curves import curves, evidence
 from diag.errors import CheckNotApplicable
+from diag.metrics.training_curves import NOTED_GAP as NOTED
+from diag.metrics.training_curves import RISE, is_overfitted, overfitting_signs
 from diag.results.diagnosis import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from diag.checks.case import Case
+    from diag.metrics.training_curves import Curves
     from diag.results.diagnosis import Finding
 
 GAP = 0.08
 """Lower end of training minus test accuracy that makes a warning; the shipped models have at most 0.048."""
-GAP_IN_CURVES = 0.1
-"""The gap in a history that makes a warning; the shipped ones have at most 0.06."""
-NOTED = 0.05
-RISE = 2.0
-"""Last validation loss over the lowest, with a gap of at least `NOTED`, that makes a warning."""
 Z99 = 2.326
 
 
@@ -34,7 +32,7 @@ def run(case: Case) -> Iterator[Finding]:
         reasons.append(str(reason))
     try:
         drawn: Curves | None = curves(case.history)
-        told = _told(drawn) if drawn is not None else None
+        told = overfitting_signs(drawn) if drawn is not None else None
     except CheckNotApplicable as reason:
         drawn, told = None, None
         reasons.append(str(reason))
@@ -44,7 +42,7 @@ def run(case: Case) -> Iterator[Finding]:
     by_curves = told is not None and (told["gap"] > NOTED or told["rise"] > RISE)
     if not by_images and not by_curves:
         return
-    severe = measured["gap_low"] > GAP if measured is not None else told is not None and _severe(told)
+    severe = measured["gap_low"] > GAP if measured is not None else told is not None and is_overfitted(told)
     parts = [_say_measured(measured) if by_images and measured else "", _say_told(told) if by_curves and told else ""]
     message = "; ".join(part for part in parts if part)
     yield CHECK.finding(
@@ -54,7 +52,7 @@ def run(case: Case) -> Iterator[Finding]:
         if severe
         else "Nothing, unless the gap grows; quote the test accuracy.",
         measured={**(measured or {}), **{f"curve_{key}": value for key, value in (told or {}).items()}},
-        evidence=[*([_bars(measured)] if measured else []), *(drawn.evidence() if drawn else [])],
+        evidence=[*([_bars(measured)] if measured else []), *(evidence(drawn) if drawn else [])],
     )
 
 
@@ -78,27 +76,6 @@ def _variance(share: float, n: int) -> float:
     """Return the variance of a proportion after adding one success and one failure (Agresti & Caffo 2000)."""
     adjusted = (share * n + 1) / (n + 2)
     return adjusted * (1 - adjusted) / (n + 2)
-
-
-def _told(drawn: Curves) -> dict[str, Any]:
-    """Return the gap at the last epoch or the best one, whichever is smaller, and how far the loss has risen."""
-    if drawn.accuracy is None or drawn.val_accuracy is None:
-        raise CheckNotApplicable("The history holds no accuracy of both training and validation.")
-    gaps = drawn.accuracy - drawn.val_accuracy
-    last = len(gaps) - 1
-    at = min((last, drawn.best), key=lambda epoch: gaps[epoch])
-    rise = 1.0 if drawn.val_loss is None else float(drawn.val_loss[-1] / max(1e-12, drawn.val_loss.min()))
-    return {
-        "epoch": at + 1,
-        "accuracy": float(drawn.accuracy[at]),
-        "val_accuracy": float(drawn.val_accuracy[at]),
-        "gap": float(gaps[at]),
-        "rise": rise,
-    }
-
-
-def _severe(told: dict[str, Any]) -> bool:
-    return bool(told["gap"] > GAP_IN_CURVES or (told["gap"] > NOTED and told["rise"] > RISE))
 
 
 def _say_measured(found: dict[str, float]) -> str:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from diag.checks.base import Check
-from diag.checks.curves import Curves, curves
+from diag.checks.curves import curves, evidence
 from diag.errors import CheckNotApplicable, DiagError
+from diag.metrics.training_curves import FAIR, LOW, is_underfitted, underfitting_signs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from diag.checks.case import Case
+    from diag.metrics.training_curves import Curves
     from diag.results.diagnosis import Finding
 
-LOW = 0.8
-"""Training accuracy below which a model that could still learn is a warning."""
-FAIR = 0.95
-"""The same for a note."""
-FALLING = 0.03
-"""Share of the training loss that each of the last two epochs took away."""
 STILL = 0.05
 """Training minus test accuracy below which a model does not overfit."""
 
@@ -51,22 +45,17 @@ def run(case: Case) -> Iterator[Finding]:
 
 def _from_curves(drawn: Curves) -> Finding | None:
     """Return a finding when the loss still falls and the accuracy is low."""
-    if drawn.loss is None or drawn.accuracy is None or len(drawn.loss) < 2:
-        raise CheckNotApplicable("The history holds no loss and accuracy of two epochs.")
-    falls = 1 - drawn.loss[1:] / np.maximum(1e-12, drawn.loss[:-1])
-    fall = float(falls[-2:].min())
-    reached = max(float(drawn.accuracy[-1]), 0.0 if drawn.val_accuracy is None else float(drawn.val_accuracy[-1]))
-    improving = drawn.val_loss is None or drawn.best >= len(drawn.val_loss) - 2
-    if fall < FALLING or not improving or reached >= FAIR:
+    signs = underfitting_signs(drawn)
+    if not is_underfitted(signs):
         return None
-    epochs = len(drawn.loss)
+    epochs, fall, reached = signs["epochs"], signs["fall"], signs["accuracy"]
     return CHECK.finding(
         "warning" if reached < LOW else "note",
         f"Training stopped after {epochs} epochs while the loss still fell by at least {fall:.0%} an epoch; the "
         f"accuracy had reached {reached:.1%}.",
         "Train on: more epochs, or a higher learning rate.",
         measured={"epochs": epochs, "fall": fall, "accuracy": reached},
-        evidence=drawn.evidence(),
+        evidence=evidence(drawn),
     )
 
 
