@@ -104,7 +104,7 @@ _COMPARING: dict[str, Term] = {
         "A - B", "Figure of A minus figure of B on the same images.", "comparing.md#difference-and-interval",
     ),
     "bca_interval": Term(
-        "95% interval", "Paired bootstrap, bias-corrected and accelerated (BCa); for itself, not for all pairs at once.",
+        "95% interval", "Paired bootstrap, bias-corrected and accelerated (BCa); each for itself, not for all at once.",
         "comparing.md#paired-bootstrap",
     ),
     "p_adjusted": Term(
@@ -112,7 +112,7 @@ _COMPARING: dict[str, Term] = {
         "comparing.md#mcnemars-exact-test",
     ),
     "smallest_detectable": Term(
-        "Visible from", "Difference in points that these images would show in 4 of 5 test sets; smaller ones stay hidden.",
+        "Visible from", "Difference in points that 4 of 5 such test sets would show; smaller ones stay hidden.",
         "comparing.md#smallest-detectable-difference",
     ),
     "n_needed": Term(
@@ -120,7 +120,7 @@ _COMPARING: dict[str, Term] = {
         "comparing.md#smallest-detectable-difference",
     ),
     "critical_difference": Term(
-        "Average ranks", "Mean rank by recall over the classes, 1 is best; models joined by a bar cannot be told apart.",
+        "Average ranks", "Mean rank by recall over the classes, 1 is best; a bar joins models that cannot be told apart.",
         "comparing.md#critical-difference",
     ),
 }  # fmt: skip
