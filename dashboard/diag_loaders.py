@@ -74,6 +74,16 @@ def identity(run: Evaluation) -> str:
     return f"{run.model.digest} {run.model.preprocessing.to_dict()} {run.data.digest}"
 
 
+def load_comparison(runs: list[Evaluation]) -> Comparison:
+    """Return the models side by side; what it computes once is kept with it."""
+    return _load_comparison(" ".join(identity(run) for run in runs), runs)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _load_comparison(key: str, _runs: list[Evaluation]) -> Comparison:
+    return diag.compare(_runs)
+
+
 def load_attribution(run: Evaluation, index: int, outputs: tuple[int, ...], target: str, method: str) -> Attribution:
     """Return the maps of one image."""
     return _load_attribution(identity(run), index, outputs, target, method, run)
@@ -301,7 +311,7 @@ def open_comparison() -> Comparison | None:
         except DiagError as error:
             st.error(plain(error))
     try:
-        return diag.compare(runs) if runs else None
+        return load_comparison(runs) if runs else None
     except DiagError as error:
         st.error(plain(error))
         return None

@@ -120,7 +120,7 @@ _COMPARING: dict[str, Term] = {
         "comparing.md#smallest-detectable-difference",
     ),
     "critical_difference": Term(
-        "Average ranks", "Mean rank by recall over the classes, 1 is best; a bar joins models that cannot be told apart.",
+        "Average ranks", "Mean rank by recall over the classes, 1 is best; bars join those that cannot be told apart.",
         "comparing.md#critical-difference",
     ),
 }  # fmt: skip

@@ -1,17 +1,181 @@
-"""The report's page that compares the models pair by pair."""
+"""The report's page that compares the models: the verdict on each pair, all of them together, and ensembles."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from diag.errors import CheckNotApplicable
+from diag.results.agreement import Agreement, agreement
+from diag.results.changes import changed_cells
+from diag.results.ensembles import ensembles
+from diag.views import agreement_charts, comparison_charts
 from diag.views.report_pages import PageContext, ReportPage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from diag.results.comparison import Comparison
+
+MAX_PAIRS = 45
+"""Pairs that can be opened; with more models those with the best one, then the others in order."""
+MATRIX_CLASSES = 24
+"""Up to so many classes the difference of two confusion matrices is drawn; beyond, its largest cells are listed."""
+MAX_ROWS = 40
+ITEMS = 60
+RELATIONS = {"better": "A is better", "worse": "B is better", "equivalent": "equivalent", "undecided": "undecided"}
 
 
 def compare_page(comparison: Comparison, context: PageContext) -> ReportPage | None:
     """Return the page; None for a single model."""
     if len(comparison.runs) < 2:
         return None
-    return ReportPage("compare", "Compare")
+    chosen = _chosen_pairs(comparison)
+    agreed = agreement(comparison)
+    pairs = [_pair(comparison, each) for each in chosen]
+    charts: dict[str, Any] = {
+        "differences": comparison_charts.difference_chart(comparison),
+        "overlap": agreement_charts.overlap_chart(agreed),
+        "agreement": agreement_charts.agreement_chart(agreed, "kappa"),
+    }
+    matrix = comparison.runs[0].n_classes <= MATRIX_CLASSES
+    for pair in pairs:
+        names = comparison.names[pair["a"]], comparison.names[pair["b"]]
+        charts[f"classes-{pair['key']}"] = comparison_charts.class_difference_chart(comparison, *names)
+        if matrix:
+            charts[f"matrix-{pair['key']}"] = comparison_charts.confusion_difference_chart(comparison, *names)
+    ranks, ranks_said = _ranks(comparison)
+    if ranks is not None:
+        charts["ranks"] = ranks
+    together = _ensembles(comparison, charts)
+    best = str(comparison.table().index[0])
+    content = {
+        "verdict": comparison.verdict(),
+        "pairs": pairs,
+        "matrix": matrix,
+        "ranks": ranks_said,
+        "overlap": _overlap_said(agreed),
+        "fleiss": _fleiss_said(agreed),
+        "ensemble_notes": together["notes"],
+    }
+    payload = {
+        "pairs": pairs,
+        "first": next(pair["key"] for pair in pairs if best in (pair["name_a"], pair["name_b"])),
+        "best": best,
+        "sets": [{**row, "items": agreed.indices(row["key"])[:ITEMS].tolist()} for row in _records(agreed.overlap())],
+        "agreement": _records(agreed.pairs()),
+        "ensembles": together["rows"],
+        "n": len(comparison.runs[0]),
+    }
+    return ReportPage("compare", "Compare", content, payload, charts, list(_samples(comparison, payload)))
+
+
+def _chosen_pairs(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return the pairs to open, those with the best model first when there are too many."""
+    rows = _records(comparison.pairs())
+    if len(rows) <= MAX_PAIRS:
+        return rows
+    best = str(comparison.table().index[0])
+    return sorted(rows, key=lambda row: best not in (row["a"], row["b"]))[:MAX_PAIRS]
+
+
+def _pair(comparison: Comparison, row: dict[str, Any]) -> dict[str, Any]:
+    """Return all that the page says of one pair."""
+    a, b = row["a"], row["b"]
+    place = {name: number for number, name in enumerate(comparison.names)}
+    metrics = comparison.differences()
+    metrics = metrics[(metrics["a"] == a) & (metrics["b"] == b)]
+    largest = max(("only_a", "only_b"), key=lambda key: row[key])
+    return {
+        **row,
+        "a": place[a],
+        "b": place[b],
+        "key": f"{place[a]}-{place[b]}",
+        "name_a": a,
+        "name_b": b,
+        "quadrant": largest if row[largest] else "both_wrong" if row["both_wrong"] else "both_right",
+        "relation_text": RELATIONS[row["relation"]],
+        "sentence": comparison.sentence(a, b),
+        "metrics": [{**each, "share": each["metric"] != "log_loss"} for each in _records(metrics)],
+        "classes": _classes(comparison, a, b),
+        "cells": changed_cells(comparison.run(a), comparison.run(b)),
+    }
+
+
+def _classes(comparison: Comparison, a: str, b: str) -> list[dict[str, Any]]:
+    """Return the classes that one of the two models recognises better, with what is said above their images."""
+    frame = comparison.class_differences(a, b)
+    frame = frame[frame["only_a"] + frame["only_b"] > 0]
+    frame = frame.iloc[np.argsort(-frame["difference"].abs().to_numpy(), kind="stable")[:MAX_ROWS]]
+    found = []
+    for row in _records(frame):
+        sure = "significant" if row["significant"] else "not significant"
+        said = (
+            f"Recall {row['recall_a']:.1%} of {a}, {row['recall_b']:.1%} of {b}; {sure} (p = {row['p_adjusted']:.2g}, "
+            f"adjusted for the number of classes)."
+        )
+        kept = {key: row[key] for key in ("number", "only_a", "only_b", "difference")}
+        found.append({**kept, "sentence": said})
+    return found
+
+
+def _ranks(comparison: Comparison) -> tuple[Any, str]:
+    """Return the critical-difference chart and what it says; nothing for two models or where it does not apply."""
+    if len(comparison.runs) < 3:
+        return None, ""
+    try:
+        ranks = comparison.ranks()
+    except CheckNotApplicable:
+        return None, ""
+    return comparison_charts.critical_difference_chart(ranks), ranks.sentence()
+
+
+def _ensembles(comparison: Comparison, charts: dict[str, Any]) -> dict[str, Any]:
+    """Return the rows and notes about ensembles; where there are none, why."""
+    try:
+        found = ensembles(comparison)
+    except CheckNotApplicable as error:
+        return {"rows": None, "notes": [str(error)]}
+    charts["ensembles"] = agreement_charts.ensembles_chart(found)
+    rows = []
+    for row in _records(found.frame()):
+        if row["kind"] not in ("member", "oracle"):
+            key = row["key"]
+            row |= {"mended": found.mended(key)[:ITEMS].tolist(), "broken": found.broken(key)[:ITEMS].tolist()}
+        rows.append(row)
+    return {"rows": rows, "notes": list(found.notes)}
+
+
+def _overlap_said(agreed: Agreement) -> str:
+    rows = _records(agreed.overlap())
+    every = next((row["count"] for row in rows if row["n_models"] == len(agreed.names)), 0)
+    return (
+        f"Every model has {agreed.all_right:,} of {agreed.n:,} images right; all are wrong on {every:,}. "
+        "Click a bar to see the images on which exactly these models are wrong."
+    )
+
+
+def _fleiss_said(agreed: Agreement) -> str:
+    if len(agreed.names) == 2 or agreed.fleiss_kappa != agreed.fleiss_kappa:
+        return "1: always the same answer; 0: as often as by chance."
+    return (
+        f"1: always the same answer; 0: as often as by chance. All {len(agreed.names)} models together: "
+        f"Fleiss' kappa {agreed.fleiss_kappa:.2f}."
+    )
+
+
+def _samples(comparison: Comparison, payload: dict[str, Any]) -> Iterator[int]:
+    """Yield the images behind what can be clicked, those of the pairs with few differences first."""
+    for pair in sorted(payload["pairs"], key=lambda each: each["only_a"] + each["only_b"]):
+        for which in ("only_a", "only_b", "both_wrong"):
+            yield from comparison.quadrant(pair["name_a"], pair["name_b"], which)[:ITEMS].tolist()
+    for row in payload["sets"]:
+        yield from row["items"]
+    for row in payload["ensembles"] or ():
+        yield from (*row.get("mended", ()), *row.get("broken", ()))
+
+
+def _records(frame: Any) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = frame.to_dict("records")
+    return records

@@ -1,0 +1,51 @@
+"""What the page *Compare* computes, kept between runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from diag_loaders import identity
+
+from diag.results.agreement import Agreement, agreement
+from diag.results.ensembles import Ensembles, ensembles
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from diag.results import Comparison
+
+
+def _key(comparison: Comparison) -> str:
+    return " ".join(identity(run) for run in comparison.runs)
+
+
+def load_differences(comparison: Comparison, a: str, b: str) -> pd.DataFrame:
+    """Return the differences of two models in four figures, with their intervals."""
+    frame = _load_differences(_key(comparison), comparison)
+    return frame[(frame["a"] == a) & (frame["b"] == b)].drop(columns=["a", "b"])
+
+
+@st.cache_resource(max_entries=16, show_spinner="Resampling")
+def _load_differences(key: str, _comparison: Comparison) -> pd.DataFrame:
+    return _comparison.differences()
+
+
+def load_agreement(comparison: Comparison) -> Agreement:
+    """Return how far the models agree."""
+    return _load_agreement(_key(comparison), comparison)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _load_agreement(key: str, _comparison: Comparison) -> Agreement:
+    return agreement(_comparison)
+
+
+def load_ensembles(comparison: Comparison) -> Ensembles:
+    """Return what the models give together."""
+    return _load_ensembles(_key(comparison), comparison)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Averaging the models")
+def _load_ensembles(key: str, _comparison: Comparison) -> Ensembles:
+    return ensembles(_comparison)
