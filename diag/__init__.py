@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from diag.engines.local import evaluate as evaluate
     from diag.engines.local import predict as predict
     from diag.engines.slices import find_slices as find_slices
+    from diag.engines.pseudo_labels import pseudo_labels as pseudo_labels
     from diag.errors import DiagError as DiagError
     from diag.explain.api import explain as explain
     from diag.explain.faithfulness import faithfulness as faithfulness
@@ -64,6 +65,9 @@ if TYPE_CHECKING:
     from diag.results.ensembles import ensembles as ensembles
     from diag.results.gate import Gate as Gate
     from diag.results.gate import gate as gate
+    from diag.results.training import Training as Training
+    from diag.results.training import training as training
+    from diag.results.training import training_frame as training_frame
     from diag.views.report import report as report
 
 __version__ = "0.1.0"
@@ -77,6 +81,7 @@ _HOMES = {
     "predict": "diag.engines.local",
     "find_slices": "diag.engines.slices",
     "embedding_map": "diag.engines.embedding_map",
+    "pseudo_labels": "diag.engines.pseudo_labels",
     "DiagError": "diag.errors",
     "explain": "diag.explain.api",
     "faithfulness": "diag.explain.faithfulness",
@@ -118,6 +123,9 @@ _HOMES = {
     "ensembles": "diag.results.ensembles",
     "Gate": "diag.results.gate",
     "gate": "diag.results.gate",
+    "Training": "diag.results.training",
+    "training": "diag.results.training",
+    "training_frame": "diag.results.training",
     "report": "diag.views.report",
 }
 __all__ = sorted([*_HOMES, "__version__"])
