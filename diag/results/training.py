@@ -320,6 +320,6 @@ def _saved(drawn: Curves, best: int | None, run: Evaluation | None) -> tuple[Sav
     return (
         "cannot tell",
         None,
-        f"No epoch alone has the loss of {figures['log_loss']:.3f} and the accuracy of {accuracy:.1%} that are measured "
-        "here: these are not the validation images.",
+        f"No epoch alone has the loss of {figures['log_loss']:.3f} and the accuracy of {accuracy:.1%} measured here: "
+        "these are not the validation images.",
     )
