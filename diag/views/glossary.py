@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from diag.errors import InvalidInputError
+from diag.views.glossary_calibration import CALIBRATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,7 @@ _ENSEMBLES: dict[str, Term] = {
         "ensembles.md#pseudo-labels",
     ),
 }  # fmt: skip
-_CALIBRATION: dict[str, Term] = {}
+_CALIBRATION = {key: Term(*each) for key, each in CALIBRATION.items()}
 _DATA: dict[str, Term] = {
     "slice": Term(
         "Slice", "A group of images, by a column, its class or a cluster, with more errors than the rest and than its "
