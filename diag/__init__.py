@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from diag.engines.local import compare as compare
     from diag.engines.local import evaluate as evaluate
     from diag.engines.local import predict as predict
-    from diag.engines.slices import find_slices as find_slices
     from diag.engines.pseudo_labels import pseudo_labels as pseudo_labels
+    from diag.engines.slices import find_slices as find_slices
     from diag.errors import DiagError as DiagError
     from diag.explain.api import explain as explain
     from diag.explain.faithfulness import faithfulness as faithfulness

@@ -11,6 +11,7 @@ import click
 from diag.cli.card import init
 from diag.cli.compare import compare
 from diag.cli.doctor import doctor
+from diag.cli.ensembles import ensemble, pseudo_label
 from diag.cli.files import convert, inspect
 from diag.cli.labels import labels
 from diag.cli.options import (
@@ -364,5 +365,6 @@ def cache_clear() -> None:
 
 
 COMMANDS: tuple[click.Command, ...] = (
-    report, doctor, evaluate, compare, labels, explain, trust, inspect, convert, predict, init, demo, cache,
+    report, doctor, evaluate, compare, labels, ensemble, pseudo_label, explain, trust, inspect, convert, predict,
+    init, demo, cache,
 )  # fmt: skip

@@ -53,6 +53,10 @@ def _file(path: Path, given: dict[str, Any]) -> Any:
     from diag.io.ends import with_output
     from diag.io.modelcard import load_card
 
+    if path.name.endswith(".ensemble.toml"):
+        from diag.io.models import load_model
+
+        return load_model(path).file
     options = loading_options(given)
     source = options["architecture"]
     architecture = load_architecture(source) if source is not None else None
