@@ -13,5 +13,6 @@ MODELS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C
 SHARE = ("#F3F7FB", "#C6DBEF", "#6BAED6", "#2171B5", "#08306B")
 ERRORS = ("#FDF6F0", "#FDD0A2", "#FD8D3C", "#D94801", "#7F2704")
 SPLITS = {"train": NEUTRAL, "validation": RIGHT}
+DASHES = {"train": [5, 4], "validation": [1, 0]}
 # Which of two: against (orange), neither, for (blue); like WRONG and RIGHT.
 DIVERGING = ("#B35806", "#F4F4F4", "#2166AC")
