@@ -220,7 +220,43 @@ _DATA: dict[str, Term] = {
         "data-quality.md#embedding-map",
     ),
 }  # fmt: skip
-_TRAINING: dict[str, Term] = {}
+_TRAINING: dict[str, Term] = {
+    "epochs": Term("Epochs", "Passes over the training data that the history holds.", "training.md#best-epoch"),
+    "best_epoch": Term(
+        "Best epoch", "Lowest validation loss; without one, highest validation accuracy. Counted from 1.",
+        "training.md#best-epoch",
+    ),
+    "best_val_loss": Term("Val. loss, best", "Validation loss at the best epoch.", "training.md#best-epoch"),
+    "last_val_loss": Term("Val. loss, last", "Validation loss at the last epoch.", "training.md#best-epoch"),
+    "best_val_accuracy": Term("Val. acc., best", "Validation accuracy at the best epoch.", "training.md#best-epoch"),
+    "last_val_accuracy": Term("Val. acc., last", "Validation accuracy at the last epoch.", "training.md#best-epoch"),
+    "gap_best": Term(
+        "Gap, best", "Training minus validation accuracy at the best epoch, in points; large means overfitting.",
+        "training.md#gap",
+    ),
+    "gap_last": Term(
+        "Gap, last", "Training minus validation accuracy at the last epoch, in points; large means overfitting.",
+        "training.md#gap",
+    ),
+    "gap_by_epoch": Term(
+        "Gap", "Training minus validation accuracy at each epoch, in points; above 0 training is better.",
+        "training.md#gap",
+    ),
+    "loss_rise": Term(
+        "Loss rise", "Last validation loss over the lowest one; 1 where it never rose.", "training.md#loss-rise"
+    ),
+    "saved": Term(
+        "Saved", "Which epoch the file holds, claimed only where these images give its validation figures.",
+        "training.md#what-was-saved",
+    ),
+    "saved_reason": Term(
+        "How one knows", "What was compared to tell which epoch the file holds.", "training.md#what-was-saved"
+    ),
+    "signs": Term(
+        "Signs", "Over- and underfitting, jumps, and drops of the learning rate, by the doctor's rules.",
+        "training.md#signs",
+    ),
+}  # fmt: skip
 _CLASSES: dict[str, Term] = {
     "confusion_share": Term(
         "Of the class", "Share of the true class's images that were taken for the other class.",
