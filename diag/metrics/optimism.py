@@ -67,12 +67,12 @@ def chosen_accuracy(observed: NDArray[Any], resampled: NDArray[Any]) -> float:
     Notes
     -----
     In each resample the best model w is chosen by its accuracy there, x + e, and judged by x - e: its accuracy on
-    the test set, less what the resample flattered it by. A resample strays from the test set as one half of it
-    strays from the whole, and then the other half lies as far on the other side: this is choosing on one half and
-    judging on the other, averaged over halves. It is unbiased when all models are equally good, where Efron's
-    optimism, mean(e), takes away 71 % of the flattery (the test set's own chance differences pass for real ones)
-    and judging by the samples that were not drawn (Tsamardinos et al.) takes away 151 %. When models differ it is a
-    little low, as half the samples choose less well. Models that tie for best in a resample share it.
+    the test set, less what the resample flattered it by. To first order this is the out-of-bag estimate of Tsamardinos
+    et al., which judges w by the samples that were not drawn, as e of those and of the drawn ones have the covariance
+    minus the variance; and it is choosing on one half and judging on the other. It is unbiased when all models are
+    equally good, where Efron's optimism, the mean of e, takes away only 71 % (1 over the square root of 2) of the
+    flattery, as it takes the test set's own chance differences for real ones. When models differ it is a little low,
+    as a resample chooses less well than the whole. Models that tie for best in a resample share it.
 
     References
     ----------

@@ -129,7 +129,7 @@ def samples_needed(discordance: float, difference: float, level: float = LEVEL, 
 
     References
     ----------
-    Connor (1987), Biometrics 43, 207-211, eq. 3 (after Miettinen 1968, Biometrics 24, 339-352); raised to what the
+    Connor (1987), Biometrics 43, 207-211 (after Miettinen 1968, Biometrics 24, 339-352); raised to what the
     exact test needs where discordant samples are few.
 
     Examples
