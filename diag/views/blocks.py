@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MANY_CLASSES = TEXT_LIMIT
 """With more classes the block view takes the place of the matrix."""
+LONG_TABLE = 100
+"""With more classes a table of classes shows those with the lowest recall first, and the rest when asked."""
 N_TOP = 100
 NAMED = 3
 LEAST = 16

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.io.store import plain
 from diag.views import charts
-from diag.views.blocks import MANY_CLASSES, block_payload
+from diag.views.blocks import LONG_TABLE, MANY_CLASSES, block_payload
 from diag.views.images import data_uri, display_range, thumbnails, tile_sheet, to_uint8
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def build_payload(
                 "pred": run.samples["y_pred"][chosen].tolist(),
                 "conf": [round(float(value), 4) for value in run.samples["confidence"][chosen]],
                 "cells": _cell_counts(run),
+                "per_class": class_rows(run) if run.n_classes > LONG_TABLE else None,
                 "blocks": block_payload(run) if run.n_classes > MANY_CLASSES else None,
                 "charts": _charts(run) | {key: _spec(chart) for key, chart in found.pop("more_charts", {}).items()},
                 **grid,
@@ -121,10 +123,26 @@ def chosen_tiles(
         _add(wanted, (item for row in grid["examples"] or () for item in row if item is not None))
     _add(wanted, (item for group in _samples(runs[0], None) for item in group["items"]))
     for run in runs:
-        wrong = np.flatnonzero(~run.correct_mask)
-        _add(wanted, wrong[np.argsort(-run.samples["confidence"][wrong], kind="stable")].tolist())
+        _add(wanted, _errors_by_cell(run).tolist())
     _add(wanted, range(0, n, max(1, n // budget)))
     return np.sort(np.fromiter(list(wanted)[:budget], dtype=np.int64))
+
+
+def _errors_by_cell(run: Evaluation) -> NDArray[np.int64]:
+    """Return all errors: the most confident one of each cell, larger cells first, then the second of each, ..."""
+    wrong = np.flatnonzero(~run.correct_mask)
+    cell = run.samples["y_true"][wrong] * run.n_classes + run.samples["y_pred"][wrong]
+    order = np.lexsort((-run.samples["confidence"][wrong], cell))
+    wrong, cell = wrong[order], cell[order]
+    _, start, count = np.unique(cell, return_index=True, return_counts=True)
+    rank = np.arange(len(cell)) - np.repeat(start, count)
+    return wrong[np.lexsort((wrong, -np.repeat(count, count), rank))]
+
+
+def class_rows(run: Evaluation) -> list[dict[str, Any]]:
+    """Return the table of classes as plain values, the lowest recall first, classes without images last."""
+    frame = run.per_class().assign(**{"class": np.arange(run.n_classes)}).sort_values("recall", kind="stable")
+    return [plain(row) for row in frame.round(4).to_dict("records")]
 
 
 def _add(wanted: dict[int, None], items: Iterable[int]) -> None:
@@ -137,12 +155,15 @@ def _grids(run: Evaluation) -> dict[str, Any]:
         "sure": run.correct(per_class=GRID, order="most_confident"),
         "unsure": run.correct(per_class=GRID, order="least_confident"),
     }
-    return {"grids": {name: _groups(frame) for name, frame in frames.items()}, "examples": _examples(run)}
+    wrong = np.bincount(run.samples["y_true"][~run.correct_mask], minlength=run.n_classes)
+    most = {run.class_names[number] for number in np.argsort(-wrong, kind="stable")[:MAX_GROUPS]}
+    return {"grids": {name: _groups(frame, most) for name, frame in frames.items()}, "examples": _examples(run)}
 
 
-def _groups(frame: Any) -> list[dict[str, Any]]:
+def _groups(frame: Any, names: set[str]) -> list[dict[str, Any]]:
+    """Return the images of these classes: with many classes those with the most errors."""
     groups = frame.groupby("class", sort=False)["index"]
-    return [{"name": str(name), "items": [int(item) for item in items]} for name, items in groups][:MAX_GROUPS]
+    return [{"name": str(name), "items": [int(item) for item in items]} for name, items in groups if name in names]
 
 
 def _examples(run: Evaluation) -> list[list[int | None]] | None:
@@ -181,13 +202,6 @@ def _charts(run: Evaluation) -> dict[str, Any]:
     if run.n_classes <= MANY_CLASSES:
         found["share"] = _spec(charts.confusion_chart(run, "true"))
         found["errors"] = _spec(charts.confusion_chart(run, None, blank_diagonal=True))
-    from diag.views.report_text import history_metrics
-
-    if run.model.card.history is not None:
-        from diag.io.histories import load_history
-
-        for metric in history_metrics(run):
-            found[f"history_{metric}"] = _spec(charts.history_chart(load_history(run.model.card.history), metric))
     return found
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diag import __version__
-from diag.errors import DiagError
-from diag.views.blocks import MANY_CLASSES
+from diag.views.blocks import LONG_TABLE, MANY_CLASSES
 
 if TYPE_CHECKING:
     from diag.io.datasets import Dataset
@@ -49,6 +48,7 @@ def overview(
             "classes": first.n_classes,
             "digest": first.data.digest[:16],
         },
+        "long_table": first.n_classes > LONG_TABLE,
         "many_classes": first.n_classes > MANY_CLASSES,
         "models": [model_page(name, run) for name, run in zip(comparison.names, comparison.runs, strict=True)],
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -131,8 +131,6 @@ def model_page(name: str, run: Evaluation) -> dict[str, Any]:
         "input": _input(run.model.preprocessing.to_dict()),
         "versions": ", ".join(f"{package} {version}" for package, version in run.versions.items()),
         "from_cache": run.from_cache,
-        "history": history_state(run),
-        "history_metrics": history_metrics(run),
         "keras": run.model.is_keras,
     }
 
@@ -178,29 +176,6 @@ def next_steps(run: Evaluation) -> list[dict[str, Any]]:
             }
         )
     return steps
-
-
-def history_state(run: Evaluation) -> str | None:
-    """Return None when the card's history can be shown, else one sentence on why not."""
-    if run.model.card.history is None:
-        return "The model card names no training history."
-    from diag.io.histories import load_history
-
-    try:
-        load_history(run.model.card.history)
-    except DiagError as error:
-        return str(error)
-    return None
-
-
-def history_metrics(run: Evaluation) -> list[str]:
-    """Return the metrics of the card's history, the loss first; none when there is no history to show."""
-    if history_state(run) is not None or run.model.card.history is None:
-        return []
-    from diag.io.histories import load_history
-
-    metrics = [str(name) for name in load_history(run.model.card.history).frame()["metric"].unique()]
-    return sorted((name for name in metrics if name in ("loss", "accuracy")), reverse=True)
 
 
 def _records(frame: Any) -> list[tuple[str, dict[str, Any]]]:

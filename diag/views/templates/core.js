@@ -281,13 +281,14 @@ const report = (() => {
       if (table.classList.contains("sortable")) sortable(table);
       if (!table.tHead || !table.tBodies[0] || table.closest("dialog")) continue;
       const heading = table.closest("section")?.querySelector("h2")?.textContent || "table";
-      const content = () => [[...table.tHead.rows[0].cells].map(rawText),
-        [...table.tBodies[0].rows].map((row) => [...row.cells].map(rawText))];
+      const content = table.csvRows || (() => [[...table.tHead.rows[0].cells].map(rawText),
+        [...table.tBodies[0].rows].map((row) => [...row.cells].map(rawText))]);
       (table.closest(".scroll") || table).after(csvButton(table.dataset.csv || heading, content));
     }
   }
-  // A table from rows of plain values. columns: {key, label, tip, format, numeric, cell(row)}; a click on a row calls onRow.
-  function table(target, { name, columns, rows, onRow = null, chosen = null }) {
+  // A table from rows of plain values. columns: {key, label, tip, format, numeric, cell(row), text(row)}; a click on a row
+  // calls onRow. all(): the rows for CSV where not all are shown, `more`: columns for CSV only; a column's text(row) is what CSV says.
+  function table(target, { name, columns, rows, onRow = null, chosen = null, all = null, more = [] }) {
     const head = columns.map((column) => make("th", { scope: "col", class: column.numeric ? "n" : null },
       column.tip ? tip(column.tip, column.label) : column.label));
     const body = rows.map((row, place_) => {
@@ -305,6 +306,11 @@ const report = (() => {
     });
     target.replaceChildren(make("div", { class: `scroll${rows.length > 20 ? " tall" : ""}` },
       make("table", { class: "figures sortable", "data-csv": name }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body))));
+    if (all) {
+      const listed = [...columns, ...more];
+      target.querySelector("table").csvRows = () => [listed.map((column) => column.label),
+        all().map((row) => listed.map((column) => (column.text ? column.text(row) : row[column.key])))];
+    }
     dress(target);
   }
   // A <select> whose value is part of the selection.

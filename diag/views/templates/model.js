@@ -125,7 +125,12 @@
     if (filled.has(number)) return;
     filled.add(number);
     const [article, model] = [articles[number], data.models[number]];
-    for (const target of article.querySelectorAll("[data-groups]")) groups(target, model.grids[target.dataset.groups], number);
+    for (const target of article.querySelectorAll("[data-groups]")) {
+      const kind = target.dataset.groups;
+      if (model.blocks) reportClasses.groups(target, kind, number, (found) => groups(target, found, number));
+      else groups(target, model.grids[kind], number);
+    }
+    if (model.per_class) reportClasses.table(article.querySelector(".class-table"), number);
     for (const select of article.querySelectorAll(".cell-true, .cell-pred")) {
       select.replaceChildren(...data.classes.map((name, value) => make("option", { value }, name)));
       select.addEventListener("change", () => pick(article.querySelector(".cell-true").value, article.querySelector(".cell-pred").value));

@@ -263,7 +263,7 @@ const reportBlocks = ((report) => {
     const list = make("div", { class: "top-confusions" });
     const finder = make("input", { type: "search", list: classNames(), placeholder: "Find a class", "aria-label": "Find a class" });
     function listed() {
-      const rows = marked === null ? found.top : ofClass(marked);
+      const rows = marked === null ? found.top : confusions(marked);
       const open_ = (row) => onCell(row.y_true, row.y_pred);
       const title = marked === null ? `Top confusions${found.n_top > rows.length ? `, ${rows.length} of ${whole(found.n_top)}` : ""}`
         : `Confusions of ${data.classes[marked]}`;
@@ -271,23 +271,24 @@ const reportBlocks = ((report) => {
       list.replaceChildren(make("h3", {}, title), table);
       if (!rows.length) return table.replaceChildren(make("p", { class: "faint" }, "None."));
       return report.table(table, {
-        name: `${model.name} top confusions`, rows, onRow: open_,
+        name: `${model.name} confusions`, rows, onRow: open_, all: () => confusions(marked),
         columns: [
-          { key: "y_true", label: "True", cell: (row) => data.classes[row.y_true] },
-          { key: "y_pred", label: "Taken for", cell: (row) => data.classes[row.y_pred] },
+          { key: "y_true", label: "True", cell: (row) => data.classes[row.y_true], text: (row) => data.classes[row.y_true] },
+          { key: "y_pred", label: "Taken for", cell: (row) => data.classes[row.y_pred], text: (row) => data.classes[row.y_pred] },
           { key: "count", label: "Images", numeric: true, format: whole },
           { key: "share", label: "Of the class", tip: "confusion_share", numeric: true, format: (share) => percent(share, 1) },
           { key: "reverse", label: "Reverse", tip: "confusion_reverse", numeric: true, format: whole },
         ],
       });
     }
-    function ofClass(label) {
+    // All confusions, or those that a class takes part in.
+    function confusions(label) {
       const [support, count] = [new Map(), new Map()];
       for (const [row, column, images] of model.cells) {
         support.set(row, (support.get(row) || 0) + images);
-        if (row === label || column === label) count.set(`${row}-${column}`, images);
+        count.set(`${row}-${column}`, images);
       }
-      return model.cells.filter(([row, column]) => row !== column && (row === label || column === label))
+      return model.cells.filter(([row, column]) => row !== column && (label === null || row === label || column === label))
         .sort((a, b) => b[2] - a[2]).map(([row, column, images]) => ({ y_true: row, y_pred: column, count: images,
           share: images / support.get(row), reverse: count.get(`${column}-${row}`) || 0 }));
     }
