@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from diag_loaders import load_comparison
 from diag_loaders_compare import load_agreement, load_differences, load_ensembles
-from diag_parts import AXES, LEGEND, clicked, draw_chart, frame_table, gallery, say
+from diag_parts import clicked, draw_chart, frame_table, gallery, say
 from diag_state import get, get_choice, plain, put, selected
 
 from diag.results.changes import change_title, changed_samples
@@ -18,6 +18,7 @@ from diag.views.comparison_charts import (
     critical_difference_chart,
     difference_chart,
 )
+from diag.views.glossary import TERMS
 
 if TYPE_CHECKING:
     from diag.results import Comparison
@@ -34,14 +35,16 @@ FIGURES = {
     "favours": ("speaks for", None),
 }
 PAIRS = {
+    "a": ("A", None),
+    "b": ("B", None),
     "only_a": ("only A right", "localized"),
     "only_b": ("only B right", "localized"),
-    "difference": ("paired_difference", "%.4f"),
-    "difference_low": ("from", "%.4f"),
-    "difference_high": ("to", "%.4f"),
+    "difference": ("paired_difference", "percent"),
+    "difference_low": ("from", "percent"),
+    "difference_high": ("to", "percent"),
     "p_adjusted": ("p_adjusted", "%.4f"),
     "relation": ("A is", None),
-    "smallest_detectable": ("smallest_detectable", "%.4f"),
+    "smallest_detectable": ("smallest_detectable", "percent"),
     "n_needed": ("n_needed", "localized"),
 }
 AGREED = {
@@ -55,11 +58,13 @@ TOGETHER = {
     "name": ("model or ensemble", None),
     "members": ("of", None),
     "accuracy": ("accuracy", "percent"),
+    "accuracy_low": ("from", "percent"),
+    "accuracy_high": ("to", "percent"),
     "naive_accuracy": ("naive_accuracy", "percent"),
     "log_loss": ("log_loss", "%.3f"),
-    "difference": ("against the best model", "%.4f"),
-    "difference_low": ("from", "%.4f"),
-    "difference_high": ("to", "%.4f"),
+    "difference": ("against the best", "percent"),
+    "difference_low": ("from", "percent"),
+    "difference_high": ("to", "percent"),
     "p_adjusted": ("p_adjusted", "%.4f"),
     "mends": ("mends", "localized"),
     "breaks": ("breaks", "localized"),
@@ -94,6 +99,7 @@ def draw_pair(comparison: Comparison, a: str, b: str) -> None:
     with right:
         say("paired_difference")
         frame = load_differences(comparison, row["a"], row["b"])
+        frame = frame.assign(metric=[TERMS[metric].label for metric in frame["metric"]])
         frame_table(frame, "differences", FIGURES)
     titles = {
         "both_right": f"{a} and {b} are right",
@@ -150,13 +156,13 @@ def draw_all(comparison: Comparison) -> None:
     if picked:
         open_pair(picked[0]["pair"])
     pairs = comparison.pairs()
-    row = frame_table(pairs, "pairs", PAIRS, pick=True)
+    row = frame_table(pairs[list(PAIRS)], "pairs", PAIRS, pick=True)
     if row is not None:
         open_pair("-".join(str(comparison.names.index(pairs.iloc[row][key])) for key in "ab"))
     if len(comparison.runs) > 2:
         say("critical_difference")
         ranks = comparison.ranks()
-        st.altair_chart(critical_difference_chart(ranks), width="stretch", key="ranks")
+        draw_chart(critical_difference_chart(ranks), key="ranks")
         st.caption(plain(ranks.sentence()))
 
 
@@ -183,7 +189,9 @@ def draw_overlap(comparison: Comparison) -> None:
         models = ", ".join(comparison.names[number] for number in sets[combo].models)
         gallery(comparison, f"Wrong in exactly: {models}", sets[combo].indices.tolist(), f"combo-{combo}")
     say("kappa")
-    draw_chart(agreement_chart(agreed, "kappa"), AXES + LEGEND, key="agreement")
+    picked = clicked(agreement_chart(agreed, "kappa"), "agreement", "pair", width="content")
+    if picked:
+        open_pair(picked[0]["pair"])
     frame_table(agreed.pairs(), "agreement-table", AGREED)
 
 
@@ -192,9 +200,11 @@ def draw_ensembles(comparison: Comparison) -> None:
     found = load_ensembles(comparison)
     for note in found.notes:
         st.caption(plain(note))
-    st.altair_chart(ensembles_chart(found), width="stretch", key="ensembles")
+    picked = clicked(ensembles_chart(found), "ensembles", "ensemble")
+    if picked:
+        put("ensemble", picked[0]["key"])
     frame = found.frame()
-    row = frame_table(frame.drop(columns=["key", "kind", "p_value", "n_members"]), "together", TOGETHER, pick=True)
+    row = frame_table(frame[list(TOGETHER)], "together", TOGETHER, pick=True)
     if row is not None:
         put("ensemble", frame.iloc[row]["key"])
     chosen = frame[(frame["key"] == get("ensemble")) & ~frame["kind"].isin(["member", "oracle"])]

@@ -33,9 +33,15 @@ def draw_chart(chart: Any, around: int = AXES, key: str | None = None) -> None:
     st.altair_chart(chart.properties(height=chart.height + around), width="stretch", key=key)
 
 
-def clicked(chart: Any, key: str, param: str, *, width: str = "stretch") -> list[dict[str, Any]] | None:
-    """Draw a chart with a point selection `param`; return the fields of what was clicked, once for each click."""
-    event = st.altair_chart(chart, width=width, on_select="rerun", selection_mode=param, key=key)
+def clicked(
+    chart: Any, key: str, param: str, *, width: str = "stretch", around: int | None = None
+) -> list[dict[str, Any]] | None:
+    """Draw a chart with a point selection `param`; return the fields of what was clicked, once for each click.
+
+    `around`: pixels of axes, titles and legends, which Streamlit takes from the chart's height.
+    """
+    drawn = chart.properties(height=chart.height + (AXES + LEGEND if around is None else around))
+    event = st.altair_chart(drawn, width=width, on_select="rerun", selection_mode=param, key=key)
     picked = event.selection.get(param)
     return _once(f"seen-{key}", picked)
 
@@ -95,6 +101,14 @@ def frame_table(
     event = st.dataframe(frame, on_select="rerun", selection_mode="single-row", **options)
     fresh = _once(f"seen-{key}", list(event.selection.rows))
     return int(fresh[0]) if fresh else None
+
+
+def headline(text: str) -> None:
+    """Write the first sentence large, the others as text."""
+    first, stop, rest = text.partition(". ")
+    st.markdown(f"#### {plain(first + stop.strip())}")
+    if rest:
+        st.markdown(plain(rest))
 
 
 def say(key: str, label: str | None = None) -> None:

@@ -3,15 +3,15 @@
 import streamlit as st
 from diag_compare import PARTS, choose_pair, draw_all, draw_changes, draw_ensembles, draw_overlap, draw_pair
 from diag_loaders import open_comparison
-from diag_parts import section
-from diag_state import plain, segmented
+from diag_parts import headline, section
+from diag_state import segmented
 
 comparison = open_comparison()
 if comparison is not None and len(comparison.runs) < 2:
     st.info("Choose at least two models on the left to compare them.")
 elif comparison is not None:
     with section():
-        st.markdown(f"#### {plain(comparison.verdict())}")
+        headline(comparison.verdict())
     part = segmented("Show", "part", list(PARTS), PARTS)
     if part == "pair":
         with section():

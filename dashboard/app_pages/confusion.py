@@ -27,7 +27,9 @@ if comparison is not None:
                     st.markdown(f"**{plain(name)}**")
                     counts = view == "errors"
                     chart = confusion_chart(run, None if counts else "true", blank_diagonal=counts, size=WIDTH)
-                    picked = clicked(chart.properties(height=HEIGHT), f"matrix-{view}-{name}", "cell", width="content")
+                    picked = clicked(
+                        chart.properties(height=HEIGHT), f"matrix-{view}-{name}", "cell", width="content", around=0
+                    )
                     if picked:
                         put("cell", f"{picked[0]['y_true']}-{picked[0]['y_pred']}")
                         put("model", name)

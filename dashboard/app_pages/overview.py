@@ -3,7 +3,7 @@
 import streamlit as st
 from diag_doctor import draw_summary
 from diag_loaders import load_train, open_comparison
-from diag_parts import draw_chart, frame_table, section
+from diag_parts import draw_chart, frame_table, headline, section
 from diag_state import plain
 
 from diag.views.charts import accuracy_chart
@@ -25,7 +25,7 @@ COLUMNS = {
 comparison = open_comparison()
 if comparison is not None:
     first = comparison.runs[0]
-    st.markdown(f"#### {plain(comparison.verdict())}")
+    headline(comparison.verdict())
     for note in comparison.notes():
         st.caption(plain(note))
     findings = st.container()  # filled last: the rest of the page does not wait for the checks

@@ -58,7 +58,7 @@ def agreement_chart(
     low, high = _ends(rows["value"].to_numpy(dtype=float))
     names = list(agreement.names)
     axis = alt.Axis(title=None, labelLimit=120, ticks=False, domain=False, labelAngle=-40, labelOverlap=False)
-    upright = alt.Axis(title=None, labelLimit=140, ticks=False, domain=False)
+    upright = alt.Axis(title=None, labelLimit=140, ticks=False, domain=False, labelOverlap=False)
     chosen = alt.selection_point(name="pair", fields=["pair"], on="click", empty=True)
     base = alt.Chart(rows).encode(
         x=alt.X("b:N", sort=names, scale=alt.Scale(domain=names), axis=axis),
@@ -149,8 +149,8 @@ def overlap_chart(agreement: Agreement, max_sets: int = MAX_BARS) -> Any:
     numbers = bars.mark_text(dy=-6, fontSize=10, cursor="pointer").encode(
         y=height, text=alt.Text("count:Q", format=form)
     )
-    place = alt.Y("model:N", sort=names, scale=members, title=None,
-                  axis=alt.Axis(orient="left", labelLimit=150, ticks=False, domain=False, grid=False))  # fmt: skip
+    axis = alt.Axis(orient="left", labelLimit=150, labelOverlap=False, ticks=False, domain=False, grid=False)
+    place = alt.Y("model:N", sort=names, scale=members, title=None, axis=axis)
     points = alt.Chart(dots).encode(x=x, y=place, tooltip=tooltip)
     marks = points.mark_point(filled=True, cursor="pointer").encode(
         color=alt.condition("datum.wrong", alt.value(theme.WRONG), alt.value(theme.NEUTRAL)),
@@ -234,7 +234,7 @@ def ensembles_chart(ensembles: Ensembles, max_subsets: int = MAX_SUBSETS) -> alt
         alt.Tooltip("breaks:Q", title="breaks"),
     ]  # fmt: skip
     base = alt.Chart(frame).encode(
-        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)), tooltip=tooltip
+        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, labelOverlap=False)), tooltip=tooltip
     )
     rules = base.mark_rule(strokeWidth=2, cursor="pointer").encode(
         x=alt.X("accuracy_low:Q", title="accuracy with 95 % interval", scale=scale, axis=alt.Axis(format="%")),

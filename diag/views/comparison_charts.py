@@ -73,16 +73,22 @@ def difference_chart(comparison: Comparison, metric: str = "accuracy") -> alt.La
     title = f"difference in {LABELS[metric]}, {1 - comparison.level:.0%} interval ({better}: the first is better)"
     if len(rows) > 1 and rows["a"].nunique() == 1:
         first = _short(str(rows["a"].iloc[0]))
-        title = f"{LABELS[metric]} of {first} minus the other's, {1 - comparison.level:.0%} interval"
+        unit = " in points" if metric != "log_loss" else ""
+        title = f"{LABELS[metric]} of {first} minus the other's{unit}, {1 - comparison.level:.0%} interval"
     x = alt.X(
         "low:Q",
         title=title,
         scale=alt.Scale(domain=domain, nice=True),
-        axis=alt.Axis(format="+.1%" if share else "+.3f", tickCount=6, labelOverlap=True),
+        axis=_points_axis(1) if share else alt.Axis(format="+.3f", tickCount=6, labelOverlap=True),
     )
     pick = alt.selection_point(name="pick", fields=["pair"], on="click", empty=True)
     base = alt.Chart(rows).encode(
-        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, ticks=False, domain=False)),
+        y=alt.Y(
+            "label:N",
+            sort=None,
+            title=None,
+            axis=alt.Axis(labelLimit=260, ticks=False, domain=False, labelOverlap=False),
+        ),
         color=alt.Color(
             "verdict:N",
             scale=alt.Scale(domain=list(VERDICTS), range=[theme.RIGHT, theme.NEUTRAL]),
@@ -133,6 +139,13 @@ def _pair_labels(named: list[tuple[str, str]]) -> list[str]:
     if len(set(labels)) == len(labels):
         return labels
     return [b if one else f"{a} − {b}" for a, b in named]
+
+
+def _points_axis(digits: int) -> Any:
+    """Return an axis that shows a difference of shares in percentage points, with its sign."""
+    import altair as alt
+
+    return alt.Axis(labelExpr=f"format(datum.value * 100, '+.{digits}f')", tickCount=6, labelOverlap=True)
 
 
 def critical_difference_chart(ranks: Ranks) -> alt.LayerChart | alt.FacetChart:
@@ -241,7 +254,12 @@ def class_difference_chart(comparison: Comparison, a: str, b: str) -> alt.LayerC
     ]
     pick = alt.selection_point(name="pick", fields=["y_true"], on="click", empty=True)
     base = alt.Chart(rows[[*_CLASS_COLUMNS, "found"]]).encode(
-        y=alt.Y("class:N", sort=None, title=None, axis=alt.Axis(labelLimit=160, ticks=False, domain=False)),
+        y=alt.Y(
+            "class:N",
+            sort=None,
+            title=None,
+            axis=alt.Axis(labelLimit=160, ticks=False, domain=False, labelOverlap=False),
+        ),
         color=alt.Color(
             "found:N",
             scale=alt.Scale(domain=list(_SIGNIFICANT), range=[theme.RIGHT, theme.NEUTRAL]),
@@ -255,7 +273,7 @@ def class_difference_chart(comparison: Comparison, a: str, b: str) -> alt.LayerC
         "difference_low:Q",
         title=title,
         scale=alt.Scale(domain=domain, nice=True),
-        axis=alt.Axis(format="+.0%", tickCount=6, labelOverlap=True),
+        axis=_points_axis(0),
     )
     rules = base.mark_rule(strokeWidth=2.5, cursor="pointer").encode(x=x, x2="difference_high:Q")
     points = base.mark_point(filled=True, size=70, opacity=1, cursor="pointer").encode(x="difference:Q")
