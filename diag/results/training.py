@@ -185,7 +185,7 @@ class Training:
         for run in self.runs:
             if run.history is None:
                 missing.setdefault(run.reason, []).append(run.name)
-        said = [f"{', '.join(names)}: {reason}" for reason, names in missing.items()]
+        said = [f"{'; '.join(names)}: {reason}" for reason, names in missing.items()]
         return said + [f"{run.name}: {note}" for run in self.told if run.history for note in run.history.notes]
 
     def _thinned(self, frame: pd.DataFrame, max_rows: int) -> pd.DataFrame:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from diag.io.datasets import Dataset
-    from diag.io.histories import History
     from diag.results.comparison import Comparison
     from diag.results.evaluation import Evaluation
 
@@ -234,32 +233,6 @@ def class_balance_chart(data: Dataset, class_names: tuple[str, ...], labels: NDA
         )
         .properties(width="container", height=150, title=alt.Title(title, fontWeight="normal", fontSize=12))
     )
-
-
-def history_chart(history: History, metric: str) -> alt.LayerChart | alt.FacetChart:
-    """Return a metric by epoch, training and validation in one chart; the best validation epoch is marked."""
-    import altair as alt
-
-    frame = history.frame()
-    frame = frame[frame["metric"] == metric]
-    base = alt.Chart(frame)
-    color = alt.Color(
-        "split:N", scale=alt.Scale(domain=list(theme.SPLITS), range=list(theme.SPLITS.values())),
-        legend=alt.Legend(title=None, orient="top"),
-    )  # fmt: skip
-    lines = base.mark_line(strokeWidth=2, interpolate="linear").encode(
-        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
-        y=alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False)),
-        color=color,
-        tooltip=["epoch:Q", "split:N", alt.Tooltip("value:Q", format=".4f")],
-    )
-    checked = frame[frame["split"] == "validation"]
-    if not len(checked):
-        return alt.layer(lines).properties(width=320, height=180)
-    place = checked["value"].idxmin() if metric == "loss" else checked["value"].idxmax()
-    best = alt.Chart(checked.loc[[place]]).mark_point(filled=True, size=90, color=theme.RIGHT)
-    best = best.encode(x="epoch:Q", y="value:Q", tooltip=["epoch:Q", alt.Tooltip("value:Q", format=".4f")])
-    return alt.layer(lines, best).properties(width=320, height=180)
 
 
 def _short(names: list[str]) -> bool:

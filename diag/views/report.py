@@ -29,6 +29,7 @@ from diag.views.report_pages import (
 )
 from diag.views.report_payload import build_payload
 from diag.views.report_text import overview
+from diag.views.report_training import training_page
 from diag.views.report_trust import checks as map_checks
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 PAGES = {
     "compare": ("Compare", compare_page),
     "data": ("Data", data_page),
+    "training": ("Training", training_page),
 }
 """The pages beside the overview and the models' own, by key: title and function."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diag.io.histories import History
 from diag.results import Comparison
 from diag.views import charts
 from tests.fakes import build_run
@@ -66,11 +65,3 @@ def test_histogram_counts_every_sample():
     counted = rows(charts.confidence_histogram(run))
     for answer, mask in (("right", run.correct_mask), ("wrong", ~run.correct_mask)):
         assert sum(row["images"] for row in counted if row["answer"] == answer) == mask.sum()
-
-
-def test_the_best_epoch_is_marked():
-    columns = {"loss": np.array([3.0, 2.0, 1.0]), "val_loss": np.array([3.0, 1.5, 2.0])}
-    spec = charts.history_chart(History(source="h", columns=columns), "loss").to_dict()
-    (point,) = [values for values in spec["datasets"].values() if len(values) == 1]
-    assert point[0]["epoch"] == 2
-    assert charts.history_chart(History(source="h", columns={"loss": np.array([1.0])}), "loss").to_dict()

@@ -1,0 +1,123 @@
+"""Charts of training runs: the curves of several models in one, and the gap between training and validation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from diag.views import theme
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import altair as alt
+    import pandas as pd
+
+    from diag.results.training import Training
+
+DECADES = 50
+"""Largest over smallest value from which on a scale is logarithmic."""
+_NAMES = {"lr": "learning rate"}
+_SHARES = ("acc", "auc", "precision", "recall", "f1")
+
+
+def metric_label(metric: str) -> str:
+    """Return a metric's name as a chart and a choice show it.
+
+    Examples
+    --------
+    >>> metric_label("sparse_categorical_accuracy"), metric_label("lr")
+    ('sparse categorical accuracy', 'learning rate')
+    """
+    return _NAMES.get(metric, metric.replace("_", " "))
+
+
+def curve_chart(trained: Training, metric: str = "loss") -> alt.LayerChart | alt.FacetChart:
+    """Return a metric by epoch of all models: a colour a model, training dashed, the best epoch marked.
+
+    Parameters
+    ----------
+    trained : Training
+    metric : str
+        One of `Training.metrics`.
+
+    Returns
+    -------
+    alt.LayerChart
+        At most 5,000 rows. A click on a model in the legend (point selection ``run``, field ``model``) brings it
+        forward.
+    """
+    import altair as alt
+
+    frame = trained.curves(metric)
+    share = any(word in metric for word in _SHARES) and bool(len(frame)) and float(frame["value"].max()) <= 1
+    names = [run.name for run in trained.told]
+    run = alt.selection_point(name="run", fields=["model"], bind="legend")
+    wide = _spans_decades(frame)
+    scale = alt.Scale(type="log", nice=False) if wide else alt.Scale(zero=False)
+    axis = alt.Axis(format="%") if share else alt.Axis(format="~g", tickCount=6) if wide else alt.Axis()
+    title = f"{metric_label(metric)}, logarithmic" if wide else metric_label(metric)
+    base = _base(frame, names, run).encode(
+        y=alt.Y("value:Q", title=title, scale=scale, axis=axis),
+        tooltip=[
+            alt.Tooltip("model:N"),
+            alt.Tooltip("epoch:Q"),
+            alt.Tooltip("split:N", title="on"),
+            alt.Tooltip("value:Q", title=metric_label(metric), format=".2%" if share else ".4g"),
+        ],
+    )
+    splits = [name for name in theme.SPLITS if name in set(frame["split"])]
+    dash = alt.StrokeDash(
+        "split:N",
+        scale=alt.Scale(domain=splits, range=[theme.DASHES[name] for name in splits]),
+        legend=alt.Legend(title=None, orient="top", symbolStrokeColor=theme.NEUTRAL) if len(splits) > 1 else None,
+    )
+    lines = base.mark_line(strokeWidth=2).encode(strokeDash=dash).add_params(run)
+    points = base.mark_point(size=90, opacity=0, filled=True).encode(opacity=alt.value(0))  # what the pointer meets
+    marks = base.transform_filter("datum.best && datum.split == 'validation'").mark_point(
+        filled=True, size=80, stroke="#FFFFFF", strokeWidth=1, opacity=1
+    )
+    return alt.layer(lines, marks, points).properties(width="container", height=300)
+
+
+def gap_chart(trained: Training) -> alt.LayerChart | alt.FacetChart:
+    """Return training minus validation accuracy by epoch, in percentage points; above 0 training is better."""
+    import altair as alt
+
+    frame = trained.gaps()
+    frame = frame.assign(points=100 * frame["gap"].astype(float))
+    run = alt.selection_point(name="run", fields=["model"], bind="legend")
+    tooltip = [
+        alt.Tooltip("model:N"),
+        alt.Tooltip("epoch:Q"),
+        alt.Tooltip("points:Q", title="gap in points", format="+.1f"),
+    ]
+    base = _base(frame, [each.name for each in trained.told], run).encode(
+        y=alt.Y("points:Q", title="training − validation accuracy, points"), tooltip=tooltip
+    )
+    zero = alt.Chart().mark_rule(color=theme.NEUTRAL, strokeDash=[2, 3]).encode(y=alt.datum(0))
+    lines = base.mark_line(strokeWidth=2).add_params(run)
+    points = base.mark_point(size=90, filled=True).encode(opacity=alt.value(0))
+    marks = base.transform_filter("datum.best").mark_point(filled=True, size=80, stroke="#FFFFFF", strokeWidth=1)
+    return alt.layer(zero, lines, marks, points, data=frame).properties(width="container", height=220)
+
+
+def _spans_decades(frame: pd.DataFrame) -> bool:
+    """Return whether values differ so much that only a logarithmic scale shows the small ones."""
+    low = float(frame["value"].min()) if len(frame) else 0.0
+    return low > 0 and float(frame["value"].max()) > DECADES * low
+
+
+def _base(frame: pd.DataFrame, names: Sequence[str], run: Any) -> alt.Chart:
+    """Return what both charts share: epochs, a colour a model, and others faint when one is chosen."""
+    import altair as alt
+
+    present = [name for name in names if name in set(frame["model"])]
+    colours = [theme.MODELS[list(names).index(name) % len(theme.MODELS)] for name in present]
+    legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=150, labelFontSize=12, symbolType="stroke")
+    return alt.Chart(frame).encode(
+        x=alt.X(
+            "epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(zero=False, nice=False)
+        ),
+        color=alt.Color("model:N", scale=alt.Scale(domain=present, range=colours), legend=legend),
+        opacity=alt.condition(run, alt.value(1.0), alt.value(0.12)),
+    )
