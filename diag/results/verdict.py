@@ -30,7 +30,7 @@ def pair_sentence(pair: Mapping[str, Any], n: int, level: float, margin: float) 
         if relation == "worse":
             a, b, difference, low, high = b, a, -difference, -high, -low
         size, low_text, high_text = points(difference, low, high)
-        slight = f", which is less than {points(margin)[0]}" if within(pair, margin) else ""
+        slight = f", which is less than {_points_of(margin)}" if within(pair, margin) else ""
         return (
             f"{a} is better than {b} by {size} points ({1 - level:.0%} {low_text} to {high_text}, {p_value}){slight}."
         )
@@ -141,7 +141,7 @@ def _points_of(margin: float) -> str:
 
 
 def points(*shares: float) -> tuple[str, ...]:
-    """Return shares as percentage points, all with as many digits (1 to 3) as the smallest one needs.
+    """Return shares as percentage points, with as many digits (1 to 3) as show that they differ, and from 0.
 
     Examples
     --------
@@ -150,10 +150,12 @@ def points(*shares: float) -> tuple[str, ...]:
     >>> points(0.0, 0.123)
     ('0.0', '12.3')
     """
-    digits = 1
-    while digits < 3 and any(share and round(abs(share) * 100, digits) == 0 for share in shares):
-        digits += 1
-    return tuple(f"{round(share * 100, digits) + 0.0:.{digits}f}" for share in shares)
+    for digits in (1, 2, 3):
+        shown = [round(share * 100, digits) + 0.0 for share in shares]
+        hidden = any(share and not value for share, value in zip(shares, shown, strict=True))
+        if not hidden and len(set(shown)) == len(set(shares)):
+            break
+    return tuple(f"{value:.{digits}f}" for value in shown)
 
 
 def p_text(value: float) -> str:
