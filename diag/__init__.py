@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from diag.engines.slices import find_slices as find_slices
     from diag.errors import DiagError as DiagError
     from diag.explain.api import explain as explain
+    from diag.explain.evidence import different_evidence as different_evidence
     from diag.explain.faithfulness import faithfulness as faithfulness
     from diag.explain.prototypes import find_prototypes as find_prototypes
     from diag.explain.prototypes import mean_maps as mean_maps
@@ -84,6 +85,7 @@ _HOMES = {
     "pseudo_labels": "diag.engines.pseudo_labels",
     "DiagError": "diag.errors",
     "explain": "diag.explain.api",
+    "different_evidence": "diag.explain.evidence",
     "faithfulness": "diag.explain.faithfulness",
     "find_prototypes": "diag.explain.prototypes",
     "mean_maps": "diag.explain.prototypes",

@@ -11,6 +11,7 @@ from diag.results.discrimination import Discrimination
 from diag.results.embedding import Embedding
 from diag.results.embedding_map import EmbeddingMap
 from diag.results.evaluation import Evaluation
+from diag.results.evidence import DifferentEvidence
 from diag.results.faithfulness import Faithfulness
 from diag.results.label_issues import LabelIssues
 from diag.results.prototypes import MeanMaps, Prototypes
@@ -23,6 +24,7 @@ __all__ = [
     "Comparison",
     "Detection",
     "Diagnosis",
+    "DifferentEvidence",
     "Discrimination",
     "Embedding",
     "EmbeddingMap",
