@@ -8,7 +8,8 @@ import numpy as np
 
 from diag.checks.base import Check
 from diag.errors import CheckNotApplicable
-from diag.metrics.neighbours import NEIGHBOURS, Neighbours, dimension, nearest, surprise
+from diag.metrics.altered_copies import MIRRORS, altered_copies
+from diag.metrics.neighbours import NEIGHBOURS
 from diag.results.diagnosis import Evidence
 
 if TYPE_CHECKING:
@@ -19,17 +20,12 @@ if TYPE_CHECKING:
     from diag.checks.case import Case
     from diag.results.diagnosis import Finding
 
-ALPHA = 0.01
-"""Chance of one false pair among all images, if none were near duplicates."""
-CORRELATION = 0.97
-"""A near duplicate has at least this correlation at the best shift; JPEG at quality 50 leaves 0.99."""
 SEVERE = 0.005
 """Share of the images looked at, and `FEW` in number, that make a warning."""
 FEW = 5
 QUERIES = 2000
 PAIRS = 3e7
 """Pairs of images that are compared, at most: 500 test images with the 60,000 of MNIST."""
-MIRRORS = {"as it is": (1, 1), "mirrored": (1, -1), "upside down": (-1, 1)}
 
 
 def run(case: Case) -> Iterator[Finding]:
@@ -46,7 +42,7 @@ def run(case: Case) -> Iterator[Finding]:
     most = int(min(QUERIES, max(100, PAIRS // len(first))))
     if len(new) > most:
         new = np.sort(case.rng("near duplicates").choice(new, most, replace=False))
-    found = _pairs(test.greys[new], train.greys[first], test.greys[_unrelated(case, new)])
+    found = altered_copies(test.greys[new], train.greys[first], test.greys[_unrelated(case, new)])
     if not found:
         return
     rows: list[dict[str, Any]] = [
@@ -77,33 +73,6 @@ def _unrelated(case: Case, new: NDArray[np.int64]) -> NDArray[np.int64]:
     _, first = np.unique(case.prints.digests, return_index=True)
     kept = np.intersect1d(first, new)
     return kept if len(kept) <= 1000 else case.rng("dimension").choice(kept, 1000, replace=False)
-
-
-def _pairs(
-    queries: NDArray[np.float32], among: NDArray[np.float32], others: NDArray[np.float32]
-) -> list[tuple[int, int, float, str]]:
-    """Return (query, row of `among`, correlation, how), the least likely first, each query once."""
-    own = dimension(nearest(others, others, np.arange(len(others)))) if len(others) > 5 * NEIGHBOURS else 0.0
-    best: dict[int, tuple[float, int, float, str]] = {}
-    together = nearest(np.concatenate([queries[:, ::up, ::left] for up, left in MIRRORS.values()]), among)
-    for part, how in enumerate(MIRRORS):
-        rows = slice(part * len(queries), (part + 1) * len(queries))
-        found = Neighbours(together.numbers[rows], together.distances[rows])
-        for query, chance in _unlikely(found, max(own, dimension(found)), len(MIRRORS)):
-            correlation = float(1 - found.distances[query, 0] ** 2 / 2)
-            told = (chance, int(found.numbers[query, 0]), correlation, how)
-            best[query] = min(best.get(query, told), told)
-    ranked = sorted((chance, query, number, r, how) for query, (chance, number, r, how) in best.items())
-    return [(query, number, r, how) for _, query, number, r, how in ranked]
-
-
-def _unlikely(found: Neighbours, dimensions: float, variants: int) -> list[tuple[int, float]]:
-    if dimensions == 0:
-        return []
-    chance = surprise(found, dimensions)
-    close = 1 - found.distances[:, 0] ** 2 / 2 >= CORRELATION
-    rows = np.flatnonzero((chance * len(chance) * variants < ALPHA) & close)
-    return [(int(row), float(chance[row])) for row in rows]
 
 
 CHECK = Check("DG503", "Near duplicates", run)

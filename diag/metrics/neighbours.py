@@ -70,6 +70,34 @@ def nearest(
     return Neighbours(np.concatenate(numbers), closest)
 
 
+def correlations(
+    queries: NDArray[np.float32],
+    among: NDArray[np.float32],
+    query: NDArray[np.int64],
+    number: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Return the correlation of each pair (row of `queries`, row of `among`) at the best shift, -1..1.
+
+    Parameters
+    ----------
+    queries, among : ndarray of float32, shapes (m, h, w) and (n, h, w)
+        At least 3 x 3 pixels.
+    query, number : ndarray of int64, shape (p,)
+        The pairs.
+    """
+    found = np.empty(len(query), dtype=np.float32)
+    order = np.argsort(query, kind="stable")
+    unique, starts = np.unique(query[order], return_index=True)
+    starts = np.append(starts, len(order))
+    for first in range(0, len(unique), CHUNK):
+        shifted = _shifted(queries[unique[first : first + CHUNK]])
+        pairs = order[starts[first] : starts[min(first + CHUNK, len(unique))]]
+        inner = _unit(among[number[pairs], 1:-1, 1:-1])
+        mine = np.searchsorted(unique, query[pairs]) - first
+        found[pairs] = np.matmul(shifted[mine], inner[:, :, None])[..., 0].max(axis=1)
+    return found
+
+
 def surprise(found: Neighbours, dimension: float) -> NDArray[np.float64]:
     """Return for each image how probable so close a nearest neighbour is, given the distance of the farthest kept.
 
