@@ -115,14 +115,14 @@ def influence_variance(influence: NDArray[np.float64]) -> float:
     return float(np.square(influence).sum() / (n * (n - 1))) if n > 1 else float("nan")
 
 
-def roc_points(score: NDArray[Any], positive: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+def roc_points(score: NDArray[Any], positive: NDArray[np.bool_], half: int = HALF) -> dict[str, NDArray[np.float64]]:
     """Return points of the ROC curve: ``false_positive_rate``, ``true_positive_rate``, ``threshold``.
 
-    All points lie on the curve, from (0, 0), whose threshold is infinite, to (1, 1). There are about 200 at most: from
-    one to the next, neither rate rises by more than 1 in 100 (but where many scores are equal).
+    All points lie on the curve, from (0, 0), whose threshold is infinite, to (1, 1). There are about 2 ``half`` at
+    most: from one to the next, neither rate rises by more than 1 in ``half`` (but where many scores are equal).
     """
     high, low = np.sort(score[positive]), np.sort(score[~positive])
-    cuts = np.unique(np.concatenate([_even(high, HALF), _even(low, HALF)]))[::-1].astype(float)
+    cuts = np.unique(np.concatenate([_even(high, half), _even(low, half)]))[::-1].astype(float)
     with np.errstate(invalid="ignore"):
         true_rate = (len(high) - np.searchsorted(high, cuts)) / (len(high) or np.nan)
         false_rate = (len(low) - np.searchsorted(low, cuts)) / (len(low) or np.nan)
@@ -133,13 +133,15 @@ def roc_points(score: NDArray[Any], positive: NDArray[np.bool_]) -> dict[str, ND
     }
 
 
-def precision_recall_points(score: NDArray[Any], positive: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+def precision_recall_points(
+    score: NDArray[Any], positive: NDArray[np.bool_], half: int = HALF
+) -> dict[str, NDArray[np.float64]]:
     """Return points of the precision-recall curve: ``recall`` (rising), ``precision``, ``threshold``.
 
-    Thresholds are scores of positives: the first 20, and about 180 at even steps of recall.
+    Thresholds are scores of positives: the first 20, and others at even steps of recall, about 2 ``half`` in all.
     """
     high, low = np.sort(score[positive]), np.sort(score[~positive])
-    cuts = np.unique(np.concatenate([_even(high, 2 * HALF - 20), high[-20:]]))[::-1].astype(float)
+    cuts = np.unique(np.concatenate([_even(high, 2 * half - 20), high[-20:]]))[::-1].astype(float)
     rights = len(high) - np.searchsorted(high, cuts)
     falses = len(low) - np.searchsorted(low, cuts)
     return {"recall": rights / max(len(high), 1), "precision": rights / (rights + falses), "threshold": cuts}

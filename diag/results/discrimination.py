@@ -108,24 +108,26 @@ class Discrimination:
 
         return pd.DataFrame(self.areas[-2:], columns=list(AREAS), index=pd.Index(AVERAGES, name="average"))
 
-    def roc_frame(self, which: int | Average = "macro") -> pd.DataFrame:
+    def roc_frame(self, which: int | Average = "macro", points: int = 200) -> pd.DataFrame:
         """Return points of a ROC curve: ``false_positive_rate``, ``true_positive_rate``, and a class's ``threshold``.
 
         Parameters
         ----------
         which : int, "macro" or "micro"
             A class's number, or an average.
+        points : int
+            About how many of a class's curve, at least 42.
 
         Raises
         ------
         CheckNotApplicable
             If the probabilities were not kept.
         """
-        return self._frame(which, "roc", ("false_positive_rate", "true_positive_rate"))
+        return self._frame(which, "roc", ("false_positive_rate", "true_positive_rate"), points)
 
-    def precision_recall_frame(self, which: int | Average = "macro") -> pd.DataFrame:
+    def precision_recall_frame(self, which: int | Average = "macro", points: int = 200) -> pd.DataFrame:
         """Return points of a precision-recall curve: ``recall``, ``precision``, and a class's ``threshold``."""
-        return self._frame(which, "pr", ("recall", "precision"))
+        return self._frame(which, "pr", ("recall", "precision"), points)
 
     def top_k_frame(self) -> pd.DataFrame:
         """Return ``k``, ``accuracy`` of the first k classes, ``accuracy_low`` and ``accuracy_high`` (Wilson, 95 %)."""
@@ -139,7 +141,7 @@ class Discrimination:
 
         return pd.DataFrame(coverage_curve(self.run.samples["confidence"], self.run.correct_mask))
 
-    def _frame(self, which: int | str, kind: str, columns: tuple[str, str]) -> pd.DataFrame:
+    def _frame(self, which: int | str, kind: str, columns: tuple[str, str], points: int) -> pd.DataFrame:
         import pandas as pd
 
         rows = sampled_rows(self.run, self.seed)
@@ -151,7 +153,7 @@ class Discrimination:
             )
         make = roc_points if kind == "roc" else precision_recall_points
         score = np.asarray(self.run.proba)[rows, which]
-        return pd.DataFrame(make(score, self.run.samples["y_true"][rows] == which))
+        return pd.DataFrame(make(score, self.run.samples["y_true"][rows] == which, max(points // 2, 21)))
 
 
 def discrimination(run: Evaluation, seed: int = 0, cache: bool = True) -> Discrimination:
