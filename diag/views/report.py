@@ -11,6 +11,7 @@ from diag.errors import InvalidInputError
 from diag.io.store import content_key, kept_text, versions, write_aside
 from diag.results.evaluation import Evaluation
 from diag.views.policy import content_policy
+from diag.views.report_calibration import calibration_page
 from diag.views.report_compare import compare_page
 from diag.views.report_data import data_page
 from diag.views.report_evidence import filters
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 PAGES = {
     "compare": ("Compare", compare_page),
+    "calibration": ("Calibration", calibration_page),
     "data": ("Data", data_page),
     "training": ("Training", training_page),
 }
@@ -112,7 +114,8 @@ def report(
     wanted = [index for each in pages for index in each.samples]
     payload = build_payload(comparison, evidence, finding_charts(found) | page_charts(pages), wanted)
     payload |= page_payload(pages)
-    rule, payload["training"] = training_sheet(found, train, comparison.runs[0].model)
+    more = [index for each in pages for index in each.train_samples]
+    rule, payload["training"] = training_sheet(found, train, comparison.runs[0].model, more)
     payload["sheet_css"] += rule
     page = overview(comparison, seed, explain, background, bool(found), train) | {
         "findings": findings_page(comparison, found),

@@ -1,18 +1,143 @@
-"""The report's page about the data: balance, and the first images of each class."""
+"""The report's page about the data: balance, doubtful labels, duplicates, slices, and the embedding as a map."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from diag.engines.embedding_map import embedding_map
+from diag.engines.label_issues import label_issues
+from diag.engines.slices import find_slices
+from diag.errors import DiagError
+from diag.results.label_issues import KIND_TITLES
+from diag.views import theme
 from diag.views.charts import class_balance_chart
+from diag.views.data_charts import MOST_COLOURS, MOST_POINTS, listed_slices, slices_chart
 from diag.views.report_pages import PageContext, ReportPage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from diag.results.comparison import Comparison
+    from diag.results.slices import Slices
+
+ITEMS = 60
+"""Images of one slice or kind of issue that are in the file."""
+ISSUES = 500
+"""Issues in the page's CSV."""
+SCALE = 1000
+"""Coordinates of the map are whole numbers from 0 to this."""
+PARTS = ("Slices", "Label issues", "Embedding map")
 
 
 def data_page(comparison: Comparison, context: PageContext) -> ReportPage:
-    """Return the page."""
+    """Return the page. What needs the network or a search is left out where checks are."""
     first = comparison.runs[0]
-    chart = class_balance_chart(first.data, first.class_names, first.samples["y_true"])
-    return ReportPage("data", "Data", charts={"balance": chart})
+    charts: dict[str, Any] = {"balance": class_balance_chart(first.data, first.class_names, first.samples["y_true"])}
+    content: dict[str, Any] = {"checked": context.checks}
+    payload: dict[str, Any] = {"best": comparison.names.index(str(comparison.table().index[0]))}
+    samples: list[int] = []
+    train_samples: list[int] = []
+    if not context.checks:
+        return ReportPage("data", "Data", content, payload, charts)
+
+    def slices() -> None:
+        found = find_slices(comparison, seed=context.seed, cache=context.cache)
+        rows = _slice_rows(comparison, found)
+        content["slices"] = {"verdict": found.verdict(), "notes": found.notes, "empty": not rows}
+        payload["slices"] = rows
+        if rows:
+            charts["slices"] = slices_chart(found)
+        samples.extend(_in_turn([row["items"] for row in rows]))
+
+    def issues() -> None:
+        part, texts = _issues(comparison, context)
+        content["issues"] = texts
+        payload["issues"] = part
+        samples.extend(_in_turn([kind["items"] for kind in part["kinds"]]))
+
+    def points() -> None:
+        part, texts = _points(comparison, context)
+        content["map"] = texts
+        payload["map"] = part
+        samples.extend(part["index"])
+
+    for place, (name, build) in enumerate(zip(PARTS, (slices, issues, points), strict=True)):
+        context.stage(f"Data: {name.lower()}", place, len(PARTS))
+        _tried(build, content, name)
+    context.stage("Data", len(PARTS), len(PARTS))
+    return ReportPage("data", "Data", content, payload, charts, samples, train_samples)
+
+
+def _tried(build: Callable[[], None], content: dict[str, Any], name: str) -> None:
+    """Build one part of the page; one that cannot be made says why, and the rest goes on."""
+    try:
+        build()
+    except DiagError as error:
+        content.setdefault("messages", {})[name] = str(error)
+
+
+def _in_turn(lists: list[list[int]]) -> list[int]:
+    """Return the first of each list, then the second of each, and so on."""
+    longest = max((len(each) for each in lists), default=0)
+    return [each[place] for place in range(longest) for each in lists if place < len(each)]
+
+
+def _slice_rows(comparison: Comparison, found: Slices) -> list[dict[str, Any]]:
+    """Return the listed slices with their images, and the accuracy of every model in each."""
+    frame = listed_slices(found)
+    table = found.models(tried=True)
+    table = table[table["slice"].isin(frame["slice"])]
+    by_slice = {str(name): part.set_index("model")["accuracy"] for name, part in table.groupby("slice", sort=False)}
+    rows = []
+    for place, row in enumerate(frame.to_dict("records")):
+        accuracies = by_slice[row["slice"]]
+        rows.append(
+            {
+                **{str(key): value for key, value in row.items()},
+                "row": place,
+                "items": found.indices(place)[:ITEMS].tolist(),
+                "models": [float(accuracies[name]) for name in comparison.names],
+            }
+        )
+    return rows
+
+
+def _issues(comparison: Comparison, context: PageContext) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the label issues by kind for the script, and what the page says of them."""
+    found = label_issues(comparison, context.train, seed=context.seed, cache=context.cache)
+    frame = found.frame()
+    sentences = dict(zip(frame["index"].tolist(), frame["sentence"], strict=True))
+    kinds = []
+    for kind, title in KIND_TITLES.items():
+        indices = found.of_kind(kind).tolist()
+        if indices:
+            shown = indices[:ITEMS]
+            kinds.append({"kind": kind, "title": title, "total": len(indices), "items": shown,
+                          "sentences": [sentences[index] for index in shown]})  # fmt: skip
+    listed = frame.head(ISSUES).astype(object).where(frame.head(ISSUES).notna(), None)
+    columns = [str(name) for name in listed.columns]
+    csv = {"columns": columns, "rows": listed.to_numpy().tolist()}
+    return {"kinds": kinds, "csv": csv}, {"verdict": found.verdict(), "notes": found.notes}
+
+
+def _points(comparison: Comparison, context: PageContext) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the embedding map for the script: whole coordinates, and which models are wrong on each point."""
+    found = embedding_map(comparison, n=MOST_POINTS, seed=context.seed, cache=context.cache)
+    low = found.xy.min(axis=0)
+    spread = float(np.ptp(found.xy, axis=0).max()) or 1.0  # one scale for both axes: distances stay as they are
+    whole = np.rint((found.xy - low) * (SCALE / spread)).astype(int)
+    y_true = comparison.runs[0].samples["y_true"][found.indices]
+    wrong = ["".join("01"[int(each)] for each in ~run.correct_mask[found.indices]) for run in comparison.runs]
+    part = {
+        "index": found.indices.tolist(),
+        "x": whole[:, 0].tolist(),
+        "y": whole[:, 1].tolist(),
+        "true": y_true.tolist(),
+        "wrong": wrong,
+        "width": int(whole[:, 0].max()),
+        "height": int(whole[:, 1].max()),
+        "palette": list(theme.MODELS) if comparison.runs[0].n_classes <= MOST_COLOURS else [],
+    }
+    return part, {"note": found.note, "model": found.model_name, "n": len(found)}

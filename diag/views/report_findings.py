@@ -158,8 +158,10 @@ def finding_samples(diagnosis: Diagnosis) -> dict[str, Any]:
     return {"findings": rows}
 
 
-def training_sheet(found: Sequence[Diagnosis], train: Dataset | None, model: Model) -> tuple[str, dict[str, Any]]:
-    """Return the training images that findings show, as one style sheet, and where each one stands in it.
+def training_sheet(
+    found: Sequence[Diagnosis], train: Dataset | None, model: Model, more: Sequence[int] = ()
+) -> tuple[str, dict[str, Any]]:
+    """Return the training images that findings show, and `more`, as one style sheet, and where each stands in it.
 
     Classes are named as the model names them.
 
@@ -173,6 +175,7 @@ def training_sheet(found: Sequence[Diagnosis], train: Dataset | None, model: Mod
     wanted = dict.fromkeys(
         number for each in found for finding in each.findings for number in finding.train_samples[:MAX_SHOWN]
     )
+    wanted.update(dict.fromkeys(more))
     if train is None or not wanted:
         return "", {"index": []}
     chosen = np.array([number for number in wanted if 0 <= number < len(train)][:MAX_TRAINING], dtype=np.int64)

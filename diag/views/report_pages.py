@@ -41,6 +41,8 @@ class ReportPage:
         By name; ``<figure class="chart" data-chart="KEY.NAME">`` shows one.
     samples : sequence of int
         Images that have to be in the file, the most important first.
+    train_samples : sequence of int
+        The same of the training data.
     """
 
     key: str
@@ -49,6 +51,7 @@ class ReportPage:
     payload: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     charts: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     samples: Sequence[int] = ()
+    train_samples: Sequence[int] = ()
 
     @property
     def template(self) -> str:
