@@ -1,0 +1,65 @@
+"""The dashboard's page *Compare*."""
+
+from __future__ import annotations
+
+import pytest
+
+import diag
+from tests.dashboard.test_pages import ROOT, opened, texts
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Streamlit's test harness warns of its own internals
+NAMES = ("cnn_lungu.keras", "dense.keras", "logistic_l2.skops")
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    data = diag.load_dataset("digits")
+    models = [diag.load_model(ROOT / "saved_models" / "digits" / name) for name in NAMES]
+    return diag.compare([diag.evaluate(model, data) for model in models])
+
+
+def test_the_verdict_and_a_cell_of_the_table(comparison):
+    app = opened("compare", models="|".join(NAMES), pair="0-1", quadrant="only_b")
+    assert not app.exception
+    a, b = comparison.names[:2]
+    said = texts(app)
+    assert comparison.sentence(a, b) in said
+    assert f"Only {b} is right" in said
+    assert f"{comparison.pair(a, b)['only_b']:,} image" in said
+    labels = {button.key.removeprefix("quadrant-"): button.label for button in app.button if button.key}
+    row = comparison.pair(a, b)
+    assert all(labels[key] == f"{row[key]:,}" for key in ("both_right", "only_a", "only_b", "both_wrong"))
+    shown = app.dataframe[0].value
+    expected = comparison.differences()
+    expected = expected[(expected["a"] == a) & (expected["b"] == b)]
+    assert shown["difference"].tolist() == expected["difference"].tolist()
+
+
+def test_a_click_on_the_table_changes_the_images_and_the_url(comparison):
+    app = opened("compare", models="|".join(NAMES), pair="0-1")
+    next(button for button in app.button if button.key == "quadrant-both_wrong").click().run()
+    assert not app.exception
+    assert app.query_params["quadrant"] == "both_wrong"
+    assert f"{comparison.names[0]} and {comparison.names[1]} are wrong" in texts(app)
+
+
+@pytest.mark.parametrize("part", ["all", "ensembles"])
+def test_the_other_parts(comparison, part):
+    app = opened("compare", models="|".join(NAMES), part=part)
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert len(table) == (3 if part == "all" else len(diag.ensembles(comparison).frame()))
+
+
+def test_the_images_behind_a_change_and_nonsense_in_the_url(comparison):
+    app = opened("compare", models="|".join(NAMES), pair="0-1", change="c8")
+    assert "Class 8, right in one of" in texts(app)
+    app = opened("compare", models="|".join(NAMES), pair="7-x", change="c99", quadrant="<b>", combo="9", ensemble="?")
+    assert not app.exception
+    assert any("change: expected a class" in str(warning.value).replace("\\", "") for warning in app.warning)
+
+
+def test_one_model_is_asked_for_another():
+    app = opened("compare", models=NAMES[1])
+    assert not app.exception
+    assert "at least two models" in app.info[0].value
