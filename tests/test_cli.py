@@ -72,6 +72,18 @@ def test_evaluate_json_is_the_notebooks_figure():
     assert values["models"][1]["confusion"] == run.confusion_matrix().to_numpy().tolist()
     assert values["data"]["n"] == 797
     assert "McNemar" in values["verdict"]
+    comparison = diag.compare([diag.evaluate(diag.load_model(LINEAR), run.data), run])
+    assert values["pairs"][0]["relation"] == comparison.pairs()["relation"].iloc[0] == "worse"
+    assert [row["difference"] for row in values["differences"]] == comparison.differences()["difference"].tolist()
+    assert values["optimism"]["expected"] == comparison.optimism().expected
+
+
+def test_evaluate_prints_a_sentence_for_each_pair_with_the_best():
+    lines = invoke("evaluate", LINEAR, DENSE, CNN).splitlines()
+    assert lines[2].split("  ")[0] == "CNN lungu"
+    assert "~ 92.10%" in lines[2]
+    assert lines[-2].startswith("The data cannot separate Dense and CNN lungu (p = ")
+    assert lines[-1].startswith("Dense is better than Logistic regression, L2 by 2.5 points (95% ")
 
 
 def test_evaluate_prints_a_table():

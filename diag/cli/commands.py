@@ -98,8 +98,8 @@ def report(
 @CACHE
 @_JSON
 def evaluate(models: tuple[Path, ...], cache: bool, as_json: bool, **given: Any) -> None:
-    """Print the figures of one or more MODELS: accuracy with its interval, losses, calibration, size, speed."""
-    from diag.cli.output import print_json, print_table, print_verdict
+    """Print the figures of one or more MODELS, which one is better, and whether the data can tell."""
+    from diag.cli.output import print_json, print_pairs, print_table, print_verdict
     from diag.engines.local import compare
 
     with stages() as stage:
@@ -109,6 +109,7 @@ def evaluate(models: tuple[Path, ...], cache: bool, as_json: bool, **given: Any)
     else:
         print_table(comparison)
         print_verdict(comparison)
+        print_pairs(comparison)
 
 
 @click.command()

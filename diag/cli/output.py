@@ -25,19 +25,23 @@ MODEL_ENDINGS = (".keras", ".h5", ".hdf5", ".skops")
 
 
 def print_table(comparison: Comparison) -> None:
-    """Print the results table, best first."""
+    """Print the results table, best first; what the data cannot separate from the first is marked."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("model", overflow="fold")
-    for name in ("accuracy", "95% interval", "top-3", "log loss", "Brier", "ECE", "parameters", "images/s"):
+    heads = ("accuracy", "95% interval", "balanced", "macro F1", "top-3", "log loss", "Brier", "ECE", "parameters")
+    for name in (*heads, "images/s"):
         table.add_column(name, justify="right")
-    for model, row in comparison.table().iterrows():
+    frame = comparison.table()
+    for model, row in frame.iterrows():
         table.add_row(
             str(model).replace("[", "\\["),
-            f"{row['accuracy']:.2%}",
+            ("~ " if row["tied"] else "") + f"{row['accuracy']:.2%}",
             f"{row['accuracy_low']:.2%} to {row['accuracy_high']:.2%}",
+            f"{row['balanced_accuracy']:.2%}",
+            f"{row['macro_f1']:.3f}",
             f"{row['top3_accuracy']:.2%}",
             f"{row['log_loss']:.3f}",
             f"{row['brier']:.3f}",
@@ -47,6 +51,15 @@ def print_table(comparison: Comparison) -> None:
         )
     terminal = sys.stdout.isatty()
     Console(width=None if terminal else 140, highlight=False).print(table)
+    if frame["tied"].any():
+        click.echo("~ the data cannot separate it from the first")
+
+
+def print_pairs(comparison: Comparison) -> None:
+    """Print a sentence on each pair of the best model with another; of two models the verdict is that sentence."""
+    best, *others = (str(name) for name in comparison.table().index)
+    for name in others if len(others) > 1 else ():
+        click.echo(comparison.sentence(best, name))
 
 
 def print_verdict(comparison: Comparison, findings: Sequence[Diagnosis] | None = None) -> None:
@@ -65,11 +78,13 @@ def print_verdict(comparison: Comparison, findings: Sequence[Diagnosis] | None =
 def print_json(comparison: Comparison, report: Path | None = None, findings: Sequence[Diagnosis] | None = None) -> None:
     """Print all figures as one JSON object; what is undefined is null."""
     models = []
+    tied = comparison.table()["tied"]
     for name, run in zip(comparison.names, comparison.runs, strict=True):
         models.append(
             {
                 **run.figures(),
                 "model": name,
+                "tied": bool(tied[name]),
                 "path": str(run.model.path),
                 "digest": run.model.digest,
                 "class_names": list(run.class_names),
@@ -88,7 +103,16 @@ def print_json(comparison: Comparison, report: Path | None = None, findings: Seq
         "data": {"name": data.name, "split": data.split, "n": len(data), "digest": data.digest},
         "models": models,
         "pairs": comparison.pairs().to_dict("records"),
+        "differences": comparison.differences().to_dict("records"),
     }
+    if len(comparison.runs) > 1:
+        found = comparison.optimism()
+        values["optimism"] = {
+            "model": found.best,
+            "observed": found.observed,
+            "expected": found.expected,
+            "optimism": found.optimism,
+        }
     if report is not None:
         values["report"] = str(report)
     if findings is not None:
