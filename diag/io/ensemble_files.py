@@ -133,7 +133,7 @@ def _places(values: Mapping[str, Any], path: Path) -> list[Path]:
     listed = values.get("members")
     if not isinstance(listed, list) or not all(isinstance(each, str) and each for each in listed):
         raise InvalidInputError(f"{path.name}: members: expected a list of model files. Received: {listed!r}.")
-    home = path.resolve().parent
+    home = path.parent.resolve()
     places = []
     for each in listed:
         shown = printable(each)[:200]
@@ -141,8 +141,8 @@ def _places(values: Mapping[str, Any], path: Path) -> list[Path]:
             raise InvalidInputError(
                 f"{path.name}: expected single models. Received: {shown}, an ensemble. Name its members instead."
             )
-        outside = "\0" in each or Path(each).is_absolute() or not (home / each).resolve().is_relative_to(home)
-        if outside:
+        place = Path("/" if "\0" in each or Path(each).is_absolute() else os.path.realpath(home / each))
+        if not place.is_relative_to(home):
             raise InvalidInputError(
                 f"{path.name}: expected members in its own folder or below. Received: {shown}. Move the file there."
             )
