@@ -1,6 +1,7 @@
 """Frozen results: arrays are read-only, frames are tidy, provenance is inside."""
 
 from diag.results.activations import Activations
+from diag.results.agreement import Agreement
 from diag.results.attribution import Attribution
 from diag.results.calibration import Calibration
 from diag.results.comparison import Comparison
@@ -8,17 +9,21 @@ from diag.results.decisions import ExpectedCost
 from diag.results.detection import Detection
 from diag.results.diagnosis import Diagnosis, Evidence, Finding
 from diag.results.discrimination import Discrimination
+from diag.results.duplicates import Duplicates
 from diag.results.embedding import Embedding
 from diag.results.embedding_map import EmbeddingMap
+from diag.results.ensembles import Ensembles
 from diag.results.evaluation import Evaluation
 from diag.results.evidence import DifferentEvidence
 from diag.results.faithfulness import Faithfulness
 from diag.results.label_issues import LabelIssues
 from diag.results.prototypes import MeanMaps, Prototypes
+from diag.results.pseudo_labels import PseudoLabels
 from diag.results.slices import Slices
 
 __all__ = [
     "Activations",
+    "Agreement",
     "Attribution",
     "Calibration",
     "Comparison",
@@ -26,8 +31,10 @@ __all__ = [
     "Diagnosis",
     "DifferentEvidence",
     "Discrimination",
+    "Duplicates",
     "Embedding",
     "EmbeddingMap",
+    "Ensembles",
     "Evaluation",
     "Evidence",
     "ExpectedCost",
@@ -36,5 +43,6 @@ __all__ = [
     "LabelIssues",
     "MeanMaps",
     "Prototypes",
+    "PseudoLabels",
     "Slices",
 ]
