@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from diag_loaders import identity
+from diag_loaders import identity, progress
 
+import diag
 from diag.metrics.confusion_order import class_order
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from diag.metrics.confusion_order import ClassOrder
-    from diag.results import Evaluation
+    from diag.results import DifferentEvidence, Evaluation
+
+CANDIDATES = 100
+"""Images with the same answer that two models are asked to explain."""
 
 
 def load_order(run: Evaluation) -> ClassOrder:
@@ -34,3 +38,14 @@ def load_confusions(run: Evaluation) -> pd.DataFrame:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _load_confusions(key: str, _run: Evaluation) -> pd.DataFrame:
     return _run.top_confusions(None)
+
+
+def load_evidence(first: Evaluation, second: Evaluation) -> DifferentEvidence:
+    """Return the images on which two networks agree, those whose maps differ most first."""
+    return _load_evidence(f"{identity(first)} {identity(second)}", first, second)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _load_evidence(key: str, _first: Evaluation, _second: Evaluation) -> DifferentEvidence:
+    with progress(f"Explaining images by {_first.name} and {_second.name}") as report:
+        return diag.different_evidence(_first, _second, CANDIDATES, progress=report)

@@ -1,36 +1,33 @@
-"""The images a model gets wrong, most confident first, and those it gets right."""
+"""The images a model gets wrong, worst first, those it gets right, and same answers with different evidence."""
 
 import streamlit as st
+from diag_errors import GROUPS, ORDERS, draw_evidence, draw_groups
 from diag_loaders import open_comparison
-from diag_parts import cards, section
-from diag_state import plain, segmented, selected
+from diag_parts import section
+from diag_state import segmented, selected
 
 LISTS = {
-    "errors": "Most confident errors",
+    "errors": "Errors",
     "unsure": "Least confident right answers",
     "sure": "Most confident right answers",
+    "evidence": "Same answer, different evidence",
 }
-GROUPS = {"true": "by true class", "predicted": "by predicted class"}
-PER_CLASS = 8
 
 comparison = open_comparison()
 if comparison is not None:
-    names = list(comparison.names)
-    left, right = st.columns([2, 1])
+    lists = list(LISTS) if sum(run.model.is_keras for run in comparison.runs) > 1 else list(LISTS)[:-1]
+    left, right = st.columns([3, 1])
     with left:
-        kind = segmented("Show", "list", list(LISTS), LISTS)
-        group = segmented("Group", "group", list(GROUPS), GROUPS) if kind == "errors" else "true"
-    with right:
-        name = selected("Of", "model", names)
-    with section():
-        run = comparison.run(name)
-        order = {"sure": "most_confident", "unsure": "least_confident"}
+        kind = segmented("Show", "list", lists, LISTS)
+        by, group = "confidence", "true"
         if kind == "errors":
-            frame = run.errors(per_class=PER_CLASS, group=group)
+            with st.container(horizontal=True, gap="medium"):
+                by = segmented("Sort", "sort", list(ORDERS), ORDERS)
+                group = segmented("Group", "group", list(GROUPS), GROUPS)
+    with right:
+        name = selected("Of", "model", list(comparison.names))
+    with section():
+        if kind == "evidence":
+            draw_evidence(comparison, name)
         else:
-            frame = run.correct(per_class=PER_CLASS, order=order[kind])
-        if frame.empty:
-            st.info("There is none in this data.")
-        for label, rows in frame.groupby("class", sort=False):
-            st.markdown(f"**{plain(label)}**")
-            cards(comparison, rows["index"].tolist(), f"{kind}-{label}")
+            draw_groups(comparison, comparison.run(name), kind, by, group)

@@ -83,3 +83,35 @@ def test_any_window_in_the_url_is_drawn(files, monkeypatch, zoom):
 @pytest.mark.parametrize("page", ["errors", "overview"])
 def test_other_pages_stand_a_hundred_classes(files, monkeypatch, page):
     assert not opened(files, monkeypatch, page).exception
+
+
+def test_errors_show_the_classes_with_the_most_or_the_one_chosen(files, monkeypatch):
+    app = opened(files, monkeypatch, "errors", sort="loss")
+    assert "12 of " in texts(app)
+    find = next(box for box in app.selectbox if box.label == "Class")
+    find.select("kind 7-2").run()
+    assert not app.exception
+    run = diag.evaluate(diag.load_model(files / "pixel.keras"), diag.load_dataset(files / "data.npz"))
+    count = int(((run.samples["y_true"] == 37) & ~run.correct_mask).sum())
+    assert sum(button.label.startswith("Explain") for button in app.button) == count
+
+
+def test_same_answers_with_different_evidence(monkeypatch):
+    shipped = APP.parents[1] / "saved_models" / "digits"
+    monkeypatch.setattr("sys.argv", ["app.py", "--models", str(shipped)])
+    app = AppTest.from_file(str(APP), default_timeout=120)
+    for key, value in {"models": "dense.keras|dense_dropout.h5|logistic_l2.skops", "list": "evidence"}.items():
+        app.query_params[key] = value
+    app.run()
+    app.switch_page("app_pages/errors.py").run()
+    assert not app.exception
+    ask = next(button for button in app.button if button.label == "Explain 100 images")
+    ask.click().run()
+    assert not app.exception
+    data = diag.load_dataset("digits")
+    first, second = (diag.evaluate(diag.load_model(shipped / f), data) for f in ("dense.keras", "dense_dropout.h5"))
+    found = diag.different_evidence(first, second, 100)
+    assert found.note in texts(app)
+    assert app.dataframe[-1].value["disagreement"].tolist() == found.disagreement.tolist()
+    next(box for box in app.selectbox if box.label == "Of").select(str(app.selectbox[0].options[-1])).run()
+    assert "two networks" in " ".join(item.value for item in app.info)
