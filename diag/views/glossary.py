@@ -120,6 +120,30 @@ _COMPARING: dict[str, Term] = {
         "Images needed", "Images that would show the observed difference in 4 of 5 test sets.",
         "comparing.md#smallest-detectable-difference",
     ),
+    "relation": Term(
+        "Verdict", "A is better, worse, equivalent within the margin, or undecided; from adjusted p-values alone.",
+        "comparing.md#the-verdict",
+    ),
+    "equivalent": Term(
+        "Equivalent", "Two one-sided tests exclude a difference as large as the margin: the 90% interval lies within.",
+        "comparing.md#equivalence",
+    ),
+    "class_difference": Term(
+        "Recall, A - B", "Difference of the class's recall, McNemar's test within it, adjusted by Benjamini-Hochberg.",
+        "comparing.md#class-by-class",
+    ),
+    "bootstrap_rank": Term(
+        "Rank, resampled", "Mean rank by accuracy over bootstrap resamples of the images, with its 95% range.",
+        "comparing.md#critical-difference",
+    ),
+    "best_share": Term(
+        "Best in", "Share of bootstrap resamples of the images in which the model has the highest accuracy.",
+        "comparing.md#critical-difference",
+    ),
+    "optimism": Term(
+        "Flattered by", "By how much the best model's accuracy is too high because it was chosen on these images.",
+        "comparing.md#choosing-the-best",
+    ),
     "critical_difference": Term(
         "Average ranks", "Mean rank by recall over the classes, 1 is best; bars join those that cannot be told apart.",
         "comparing.md#critical-difference",
