@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from diag.views import theme
@@ -54,7 +55,7 @@ def curve_chart(trained: Training, metric: str = "loss") -> alt.LayerChart | alt
     run = alt.selection_point(name="run", fields=["model"], bind="legend")
     wide = _spans_decades(frame)
     scale = alt.Scale(type="log", nice=False) if wide else alt.Scale(zero=False)
-    axis = alt.Axis(format="%") if share else alt.Axis(format="~g", tickCount=6) if wide else alt.Axis()
+    axis = alt.Axis(format="%") if share else alt.Axis(format="~g", values=_decades(frame)) if wide else alt.Axis()
     title = f"{metric_label(metric)}, logarithmic" if wide else metric_label(metric)
     base = _base(frame, names, run).encode(
         y=alt.Y("value:Q", title=title, scale=scale, axis=axis),
@@ -105,6 +106,14 @@ def _spans_decades(frame: pd.DataFrame) -> bool:
     """Return whether values differ so much that only a logarithmic scale shows the small ones."""
     low = float(frame["value"].min()) if len(frame) else 0.0
     return low > 0 and float(frame["value"].max()) > DECADES * low
+
+
+def _decades(frame: pd.DataFrame) -> list[float]:
+    """Return where a logarithmic axis has its lines: powers of ten, with 2 and 5 times them where there are few."""
+    low, high = (math.log10(float(value)) for value in (frame["value"].min(), frame["value"].max()))
+    steps = (1, 2, 5) if high - low < 4 else (1,)
+    places = [step * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for step in steps]
+    return [place for place in places if low <= math.log10(place) <= high]
 
 
 def _base(frame: pd.DataFrame, names: Sequence[str], run: Any) -> alt.Chart:
