@@ -37,6 +37,7 @@ def find_slices(
     metadata: Mapping[str, Any] | None = None,
     *,
     by: Sequence[str] = GROUPS_OF,
+    model: str | None = None,
     depth: int = 2,
     min_size: int = 20,
     alpha: float = 0.05,
@@ -60,6 +61,8 @@ def find_slices(
         Columns; those of the data set when left out.
     by : sequence of str
         Which groups are formed: of "class", "metadata", "image" (brightness and contrast) and "cluster".
+    model : str, optional
+        Of several models, the name of the one to search instead of the best.
     depth : int
         1: no pairs of columns. 2: pairs, at most 5,000 groups.
     min_size : int
@@ -93,7 +96,7 @@ def find_slices(
     >>> found.indices("camera = B")[:10]  # doctest: +SKIP
     """
     _check(by, depth, min_size, alpha)
-    searched, runs = _order(run)
+    searched, runs = _order(run, model)
     groupings, notes = groupings_of(searched, embedding, metadata, by=by, min_size=min_size, seed=seed, cache=cache)
     tried, left_out = _with_pairs(groupings, depth)
     if left_out:
@@ -129,11 +132,11 @@ def _check(by: Sequence[str], depth: int, min_size: int, alpha: float) -> None:
         raise InvalidInputError(f"expected min_size of at least 2 and alpha in 0..1. Received: {min_size}, {alpha}.")
 
 
-def _order(run: Evaluation | Comparison) -> tuple[Evaluation, dict[str, Evaluation]]:
+def _order(run: Evaluation | Comparison, model: str | None) -> tuple[Evaluation, dict[str, Evaluation]]:
     """Return the model to search, and all models by name, that one first."""
     if not isinstance(run, Comparison):
         return run, {run.name: run}
-    best = str(run.table().index[0])
+    best = model or str(run.table().index[0])
     others = {name: each for name, each in zip(run.names, run.runs, strict=True) if name != best}
     return run.run(best), {best: run.run(best)} | others
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from diag.engines.embedding_map import embedding_map
 from diag.engines.label_issues import label_issues
+from diag.engines.near_duplicates import near_duplicates
 from diag.engines.slices import find_slices
 from diag.errors import DiagError
 from diag.results.label_issues import KIND_TITLES
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 ITEMS = 60
 """Images of one slice or kind of issue that are in the file."""
 ISSUES = 500
-"""Issues in the page's CSV."""
+"""Issues, and pairs of images, in the page's CSV files."""
 SCALE = 1000
 """Coordinates of the map are whole numbers from 0 to this."""
-PARTS = ("Slices", "Label issues", "Embedding map")
+PARTS = ("Slices", "Label issues", "Duplicates", "Embedding map")
 
 
 def data_page(comparison: Comparison, context: PageContext) -> ReportPage:
@@ -57,13 +58,20 @@ def data_page(comparison: Comparison, context: PageContext) -> ReportPage:
         payload["issues"] = part
         samples.extend(_in_turn([kind["items"] for kind in part["kinds"]]))
 
+    def duplicates() -> None:
+        part, texts = _duplicates(comparison, context)
+        content["duplicates"] = texts
+        payload["duplicates"] = part
+        samples.extend(index for row in part["rows"] for index in row["images"])
+        train_samples.extend(row["train"] for row in part["rows"] if row["train"] is not None)
+
     def points() -> None:
         part, texts = _points(comparison, context)
         content["map"] = texts
         payload["map"] = part
         samples.extend(part["index"])
 
-    for place, (name, build) in enumerate(zip(PARTS, (slices, issues, points), strict=True)):
+    for place, (name, build) in enumerate(zip(PARTS, (slices, issues, duplicates, points), strict=True)):
         context.stage(f"Data: {name.lower()}", place, len(PARTS))
         _tried(build, content, name)
     context.stage("Data", len(PARTS), len(PARTS))
@@ -116,10 +124,36 @@ def _issues(comparison: Comparison, context: PageContext) -> tuple[dict[str, Any
             shown = indices[:ITEMS]
             kinds.append({"kind": kind, "title": title, "total": len(indices), "items": shown,
                           "sentences": [sentences[index] for index in shown]})  # fmt: skip
-    listed = frame.head(ISSUES).astype(object).where(frame.head(ISSUES).notna(), None)
-    columns = [str(name) for name in listed.columns]
-    csv = {"columns": columns, "rows": listed.to_numpy().tolist()}
-    return {"kinds": kinds, "csv": csv}, {"verdict": found.verdict(), "notes": found.notes}
+    return {"kinds": kinds, "csv": _csv(frame)}, {"verdict": found.verdict(), "notes": found.notes}
+
+
+def _duplicates(comparison: Comparison, context: PageContext) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return pairs of images that are equal or nearly for the script, and what the page says of them."""
+    found = near_duplicates(comparison, context.train, seed=context.seed, cache=context.cache)
+    frame = found.frame()
+    rows = []
+    for row in frame.head(ITEMS).to_dict("records"):
+        trained = row["where"] == "train"
+        rows.append(
+            {
+                "images": [row["image"]] if trained else [row["image"], row["other"]],
+                "train": row["other"] if trained else None,
+                "said": "pixel for pixel" if row["way"] == "equal" else f"{row['way']}, r = {row['correlation']:.3f}",
+                "labels": f"labels {row['label']} and {row['other_label']}" if row["labels_differ"] else "",
+            }
+        )
+    return {"rows": rows, "csv": _csv(frame)}, {
+        "verdict": found.verdict(),
+        "notes": found.notes,
+        "more": len(frame) - len(rows),
+    }
+
+
+def _csv(frame: Any) -> dict[str, Any]:
+    """Return the columns and first rows of a frame for the page's CSV; what is unknown is None."""
+    listed = frame.head(ISSUES).astype(object)
+    rows = listed.where(listed.notna(), None).to_numpy().tolist()
+    return {"columns": [str(name) for name in frame.columns], "rows": rows}
 
 
 def _points(comparison: Comparison, context: PageContext) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -75,13 +75,14 @@
       const [one, other] = row.images;
       const partner = row.train === null ? (other === undefined ? null : tile(other)) : report.trainingTile(row.train);
       return make("button", { type: "button", class: "twins", onclick: () => (row.train === null || !partner ? zoom(one) : zoom(one, row.train)) },
-        make("span", { class: "two" }, tile(one), partner), make("small", {}, row.said), make("small", { class: row.conflict ? "wrong" : null }, row.labels));
+        make("span", { class: "two" }, tile(one), partner), make("small", {}, row.images.map((index) => `#${index}`).join(", "), row.train === null ? "" : ` and ${report.trainingText(row.train)}`),
+        make("small", {}, row.said), row.labels ? make("small", { class: "wrong" }, row.labels) : null);
     };
     const some = rows.filter((row) => row.images.every((index) => report.has(index)));
     if (some.length) target.append(make("div", { class: "pairs" }, some.map(pair)));
     if (!rows.length) return;
-    const content = () => [section.duplicates.columns, section.duplicates.csv];
-    target.append(make("p", {}, csvButton("duplicates", content)));
+    const { columns, rows: lines } = section.duplicates.csv;
+    target.append(make("p", {}, csvButton("duplicates", () => [columns, lines])));
   }
 
   report.page("data", (root, section) => {
