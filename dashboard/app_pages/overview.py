@@ -13,6 +13,9 @@ COLUMNS = {
     "accuracy": ("accuracy", "percent"),
     "accuracy_low": ("from", "percent"),
     "accuracy_high": ("to", "percent"),
+    "tied": ("tied", None),
+    "balanced_accuracy": ("balanced_accuracy", "percent"),
+    "macro_f1": ("macro_f1", "percent"),
     "top3_accuracy": ("top3_accuracy", "percent"),
     "log_loss": ("log_loss", "%.3f"),
     "brier": ("brier", "%.3f"),
@@ -30,7 +33,7 @@ if comparison is not None:
         st.caption(plain(note))
     findings = st.container()  # filled last: the rest of the page does not wait for the checks
     with section():
-        frame_table(comparison.table(), "results", COLUMNS, index=True)
+        frame_table(comparison.table()[list(COLUMNS)], "results", COLUMNS, index=True)
     if len(comparison.runs) > 1:
         with section():
             draw_chart(accuracy_chart(comparison))
