@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from diag.engines.local import compare as compare
     from diag.engines.local import evaluate as evaluate
     from diag.engines.local import predict as predict
+    from diag.engines.near_duplicates import near_duplicates as near_duplicates
     from diag.engines.pseudo_labels import pseudo_labels as pseudo_labels
     from diag.engines.slices import find_slices as find_slices
     from diag.errors import DiagError as DiagError
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from diag.results import Detection as Detection
     from diag.results import Diagnosis as Diagnosis
     from diag.results import Discrimination as Discrimination
+    from diag.results import Duplicates as Duplicates
     from diag.results import Embedding as Embedding
     from diag.results import Evaluation as Evaluation
     from diag.results import ExpectedCost as ExpectedCost
@@ -80,6 +82,7 @@ _HOMES = {
     "compare": "diag.engines.local",
     "evaluate": "diag.engines.local",
     "predict": "diag.engines.local",
+    "near_duplicates": "diag.engines.near_duplicates",
     "find_slices": "diag.engines.slices",
     "embedding_map": "diag.engines.embedding_map",
     "pseudo_labels": "diag.engines.pseudo_labels",
@@ -107,6 +110,7 @@ _HOMES = {
     "Comparison": "diag.results.comparison",
     "Diagnosis": "diag.results.diagnosis",
     "Detection": "diag.results.detection",
+    "Duplicates": "diag.results.duplicates",
     "Embedding": "diag.results.embedding",
     "Discrimination": "diag.results.discrimination",
     "Evaluation": "diag.results.evaluation",

@@ -47,12 +47,12 @@ def run(case: Case) -> Iterator[Finding]:
         return
     rows: list[dict[str, Any]] = [
         {
-            "image": int(test.rows[new[query]]),
-            "training_image": int(train.rows[first[number]]),
-            "correlation": correlation,
-            "how": how,
+            "image": int(test.rows[new[copy.query]]),
+            "training_image": int(train.rows[first[copy.number]]),
+            "correlation": copy.correlation,
+            "how": copy.how,
         }
-        for query, number, correlation, how in found
+        for copy in found
     ]
     share = len(rows) / len(new)
     ways = [f"{sum(row['how'] == how for row in rows):,} {how}" for how in MIRRORS]

@@ -68,7 +68,7 @@ class Tap:
             return [self._pooled(values[tensor], place) for place, tensor in enumerate(self.tensors)]
 
         spec = tf.TensorSpec(self.shape, tf.float32)
-        return tf.function(run, autograph=False, input_signature=[spec])
+        return tf.function(run, autograph=False, input_signature=[spec]).get_concrete_function()
 
     def _pooled(self, value: Any, place: int) -> Any:
         tf = import_tensorflow()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,29 @@ RADIUS = 10
 at most, more light 6, noise of 15 grey levels 12 (4 in 95 of 100); a shift none, after centring."""
 CLOSEST = 4
 """Images with the closest hashes that are compared pixel by pixel, for each way of looking at an image."""
-Copy = tuple[int, int, float, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An image that is closer to another than images come by chance.
+
+    Parameters
+    ----------
+    query, number : int
+        Rows of the two.
+    correlation : float
+        At the best shift of at most one pixel, -1..1.
+    how : str
+        A key of `MIRRORS`.
+    expected : float
+        So many pairs as close as this one are expected by chance, among all that were tried.
+    """
+
+    query: int
+    number: int
+    correlation: float
+    how: str
+    expected: float
 
 
 def altered_copies(
@@ -32,8 +55,9 @@ def altered_copies(
     *,
     own: NDArray[np.int64] | None = None,
     tried: int | None = None,
+    alpha: float = ALPHA,
 ) -> list[Copy]:
-    """Return the queries that are closer to an image than images of this data come by chance.
+    """Return those queries that are closer to an image than images of this data come by chance.
 
     Parameters
     ----------
@@ -45,14 +69,16 @@ def altered_copies(
         The row of `among` that each query is itself.
     tried : int, optional
         Images that were tried in all, of which the queries were chosen as the closest; m when left out.
+    alpha : float
+        Pairs are returned while fewer than this are expected by chance.
 
     Returns
     -------
-    list of (query, row of `among`, correlation, how)
-        The least likely first, each query once; `how` is a key of `MIRRORS`.
+    list of Copy
+        The least likely first, each query once.
     """
     natural = dimension(nearest(others, others, np.arange(len(others)))) if len(others) > 5 * NEIGHBOURS else 0.0
-    best: dict[int, tuple[float, int, float, str]] = {}
+    best: dict[int, Copy] = {}
     together = nearest(
         np.concatenate([queries[:, ::up, ::left] for up, left in MIRRORS.values()]),
         among,
@@ -62,12 +88,12 @@ def altered_copies(
     for part, how in enumerate(MIRRORS):
         rows = slice(part * len(queries), (part + 1) * len(queries))
         found = Neighbours(together.numbers[rows], together.distances[rows])
-        for query, chance in _unlikely(found, max(natural, dimension(found)), tries):
+        for query, expected in _unlikely(found, max(natural, dimension(found)), tries, alpha):
             correlation = float(1 - found.distances[query, 0] ** 2 / 2)
-            told = (chance, int(found.numbers[query, 0]), correlation, how)
-            best[query] = min(best.get(query, told), told)
-    ranked = sorted((chance, query, number, r, how) for query, (chance, number, r, how) in best.items())
-    return [(query, number, r, how) for _, query, number, r, how in ranked]
+            copy = Copy(query, int(found.numbers[query, 0]), correlation, how, expected)
+            if query not in best or copy.expected < best[query].expected:
+                best[query] = copy
+    return sorted(best.values(), key=lambda copy: (copy.expected, copy.query))
 
 
 def hashed_candidates(
@@ -117,10 +143,9 @@ def centred(images: NDArray[np.float32]) -> NDArray[np.float32]:
     return moved
 
 
-def _unlikely(found: Neighbours, dimensions: float, tries: int) -> list[tuple[int, float]]:
+def _unlikely(found: Neighbours, dimensions: float, tries: int, alpha: float) -> list[tuple[int, float]]:
     if dimensions == 0:
         return []
-    chance = surprise(found, dimensions)
+    expected = surprise(found, dimensions) * tries
     close = 1 - found.distances[:, 0] ** 2 / 2 >= CORRELATION
-    rows = np.flatnonzero((chance * tries < ALPHA) & close)
-    return [(int(row), float(chance[row])) for row in rows]
+    return [(int(row), float(expected[row])) for row in np.flatnonzero((expected < alpha) & close)]
