@@ -49,7 +49,7 @@ def compare_page(comparison: Comparison, context: PageContext) -> ReportPage | N
     if ranks is not None:
         charts["ranks"] = ranks
     together = _ensembles(comparison, charts)
-    best = str(comparison.table().index[0])
+    best, second = (str(name) for name in comparison.table().index[:2])
     content = {
         "verdict": comparison.verdict(),
         "pairs": pairs,
@@ -61,7 +61,7 @@ def compare_page(comparison: Comparison, context: PageContext) -> ReportPage | N
     }
     payload = {
         "pairs": pairs,
-        "first": next(pair["key"] for pair in pairs if best in (pair["name_a"], pair["name_b"])),
+        "first": next(pair["key"] for pair in pairs if {pair["name_a"], pair["name_b"]} == {best, second}),
         "best": best,
         "sets": [{**row, "items": agreed.indices(row["key"])[:ITEMS].tolist()} for row in _records(agreed.overlap())],
         "agreement": _records(agreed.pairs()),

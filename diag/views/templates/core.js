@@ -165,7 +165,7 @@ const report = (() => {
   async function draw(figure, spec, number) {
     const fit = structuredClone(spec);
     if (figure.dataset.square !== undefined) {
-      const side = Math.max(220, Math.min(fit.width, figure.clientWidth - 110));
+      const side = Math.max(220, Math.min(fit.width, figure.clientWidth - (Number(figure.dataset.square) || 110)));
       fit.width = side;
       fit.height = side;
     }
