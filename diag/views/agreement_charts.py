@@ -57,8 +57,8 @@ def agreement_chart(
     form = ".1%" if share else ".2f"
     low, high = _ends(rows["value"].to_numpy(dtype=float))
     names = list(agreement.names)
-    axis = alt.Axis(title=None, labelLimit=120, ticks=False, domain=False, labelAngle=-40, labelOverlap=False)
-    upright = alt.Axis(title=None, labelLimit=140, ticks=False, domain=False, labelOverlap=False)
+    axis = alt.Axis(title=None, labelLimit=95, ticks=False, domain=False, labelAngle=-40, labelOverlap=False)
+    upright = alt.Axis(title=None, labelLimit=95, ticks=False, domain=False, labelOverlap=False)
     chosen = alt.selection_point(name="pair", fields=["pair"], on="click", empty=True)
     base = alt.Chart(rows).encode(
         x=alt.X("b:N", sort=names, scale=alt.Scale(domain=names), axis=axis),
@@ -234,7 +234,7 @@ def ensembles_chart(ensembles: Ensembles, max_subsets: int = MAX_SUBSETS) -> alt
         alt.Tooltip("breaks:Q", title="breaks"),
     ]  # fmt: skip
     base = alt.Chart(frame).encode(
-        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, labelOverlap=False)), tooltip=tooltip
+        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=160, labelOverlap=False)), tooltip=tooltip
     )
     rules = base.mark_rule(strokeWidth=2, cursor="pointer").encode(
         x=alt.X("accuracy_low:Q", title="accuracy with 95 % interval", scale=scale, axis=alt.Axis(format="%")),
