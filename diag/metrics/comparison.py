@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.errors import InvalidInputError
+from diag.metrics.equivalence import equivalence_p_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,35 +116,6 @@ def paired_difference_intervals(
     with np.errstate(invalid="ignore", divide="ignore"):
         difference = (np.asarray(only_a, dtype=float) - np.asarray(only_b, dtype=float)) / total
     return difference, np.maximum(centre - half, -1.0), np.minimum(centre + half, 1.0)
-
-
-def equivalence_p_values(n: ArrayLike, only_a: ArrayLike, only_b: ArrayLike, margin: float = MARGIN) -> NDArray[Any]:
-    """Return p-values of two one-sided tests: small when the accuracies differ by less than the margin.
-
-    Parameters
-    ----------
-    n, only_a, only_b : int or ndarray of int
-        Samples, and those that only the first, only the second model has right.
-    margin : float
-        As a share: 0.005 are 0.5 points.
-
-    Notes
-    -----
-    A p-value is below 0.05 exactly where the 90 % interval of `paired_difference_intervals` lies inside the margins.
-
-    References
-    ----------
-    Schuirmann (1987), A comparison of the two one-sided tests procedure. J. Pharmacokin. Biopharm. 15, 657-680.
-
-    Examples
-    --------
-    >>> [round(float(p), 3) for p in equivalence_p_values([1000, 100000], [10, 200], [9, 190])]
-    [0.185, 0.0]
-    """
-    from scipy.special import ndtr
-
-    centre, error = _agresti_min(n, only_a, only_b)
-    return np.asarray(ndtr(-(margin - np.abs(centre)) / error))
 
 
 def _agresti_min(n: ArrayLike, only_a: ArrayLike, only_b: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -298,7 +270,7 @@ def class_differences(
 
 
 def check_level(level: float, margin: float) -> None:
-    """Refuse a level that is no chance, and a margin that is not above 0.
+    """Refuse a level that is no chance, and a margin that is no share.
 
     Raises
     ------
@@ -306,5 +278,5 @@ def check_level(level: float, margin: float) -> None:
     """
     if not 0 < level < 0.5:
         raise InvalidInputError(f"level: expected a chance between 0 and 0.5, like 0.05. Received: {level}.")
-    if not margin > 0:
-        raise InvalidInputError(f"margin: expected a share above 0, like 0.005 for 0.5 points. Received: {margin}.")
+    if not 0 < margin < 1:
+        raise InvalidInputError(f"margin: expected a share, like 0.005 for 0.5 points. Received: {margin}.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from diag.metrics.comparison import pair_figures, paired_counts, paired_difference_intervals
+from diag.metrics.comparison import pair_figures, paired_counts
+from diag.metrics.equivalence import equivalence_intervals
 from diag.metrics.power import samples_needed, smallest_detectable
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def pair_frame(comparison: Comparison) -> pd.DataFrame:
     counts = [paired_counts(right[a], right[b]) for a, b in places]
     only_a, only_b = [each[1] for each in counts], [each[2] for each in counts]
     figures = pair_figures(n, only_a, only_b, level, comparison.margin)
-    _, low, high = paired_difference_intervals(n, only_a, only_b, 1 - 2 * level)
+    low, high = equivalence_intervals(n, only_a, only_b, level)
     share = level / max(len(places), 1)  # Holm's first step: what is seen at this level is seen whatever the others are
     shares = [(b + c) / n if n else float("nan") for b, c in zip(only_a, only_b, strict=True)]
     frame = pd.DataFrame(
