@@ -33,9 +33,10 @@ MOST_CLOSE = 1000
 PAIRS = 1e7
 """With fewer pairs of images than this all are compared, without a look at hashes."""
 CONFIRMED = 1.0
-"""So many false pairs may be expected by chance among all images where the penultimate layer confirms a pair that is not
-mirrored; otherwise `altered_copies.ALPHA`, 0.01. Of 2,000 clean MNIST images with 20,000 others one has a pair with less
-than 10, none with less than 1; of copies with 15 grey levels of noise 98 in 100 have less than 1, 91 less than 0.01."""
+"""So many false pairs may be expected by chance among all images where the penultimate layer confirms a pair that is
+not mirrored; otherwise `altered_copies.ALPHA`, 0.01. Of 2,000 clean MNIST images with 20,000 others one has a pair with
+less than 10, none with less than 1; of copies with 15 grey levels of noise 98 in 100 have less than 1, 91 less than
+0.01."""
 NEAR = 5.0
 """The penultimate layer confirms pairs that are nearer than all but this percentage of pairs of one predicted class."""
 UNRELATED = 1000
