@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,13 +9,14 @@ import numpy as np
 from diag.errors import InvalidInputError
 from diag.metrics.bootstrap import METRICS
 from diag.views import theme
+from diag.views.rank_charts import critical_difference_chart as critical_difference_chart
+from diag.views.rank_charts import short_name
 
 if TYPE_CHECKING:
     import altair as alt
     import pandas as pd
 
     from diag.results.comparison import Comparison
-    from diag.results.ranking import Ranks
 
 MAX_PAIRS = 10
 """Up to so many pairs the differences of all are drawn; beyond, those with the best model."""
@@ -72,7 +72,7 @@ def difference_chart(comparison: Comparison, metric: str = "accuracy") -> alt.La
     better = "left" if metric == "log_loss" else "right"
     title = f"difference in {LABELS[metric]}, {1 - comparison.level:.0%} interval ({better}: the first is better)"
     if len(rows) > 1 and rows["a"].nunique() == 1:
-        first = _short(str(rows["a"].iloc[0]))
+        first = short_name(str(rows["a"].iloc[0]))
         unit = " in points" if metric != "log_loss" else ""
         title = f"{LABELS[metric]} of {first} minus the other's{unit}, {1 - comparison.level:.0%} interval"
     x = alt.X(
@@ -135,7 +135,7 @@ def difference_rows(comparison: Comparison, metric: str) -> pd.DataFrame:
 def _pair_labels(named: list[tuple[str, str]]) -> list[str]:
     """Return what stands beside each row: both names, or the second where the first is always the same."""
     one = len(named) > 1 and len({a for a, _ in named}) == 1
-    labels = [_short(b) if one else f"{_short(a, 18)} − {_short(b, 18)}" for a, b in named]
+    labels = [short_name(b) if one else f"{short_name(a, 18)} − {short_name(b, 18)}" for a, b in named]
     if len(set(labels)) == len(labels):
         return labels
     return [b if one else f"{a} − {b}" for a, b in named]
@@ -146,79 +146,6 @@ def _points_axis(digits: int) -> Any:
     import altair as alt
 
     return alt.Axis(labelExpr=f"format(datum.value * 100, '+.{digits}f')", tickCount=6, labelOverlap=True)
-
-
-def critical_difference_chart(ranks: Ranks) -> alt.LayerChart | alt.FacetChart:
-    """Return the critical-difference diagram: average ranks, and bars over models that cannot be told apart.
-
-    Parameters
-    ----------
-    ranks : Ranks
-
-    Returns
-    -------
-    alt.LayerChart
-        One line a model, best first, with its average rank over classes; the bars below join the groups of
-        `Ranks.cliques`, and the one at the top is as long as the critical difference.
-
-    References
-    ----------
-    Demsar (2006), JMLR 7, 1-30, figure 1; here with a line a model, so that a dozen names stay readable.
-    """
-    import altair as alt
-    import pandas as pd
-
-    frame = ranks.frame()
-    frame["line"] = np.arange(len(frame))
-    m = len(frame)
-    labels = [f"{_short(name)}  {rank:.2f}" for name, rank in zip(frame["model"], frame["average_rank"], strict=True)]
-    place = dict(zip(frame["model"], frame["average_rank"], strict=True))
-    bars = pd.DataFrame(
-        [
-            {
-                "from": min(place[name] for name in group) - 0.03,
-                "to": max(place[name] for name in group) + 0.03,
-                "line": m - 0.2 + 0.5 * number,
-                "group": ", ".join(group),
-            }
-            for number, group in enumerate(ranks.cliques)
-        ],
-        columns=["from", "to", "line", "group"],
-    )
-    ruler = pd.DataFrame([{"from": 1.0, "to": 1.0 + min(ranks.critical_difference, m - 1.0), "line": -1.0}])
-    bottom = m - 0.2 + 0.5 * max(len(bars), 1)
-    said = json.dumps([f"critical difference  {ranks.critical_difference:.2f}", *labels])
-    y = alt.Y(
-        "line:Q",
-        scale=alt.Scale(domain=[bottom, -1.5], nice=False),
-        axis=alt.Axis(
-            values=list(range(-1, m)), labelExpr=f"{said}[datum.value + 1]", labelLimit=240, labelOverlap=False,
-            title=None, ticks=False, domain=False, grid=False,
-        ),
-    )  # fmt: skip
-    x = alt.X(
-        "from:Q",
-        scale=alt.Scale(domain=[0.9, m + 0.1], nice=False),
-        axis=alt.Axis(
-            title="average rank by recall over classes (1 is best)", values=list(range(1, m + 1)), format="d"
-        ),
-    )
-    tooltip = [
-        alt.Tooltip("model:N"),
-        alt.Tooltip("average_rank:Q", format=".2f", title="average rank"),
-        alt.Tooltip("bootstrap_rank:Q", format=".2f", title="rank by accuracy over resamples"),
-        alt.Tooltip("best_share:Q", format=".0%", title="best of the resamples"),
-    ]
-    base = alt.Chart(frame).encode(y=y, x=alt.X("average_rank:Q"), tooltip=tooltip)
-    joined = alt.Chart(bars).mark_rule(strokeWidth=6, color=theme.WRONG, strokeCap="round")
-    measure = alt.Chart(ruler).mark_rule(strokeWidth=3, color=theme.NEUTRAL)
-    layers: list[Any] = [
-        measure.encode(x=x, x2="to:Q", y=y),
-        base.mark_rule(color=theme.NEUTRAL, strokeDash=[2, 3]).encode(y2=alt.datum(bottom)),
-        base.mark_point(filled=True, size=80, opacity=1, color=theme.RIGHT),
-        joined.encode(x="from:Q", x2="to:Q", y=y, tooltip=[alt.Tooltip("group:N", title="not told apart")]),
-    ]
-    return alt.layer(*layers).properties(width="container", height=int(24 * (bottom + 1.5)))
 
 
 def class_difference_chart(comparison: Comparison, a: str, b: str) -> alt.LayerChart | alt.FacetChart:
@@ -268,7 +195,7 @@ def class_difference_chart(comparison: Comparison, a: str, b: str) -> alt.LayerC
         tooltip=tooltip,
     )
     domain = _around_zero([*rows["difference_low"], *rows["difference_high"]])
-    title = f"difference in recall, {1 - comparison.level:.0%} interval (right: {_short(a)} is better)"
+    title = f"difference in recall, {1 - comparison.level:.0%} interval (right: {short_name(a)} is better)"
     x = alt.X(
         "difference_low:Q",
         title=title,
@@ -345,7 +272,10 @@ def confusion_difference_chart(
         dark = f"abs(datum.gain) > {top * 0.55}"
         text = alt.Text("difference:Q", format="+d")
         layers.append(shown.encode(text=text, color=alt.condition(dark, alt.value("#FFFFFF"), alt.value("#1C2026"))))
-    title = [f"images, {_short(a)} minus {_short(b)}", f"blue speaks for {_short(a)}, orange for {_short(b)}"]
+    title = [
+        f"images, {short_name(a)} minus {short_name(b)}",
+        f"blue speaks for {short_name(a)}, orange for {short_name(b)}",
+    ]
     if total > len(names):
         title.append(f"the {len(names)} of {total} classes with the largest differences")
     return alt.layer(*layers).properties(
@@ -406,7 +336,3 @@ def _around_zero(values: list[float]) -> list[float]:
     low, high = min(found), max(found)
     margin = 0.04 * (high - low) or 0.01
     return [low - margin, high + margin]
-
-
-def _short(name: str, length: int = 24) -> str:
-    return name if len(name) <= length else name[: length - 1] + "…"
