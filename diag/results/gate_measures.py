@@ -239,17 +239,20 @@ def _sample_draws(
     """Return differences (resamples, 1) of a figure that comes from the probabilities of each sample."""
     n = len(old)
     drawn = []
+    difference = new.samples["brier"] - old.samples["brier"]
+    gaps = [_bins_and_gaps(run) for run in (old, new)]
     for _ in range(resamples_within_bound(n, 2)):
-        weights = np.bincount(rng.integers(0, n, n), minlength=n)
-        before, after = (_weighted_loss(run, measure, weights) for run in (old, new))
-        drawn.append([after - before])
+        rows = rng.integers(0, n, n)
+        if measure == "brier":
+            drawn.append([float(difference[rows].mean())])
+            continue
+        before, after = (np.abs(np.bincount(bins[rows], gap[rows], N_BINS)).sum() / n for bins, gap in gaps)
+        drawn.append([float(after - before)])
     return np.array(drawn)
 
 
-def _weighted_loss(run: Evaluation, measure: str, weights: NDArray[np.int64]) -> float:
-    if measure != "ece":
-        return float(weights @ run.samples[measure]) / len(run)
+def _bins_and_gaps(run: Evaluation) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return each sample's bin of confidence, as `Summary` counts them, and by how much confidence falls short."""
     confidence = run.samples["confidence"]
     bins = np.clip(np.ceil(confidence * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
-    gaps = np.bincount(bins, weights * (run.correct_mask - confidence), N_BINS)
-    return float(np.abs(gaps).sum()) / len(run)
+    return bins, run.correct_mask - confidence

@@ -148,6 +148,26 @@ def test_the_bootstrap_agrees_with_scipy_on_a_mean():
     assert outcome.change == pytest.approx(difference.mean())
 
 
+def test_intervals_and_p_values_are_those_of_the_comparison():
+    rng = np.random.default_rng(5)
+    y = rng.integers(0, 3, 150)
+    answers = [np.where(rng.random(150) < share, y, (y + 1) % 3) for share in (0.9, 0.8)]
+    comparison = pair(y, *answers)
+    table = comparison.differences()
+    for measure in ("balanced_accuracy", "macro_f1", "log_loss"):
+        outcome = only(comparison, f"{measure} {'rises' if measure == 'log_loss' else 'drops'} 0.01 ci")
+        row = table[table["metric"] == measure].iloc[0]
+        assert outcome.change == pytest.approx(-row["difference"])  # A minus B there, NEW minus OLD here
+        assert (outcome.low, outcome.high) == pytest.approx((-row["high"], -row["low"]), abs=1e-12)
+    classes = comparison.class_differences().set_index("class")
+    worst = classes["p_adjusted"].idxmin()
+    outcome = only(comparison, "recall[any] drops p<0.9")
+    assert outcome.p_value in classes["p_adjusted"].tolist()
+    single = only(comparison, f'recall["{worst}"] drops p<0.9')
+    assert single.p_value == classes.loc[worst, "p_value"]
+    assert (single.low, single.high) == (-classes.loc[worst, "difference_high"], -classes.loc[worst, "difference_low"])
+
+
 @pytest.mark.parametrize("measure", ["precision[any]", "f1[cat]", "macro_f1", "balanced_accuracy", "ece", "log_loss"])
 def test_a_model_against_itself_never_fails(measure):
     y = np.arange(60) % 3
