@@ -152,6 +152,8 @@ def _add(wanted: dict[int, None], items: Iterable[int]) -> None:
 def _grids(run: Evaluation) -> dict[str, Any]:
     frames = {
         "errors": run.errors(per_class=GRID),
+        "errors_loss": run.errors(per_class=GRID, by="loss"),
+        "errors_margin": run.errors(per_class=GRID, by="margin"),
         "sure": run.correct(per_class=GRID, order="most_confident"),
         "unsure": run.correct(per_class=GRID, order="least_confident"),
     }

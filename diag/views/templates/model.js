@@ -126,9 +126,7 @@
     filled.add(number);
     const [article, model] = [articles[number], data.models[number]];
     for (const target of article.querySelectorAll("[data-groups]")) {
-      const kind = target.dataset.groups;
-      if (model.blocks) reportClasses.groups(target, kind, number, (found) => groups(target, found, number));
-      else groups(target, model.grids[kind], number);
+      reportClasses.groups(target, target.dataset.groups, number, (found) => groups(target, found, number));
     }
     if (model.per_class) reportClasses.table(article.querySelector(".class-table"), number);
     for (const select of article.querySelectorAll(".cell-true, .cell-pred")) {

@@ -24,13 +24,32 @@ const reportClasses = ((report) => {
       make("button", { type: "button", onclick: () => table(target, number, model.per_class.length) }, `Show all ${model.per_class.length.toLocaleString("en")}`)) : null;
     target.replaceChildren(...[rest, body].filter(Boolean));
   }
+  const SORTS = [["confidence", "largest confidence in the wrong class"], ["loss", "smallest probability of the true class"],
+    ["margin", "largest distance to the second choice"]];
+  const sorted = (kind) => {
+    const by = state.get("sort");
+    return kind === "errors" && (by === "loss" || by === "margin") ? `errors_${by}` : kind;
+  };
+  function sorting(target, model) {
+    if (!target) return;
+    report.select(target, { label: "Worst first by", key: "sort", options: SORTS });
+    const others = data.models.filter((each) => each !== model && each.explain && each.explain.rows.length);
+    if (!model.explain || !model.explain.rows.length || !others.length) return;
+    target.append(make("button", { class: "link", type: "button", onclick: () => {
+      report.go("compare", { evidence: "apart" });
+      const there = () => document.getElementById("side")?.scrollIntoView();
+      there();
+      setTimeout(there, 800); // charts above are drawn late, and move what is below
+    } }, "Same answer, different evidence"));
+  }
   // The images of the class that was found; of the classes with the most errors when there is none.
   function groups(target, kind, number, draw) {
     const model = data.models[number];
     const order = kind === "unsure" ? 1 : -1;
-    state.on(["find"], () => {
-      const label = state.whole("find", data.classes.length);
-      if (label === null) return draw(model.grids[kind]);
+    if (kind === "errors") sorting(target.parentElement.querySelector(".error-sort"), model);
+    state.on(["find", "sort"], () => {
+      const label = model.blocks ? state.whole("find", data.classes.length) : null;
+      if (label === null) return draw(model.grids[sorted(kind)]);
       const items = data.index.map((index, position) => [index, position])
         .filter(([, position]) => data.true[position] === label && (model.pred[position] === label) === (kind !== "errors"))
         .sort((a, b) => order * (model.conf[a[1]] - model.conf[b[1]])).slice(0, ITEMS).map(([index]) => index);
