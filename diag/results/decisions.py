@@ -156,7 +156,8 @@ def expected_cost(run: Evaluation, costs: ArrayLike | None = None, seed: int = 0
     if known:
         rows, y_true, proba = sampled(run, seed)
         notes = sampling_note(run, len(rows), "Costs")
-        decisions = minimal_decisions(proba, matrix)
+        # With equal costs the least expected cost is the most probable class, whatever rounding says.
+        decisions = run.samples["y_pred"][rows] if costs is None else minimal_decisions(proba, matrix)
         if run.n_classes == 2:
             two = _two_classes(y_true, proba[:, 1], matrix, seed)
     else:

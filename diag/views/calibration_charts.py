@@ -147,15 +147,10 @@ def temperature_chart(results: Mapping[str, Calibration], chosen: str) -> Any:
     import altair as alt
 
     base = alt.Chart(temperature_rows(results, chosen))
-    color = alt.Color(
-        "when:N",
-        scale=alt.Scale(domain=list(WHEN), range=[theme.NEUTRAL, theme.RIGHT]),
-        legend=alt.Legend(title=None, orient="top"),
-    )
     front = base.transform_filter("datum.chosen").encode(
         x=alt.X("confidence:Q", title="mean confidence", scale=_unit(), axis=_percent()),
         y=alt.Y("accuracy:Q", title="right answers", scale=_unit(), axis=_percent()),
-        color=color,
+        color=_when_color(),
         tooltip=[
             "when:N",
             alt.Tooltip("count:Q", title="images", format=",d"),
@@ -168,6 +163,35 @@ def temperature_chart(results: Mapping[str, Calibration], chosen: str) -> Any:
         size=alt.Size("count:Q", scale=alt.Scale(type="sqrt", range=[15, 240]), legend=None)
     )
     return alt.layer(_diagonal(base), lines, points).properties(width="container", height=260)
+
+
+def temperature_change_chart(results: Mapping[str, Calibration]) -> Any:
+    """Return every model's calibration error before and after temperature scaling."""
+    import altair as alt
+    import pandas as pd
+
+    rows = [
+        {"model": name, "when": when, "ece": found.values[f"ece_{when}"], "temperature": found.values["temperature"]}
+        for name, found in results.items()
+        if found.scaled is not None
+        for when in WHEN
+    ]
+    frame = pd.DataFrame(rows, columns=["model", "when", "ece", "temperature"])
+    base = alt.Chart(frame).encode(
+        x=alt.X("ece:Q", title="calibration error (ECE)", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=5)),
+        y=alt.Y("model:N", sort=None, title=None, axis=alt.Axis(labelLimit=160, ticks=False, domain=False)),
+        tooltip=["model:N", "when:N", alt.Tooltip("ece:Q", format=".4f"), alt.Tooltip("temperature:Q", format=".2f")],
+    )
+    lines = base.mark_line(color=theme.NEUTRAL, strokeWidth=2, opacity=0.6).encode(detail="model:N")
+    points = base.mark_point(filled=True, size=80, opacity=1).encode(color=_when_color())
+    return alt.layer(lines, points).properties(width="container", height=max(26 * len(frame) // 2, 60))
+
+
+def _when_color() -> Any:
+    import altair as alt
+
+    scale = alt.Scale(domain=list(WHEN), range=[theme.NEUTRAL, theme.RIGHT])
+    return alt.Color("when:N", scale=scale, legend=alt.Legend(title=None, orient="top"))
 
 
 def curve_rows(

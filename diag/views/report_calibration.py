@@ -37,7 +37,8 @@ def calibration_page(comparison: Comparison, context: PageContext) -> ReportPage
         calibrated[name] = calibration(run, context.seed, context.cache)
         ranked[name] = discrimination(run, context.seed, context.cache)
     context.stage("Calibration", len(names), len(names))
-    first = str(comparison.table().index[0])
+    ranking = [str(name) for name in comparison.table().index]
+    first = ranking[0]
     drawn: dict[str, Any] = {
         "reliability": charts.reliability_chart(calibrated, first),
         "bins": charts.bins_chart(calibrated, first),
@@ -57,8 +58,9 @@ def calibration_page(comparison: Comparison, context: PageContext) -> ReportPage
     }
     if payload["temperature"]:
         drawn["temperature"] = charts.temperature_chart(calibrated, first)
+        drawn["change"] = charts.temperature_change_chart(calibrated)
     content = {
-        "sentences": [_renamed(name, calibrated[name]) for name in comparison.table().index],
+        "sentences": [_renamed(name, calibrated[name]) for name in ranking],
         "notes": _notes(calibrated, ranked),
         "temperature": bool(payload["temperature"]),
         "classes": comparison.runs[0].n_classes,

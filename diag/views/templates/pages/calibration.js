@@ -23,6 +23,8 @@
         { ...withRange("ece", three), tip: "ece", label: "ECE (95%)" }, plain("ece_by_chance", "ece_by_chance", three),
         plain("ece_p_value", "ece_p_value", p), plain("ece_equal_mass", "ece_equal_mass", three),
         plain("debiased_error", "debiased_error", three), plain("classwise_ece", "classwise_ece", (value) => number(value, 4)),
+      ]) });
+    table(root.querySelector(".brier-parts"), { name: "brier score", rows: section.models, columns: named([
         plain("log_loss", "log_loss", three), plain("brier", "brier", three), plain("reliability", "brier_reliability", three),
         plain("resolution", "brier_resolution", three), plain("uncertainty", "brier_uncertainty", three), plain("within", "brier_within", three),
       ]) });
@@ -82,8 +84,7 @@
     table(target, { name: "temperature", rows: section.models, all: () => section.models,
       more: [...ends("temperature", "Temperature"), ...["ece", "log_loss", "brier"].map((key) => ({ key: `${key}_before`, label: `${key} before` }))],
       onRow: (row) => state.set({ model: section.models.indexOf(row), bin: null }), columns: named([
-        { key: "temperature", tip: "temperature", label: "T", numeric: true, format: (value) => number(value, 2) },
-        { key: "temperature_low", tip: "temperature_range", numeric: true, cell: (row) => (row.temperature_low === null ? "–" : `${number(row.temperature_low, 2)} to ${number(row.temperature_high, 2)}`) },
+        { ...withRange("temperature", (value) => number(value, 2)), tip: "temperature_range", label: "Temperature (between folds)" },
         change("ece", "ECE", "after_scaling"), change("log_loss", "Log loss", "after_scaling"), change("brier", "Brier", "after_scaling"),
       ]) });
   }
@@ -142,10 +143,8 @@
         { ...withRange("excess_aurc", (value) => number(value, 4)), tip: "excess_aurc", label: "Excess AURC (95%)" } ]) });
     const two = data.classes.length === 2;
     table(root.querySelector(".cost-table"), { name: "costs", rows: section.costs, all: () => section.costs,
-      more: ["cost", "minimal_cost", "difference"].flatMap((key) => ends(key, key)), columns: named([
+      more: ends("cost", "Cost"), columns: named([
         { ...withRange("cost", (value) => number(value, 4)), tip: "expected_cost", label: "Cost (95%)" },
-        { ...withRange("minimal_cost", (value) => number(value, 4)), tip: "minimal_cost", label: "Cost, by cost (95%)" },
-        { ...withRange("difference", (value) => number(value, 4)), tip: "cost_difference", label: "Difference (95%)" },
         ...(two ? [plain("threshold", "best_threshold", three), plain("threshold_cost", null, (value) => number(value, 4), "Cost there"),
           plain("cross_validated_cost", "cross_validated_cost", (value) => number(value, 4))] : []) ]) });
   }
