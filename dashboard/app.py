@@ -9,6 +9,7 @@ page = st.navigation(
         st.Page("app_pages/overview.py", title="Overview", icon=":material/leaderboard:", default=True),
         st.Page("app_pages/doctor.py", title="Doctor", icon=":material/stethoscope:"),
         st.Page("app_pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
+        st.Page("app_pages/calibration.py", title="Calibration", icon=":material/straighten:"),
         st.Page("app_pages/confusion.py", title="Confusion", icon=":material/grid_on:"),
         st.Page("app_pages/errors.py", title="Errors", icon=":material/error:"),
         st.Page("app_pages/data.py", title="Data", icon=":material/dataset:"),

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 KEYS = (
     "data", "train", "models", "model", "cell", "index", "view", "list", "group", "target", "method", "over", "part",
     "class", "severity", "zoom", "find", "versus", "sort", "pair", "quadrant", "change", "ensemble", "bin", "combo",
-    "slice", "metric", "curve",
+    "slice", "metric", "curve", "bins", "roc",
     "issue", "color", "map", "mapclass", "mapanswer",
 )  # fmt: skip
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~&])")

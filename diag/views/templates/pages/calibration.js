@@ -93,11 +93,11 @@
   function curves(root, section) {
     if (!section.curves) return;
     const { options, lists } = section.curves;
-    report.select(root.querySelector(".curve-tools"), { label: "Curves of", key: "curve", options });
-    const chosen = () => (lists[state.get("curve")] ? state.get("curve") : "macro");
-    state.on(["curve"], () => {
+    report.select(root.querySelector(".curve-tools"), { label: "Curves of", key: "roc", options });
+    const chosen = () => (lists[state.get("roc")] ? state.get("roc") : "macro");
+    state.on(["roc"], () => {
       const which = chosen();
-      const asked = state.get("curve");
+      const asked = state.get("roc");
       const missing = asked !== null && asked !== which && /^\d+$/.test(asked) && data.classes[asked] !== undefined;
       root.querySelector(".said-of-curve").textContent = missing
         ? `The curves of ${data.classes[asked]} are not in this file, only its figures below; the dashboard draws them.` : "";
@@ -128,11 +128,11 @@
       const found = rows.filter((row) => !wanted || data.classes[row.class_number].toLowerCase().includes(wanted));
       root.querySelector(".class-title").textContent = `Classes by ${model.name}, lowest AUC first${found.length > SHOWN ? `: ${SHOWN} of ${found.length.toLocaleString("en")}` : ""}`;
       table(target, { name: `classes ${model.name}`, rows: found.slice(0, SHOWN), all: () => rows, more: [...ends("auc", "AUC"), ...ends("average_precision", "Average precision")],
-        onRow: (row) => { state.set({ curve: row.class_number }); jump(root.querySelector(".curve-tools")); },
-        chosen: (row) => String(row.class_number) === state.get("curve"), columns });
+        onRow: (row) => { state.set({ roc: row.class_number }); jump(root.querySelector(".curve-tools")); },
+        chosen: (row) => String(row.class_number) === state.get("roc"), columns });
     };
     if (search) search.addEventListener("input", list);
-    state.on(["model", "curve"], list);
+    state.on(["model", "roc"], list);
   }
   function ranking(root, section) {
     table(root.querySelector(".coverage-table"), { name: "coverage", rows: section.models, all: () => section.models,

@@ -1,0 +1,49 @@
+"""What the page *Calibration* computes, kept between runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from diag_loaders import identity
+
+from diag.results.calibration import Calibration, calibration
+from diag.results.decisions import ExpectedCost, expected_cost
+from diag.results.discrimination import Discrimination, discrimination
+
+if TYPE_CHECKING:
+    from diag.results import Comparison, Evaluation
+
+    Costs = tuple[tuple[float, ...], ...]
+
+
+def load_calibrations(comparison: Comparison) -> dict[str, Calibration]:
+    """Return how far each model's probabilities can be believed."""
+    return {name: _calibration(identity(run), run) for name, run in zip(comparison.names, comparison.runs, strict=True)}
+
+
+@st.cache_resource(max_entries=64, show_spinner="Resampling")
+def _calibration(key: str, _run: Evaluation) -> Calibration:
+    return calibration(_run)
+
+
+def load_discriminations(comparison: Comparison) -> dict[str, Discrimination]:
+    """Return how well each model tells classes apart."""
+    runs = zip(comparison.names, comparison.runs, strict=True)
+    return {name: _discrimination(identity(run), run) for name, run in runs}
+
+
+@st.cache_resource(max_entries=64, show_spinner="Ranking")
+def _discrimination(key: str, _run: Evaluation) -> Discrimination:
+    return discrimination(_run)
+
+
+def load_costs(comparison: Comparison, costs: Costs | None) -> dict[str, ExpectedCost]:
+    """Return what each model's decisions cost."""
+    runs = zip(comparison.names, comparison.runs, strict=True)
+    return {name: _costs(identity(run), costs, run) for name, run in runs}
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _costs(key: str, costs: Costs | None, _run: Evaluation) -> ExpectedCost:
+    return expected_cost(_run, costs)
