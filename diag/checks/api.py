@@ -182,6 +182,7 @@ def _key(
 
 @functools.cache
 def _code_digest() -> str:
-    """Return a digest of the checks' own code: a check that was changed is run again."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    """Return a digest of the code of checks and metrics: a check that was changed is run again."""
+    here = Path(__file__).parent
+    sources = [*sorted(here.glob("*.py")), *sorted((here.parent / "metrics").glob("*.py"))]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()

@@ -17,6 +17,7 @@ from diag.metrics.bootstrap import (
 )
 from diag.metrics.classification import class_f1
 from diag.metrics.comparison import benjamini_hochberg, mcnemar_p_values, paired_difference_intervals
+from diag.metrics.reliability import equal_width_bins
 from diag.metrics.summaries import N_BINS, TOP
 from diag.results.gate_grammar import MEASURES
 
@@ -252,7 +253,6 @@ def _sample_draws(
 
 
 def _bins_and_gaps(run: Evaluation) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return each sample's bin of confidence, as `Summary` counts them, and by how much confidence falls short."""
+    """Return each sample's bin of confidence, and by how much its confidence falls short of being right."""
     confidence = run.samples["confidence"]
-    bins = np.clip(np.ceil(confidence * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
-    return bins, run.correct_mask - confidence
+    return equal_width_bins(confidence, N_BINS), run.correct_mask - confidence
