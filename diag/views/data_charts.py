@@ -41,14 +41,14 @@ def slices_chart(slices: Slices) -> alt.LayerChart | alt.FacetChart:
     import altair as alt
 
     rows = listed_slices(slices).drop(columns="inside").reset_index(names="row")
-    rows["found"] = rows["significant"].map({True: "markedly worse", False: "may be chance"})
+    rows["found"] = rows["significant"].map({True: "worse", False: "may be chance"})
     chosen = alt.selection_point(name="slice", fields=["slice", "row"], on="click", empty=True)
     color = alt.Color(
         "found:N",
-        scale=alt.Scale(domain=["markedly worse", "may be chance"], range=[theme.WRONG, theme.NEUTRAL]),
+        scale=alt.Scale(domain=["worse", "may be chance"], range=[theme.WRONG, theme.NEUTRAL]),
         legend=alt.Legend(title=None, orient="top"),
     )
-    y = alt.Y("slice:N", sort=None, title=None, axis=alt.Axis(labelLimit=240))
+    y = alt.Y("slice:N", sort=None, title=None, axis=alt.Axis(labelLimit=240, labelOverlap=False))
     percent = alt.Axis(format="%")
     scale = alt.Scale(zero=False, nice=True)
     tooltip = [
@@ -68,7 +68,7 @@ def slices_chart(slices: Slices) -> alt.LayerChart | alt.FacetChart:
     points = base.mark_point(filled=True, size=80, cursor="pointer", opacity=1).encode(x="accuracy:Q", color=color)
     rest = base.mark_tick(color=theme.RIGHT, thickness=2, height=14).encode(x="rest:Q")
     chart = alt.layer(bars, rest, points.add_params(chosen))
-    return chart.properties(width="container", height=22 * max(len(rows), 2))
+    return chart.properties(width="container", height=24 * max(len(rows), 2))
 
 
 def map_rows(found: EmbeddingMap, run: Evaluation) -> pd.DataFrame:

@@ -85,14 +85,19 @@
     target.append(make("p", {}, csvButton("duplicates", () => [columns, lines])));
   }
 
+  function firsts(target, limit) {
+    const all = data.samples.length;
+    target.replaceChildren(...data.samples.slice(0, limit).map((group) => make("div", { class: "group" }, make("b", {}, group.name),
+      make("div", { class: "cards" }, group.items.map((index) => make("button",
+        { class: "card", type: "button", onclick: () => zoom(index) }, tile(index)))))));
+    if (all > limit) target.append(make("button", { type: "button", onclick: () => firsts(target, all) }, `Show all ${all} classes`));
+  }
+
   report.page("data", (root, section) => {
     for (const button of root.querySelectorAll("[data-to]")) {
       button.addEventListener("click", () => root.querySelector(`[data-part=${button.dataset.to}]`).scrollIntoView());
     }
-    const target = root.querySelector("[data-groups=samples]");
-    target.replaceChildren(...data.samples.map((group) => make("div", { class: "group" }, make("b", {}, group.name),
-      make("div", { class: "cards" }, group.items.map((index) => make("button",
-        { class: "card", type: "button", onclick: () => zoom(index) }, tile(index)))))));
+    firsts(root.querySelector("[data-groups=samples]"), 12);
     slices(root, section);
     issues(root, section);
     duplicates(root, section);
