@@ -12,6 +12,7 @@ import numpy as np
 
 from diag.errors import InvalidInputError, UnsupportedModelError
 from diag.io.ends import combined_digest
+from diag.io.extra_inputs import inputs_of
 from diag.io.joining import average, normalized_weights, vote_probabilities
 from diag.io.model_file import ModelFile
 from diag.io.modelcard import ModelCard
@@ -39,6 +40,26 @@ class _Members:
         self, inputs: NDArray[np.float32], extra: Mapping[str, NDArray[Any]] | None = None
     ) -> NDArray[np.float32]:
         raise UnsupportedModelError("An ensemble has no input of its own: ask its members, or call predict_proba.")
+
+
+class _ReadOnce:
+    """Images of which the last slice is kept: all members ask for the same one, and it is read from the disk once."""
+
+    def __init__(self, images: Any) -> None:
+        self._images = images
+        self._key: Any = None
+        self._kept: Any = None
+        self.shape, self.dtype, self.inputs = images.shape, images.dtype, inputs_of(images)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, key: Any) -> Any:
+        if not isinstance(key, slice):
+            return self._images[key]
+        if key != self._key:
+            self._key, self._kept = key, np.asarray(self._images[key])
+        return self._kept
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +139,8 @@ class EnsembleModel(Model):
 
     def predict_batches(self, images: Any, batch_size: int = 256) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (index of the first image, probabilities) batch by batch; every member prepares the images itself."""
-        walks = [member.predict_batches(images, batch_size) for member in self.members]
+        once = _ReadOnce(images)
+        walks = [member.predict_batches(once, batch_size) for member in self.members]
         for answers in zip(*walks, strict=True):
             yield answers[0][0], self.joined([proba for _, proba in answers])
 

@@ -114,9 +114,10 @@ class Combining:
         return rows
 
     def members(self) -> list[Combination]:
-        """Return the models, most accurate first, equal ones by log loss."""
+        """Return the models as `Comparison.table` orders them: most accurate on all images first, then by log loss."""
         losses = [float(run.samples["loss"][self.rows].mean()) for run in self.runs]
-        order = sorted(range(self.m), key=lambda number: (-int(self.correct[number].sum()), losses[number], number))
+        whole = [(-int(run.correct_mask.sum()), float(run.samples["loss"].mean())) for run in self.runs]
+        order = sorted(range(self.m), key=lambda number: (*whole[number], number))
         return [
             Combination(f"member {at}", self.names[at], "member", (at,), frozen(self.correct[at]), losses[at])
             for at in order

@@ -64,7 +64,7 @@ class Ensembles:
 
     @property
     def best_member(self) -> str:
-        """The name of the model with the highest accuracy on these images; the first of equals by log loss."""
+        """The name of the model with the highest accuracy on all images; the first of equals by log loss."""
         return self.combinations[0].name
 
     @property

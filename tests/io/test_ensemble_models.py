@@ -92,6 +92,27 @@ def test_members_keep_their_own_preprocessing(models, data):
     assert settled.digest == together.digest
 
 
+def test_images_are_read_once_for_all_members(models, data):
+    class Counted:
+        """Images that count how often they are read."""
+
+        def __init__(self, images):
+            self.images, self.shape, self.dtype, self.reads = images, images.shape, images.dtype, 0
+
+        def __len__(self):
+            return len(self.images)
+
+        def __getitem__(self, key):
+            self.reads += 1
+            return self.images[key]
+
+    settled, _, _ = settle(diag.ensemble([*models, models[0]]), data)
+    counted = Counted(data.images)
+    proba = settled.predict_proba(counted, batch_size=50)
+    assert counted.reads == 3
+    assert np.array_equal(proba, settled.predict_proba(data.images))
+
+
 def test_the_digest_is_that_of_members_way_and_weights(models):
     digests = [
         diag.ensemble(models).digest,
