@@ -84,11 +84,16 @@ def altered_copies(
         among,
         None if own is None else np.tile(own, len(MIRRORS)),
     )
+    # Mirrored images lie apart from all others: how far neighbours usually are is known from the images as they are.
+    straight = Neighbours(together.numbers[: len(queries)], together.distances[: len(queries)])
+    dimensions, usual = max(natural, dimension(straight)), straight.distances[:, -1]
     tries = (len(queries) if tried is None else tried) * len(MIRRORS)
     for part, how in enumerate(MIRRORS):
         rows = slice(part * len(queries), (part + 1) * len(queries))
-        found = Neighbours(together.numbers[rows], together.distances[rows])
-        for query, expected in _unlikely(found, max(natural, dimension(found)), tries, alpha):
+        distances = together.distances[rows].copy()
+        distances[:, -1] = np.minimum(distances[:, -1], usual)
+        found = Neighbours(together.numbers[rows], distances)
+        for query, expected in _unlikely(found, dimensions, tries, alpha):
             correlation = float(1 - found.distances[query, 0] ** 2 / 2)
             copy = Copy(query, int(found.numbers[query, 0]), correlation, how, expected)
             if query not in best or copy.expected < best[query].expected:
@@ -123,7 +128,7 @@ def hashed_candidates(
 def centred(images: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return images (n, h, w) rolled by whole pixels so that their centre of mass is in the middle.
 
-    The mass is what differs from the median, so that white images with dark things on them are centred too.
+    The mass is what differs from the border's median, so that white images with dark things on them are centred too.
 
     Examples
     --------
@@ -133,10 +138,11 @@ def centred(images: NDArray[np.float32]) -> NDArray[np.float32]:
     [[2, 2]]
     """
     n, height, width = images.shape
-    mass = np.abs(images - np.median(images, axis=(1, 2), keepdims=True))
+    border = np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]], axis=1)
+    mass = np.abs(images - np.median(border, axis=1)[:, None, None])
     total = np.maximum(mass.sum(axis=(1, 2)), 1e-9)
-    row = np.rint(mass.sum(axis=2) @ np.arange(height) / total - (height - 1) / 2).astype(np.int64)
-    column = np.rint(mass.sum(axis=1) @ np.arange(width) / total - (width - 1) / 2).astype(np.int64)
+    row = np.floor(mass.sum(axis=2) @ np.arange(height) / total - (height - 2) / 2).astype(np.int64)
+    column = np.floor(mass.sum(axis=1) @ np.arange(width) / total - (width - 2) / 2).astype(np.int64)
     rows = (np.arange(height) + row[:, None]) % height
     columns = (np.arange(width) + column[:, None]) % width
     moved: NDArray[np.float32] = images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]

@@ -122,18 +122,15 @@ class Duplicates:
 
     def verdict(self) -> str:
         """Return one or two sentences: how many images are repeated or leaked."""
-        counts, searched = self.counts(), f"{self.n:,} images"
-        said = [
-            f"{counts['repeated']:,} of {searched} repeat another one, as they are or nearly"
-            if counts["repeated"]
-            else f"None of {searched} repeats another one"
-        ]
+        counts = self.counts()
+        repeated, leaked, differ = counts["repeated"], counts["leaked"], counts["labels_differ"]
+        said = f"{repeated or 'None':{',' if repeated else ''}} of {self.n:,} images "
+        said += f"{'repeat' if repeated > 1 else 'repeats'} another one, as it is or nearly"
         if self.n_train:
-            said.append(
-                f"{counts['leaked'] or 'none':{',' if counts['leaked'] else ''}} comes from the training images"
-            )
-        differ = f" {counts['labels_differ']:,} of the {len(self):,} pairs have different labels."
-        return f"{'; '.join(said)}.{differ if counts['labels_differ'] else ''}"
+            some = f"{leaked:,} {'are' if leaked > 1 else 'is'}" if leaked else "none is"
+            said += f"; {some} among the {self.n_train:,} training images"
+        pairs = f" {differ:,} of the {len(self):,} pairs {'has' if differ == 1 else 'have'} different labels."
+        return f"{said}.{pairs if differ else ''}"
 
     def frame(self) -> pd.DataFrame:
         """Return one row a pair: exact copies first, then the largest correlation.
