@@ -77,6 +77,8 @@ def altered_copies(
     list of Copy
         The least likely first, each query once.
     """
+    if not len(queries):
+        return []
     natural = dimension(nearest(others, others, np.arange(len(others)))) if len(others) > 5 * NEIGHBOURS else 0.0
     best: dict[int, Copy] = {}
     together = nearest(
