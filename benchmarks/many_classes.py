@@ -37,9 +37,9 @@ DRAWN = """() => {
   });
   return page !== null && document.readyState === "complete" && figures.every((figure) => figure.childElementCount);
 }"""
-IDLE = """() => !document.querySelector("[data-testid=stStatusWidget]")
+IDLE = """() => document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "notRunning"
   && !document.querySelector("[data-testid=stSkeleton], [data-stale=true]")
-  && document.querySelector("[data-testid=stMain]") !== null"""
+  && [...document.querySelectorAll("[data-testid=stVegaLiteChart]")].every((each) => each.querySelector("canvas,svg"))"""
 
 
 def codes(k: int, rng: np.random.Generator) -> np.ndarray:
@@ -173,8 +173,7 @@ def time_dashboard(browser: object, data: Path, models: Path, environment: dict[
                 name = link.inner_text().strip().splitlines()[-1]
                 started = time.perf_counter()
                 link.click()
-                settle(page)
-                seconds = time.perf_counter() - started - 0.25
+                seconds = settle(page) - started
                 row(f"dashboard: {name}", seconds, "the first time" if once else "")
         page.close()
     finally:
@@ -182,13 +181,14 @@ def time_dashboard(browser: object, data: Path, models: Path, environment: dict[
         server.wait(timeout=30)
 
 
-def settle(page: object) -> None:
-    """Wait until the server has answered and nothing has been busy for a quarter of a second."""
-    quiet = 0
-    while quiet < 5:
-        page.wait_for_function(IDLE)
-        page.wait_for_timeout(50)
-        quiet = quiet + 1 if page.evaluate(IDLE) else 0
+def settle(page: object) -> float:
+    """Wait until nothing has been busy for a second; return when it was idle for the first time of that."""
+    since = None
+    while since is None or time.perf_counter() - since < 1.0:
+        idle = page.evaluate(IDLE)
+        since = (since or time.perf_counter()) if idle else None
+        page.wait_for_timeout(25)
+    return since
 
 
 def main() -> None:
