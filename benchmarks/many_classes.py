@@ -39,7 +39,7 @@ DRAWN = """() => {
 }"""
 IDLE = """() => document.querySelector("[data-testid=stApp]")?.dataset.testScriptState === "notRunning"
   && !document.querySelector("[data-testid=stSkeleton], [data-stale=true]")
-  && [...document.querySelectorAll("[data-testid=stVegaLiteChart]")].every((each) => each.querySelector("canvas,svg"))"""
+  && [...document.querySelectorAll("[data-testid=stVegaLiteChart]")].every((it) => it.querySelector("canvas, svg"))"""
 
 
 def codes(k: int, rng: np.random.Generator) -> np.ndarray:
