@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
 """The figures that are resampled, in the order of the last axis."""
 N_RESAMPLES = 2000
-BOUND = 2 * 10**8
+BOUND = 12 * 10**7
 """Samples x models x resamples: with more, fewer resamples are drawn, but at least `FEWEST`."""
-FEWEST = 1000
+FEWEST = 500
 _BLOCK = 2**21
 _EQUAL = 1e-12  # rounding makes equal values differ by less
 
@@ -30,7 +30,7 @@ def resamples_within_bound(n: int, n_models: int, wanted: int = N_RESAMPLES) -> 
     Examples
     --------
     >>> resamples_within_bound(800, 7), resamples_within_bound(100_000, 3)
-    (2000, 1000)
+    (2000, 500)
     """
     return min(wanted, max(FEWEST, BOUND // max(n * n_models, 1)))
 
@@ -90,7 +90,8 @@ def resampled_figures(
     Notes
     -----
     Samples of the same class with the same answers of all models count alike but for their loss: how often each is
-    drawn is summed over such groups, of which there are few.
+    drawn is summed over such groups, of which there are few. From class to class only errors are counted: right
+    answers are the samples of a class less its errors.
     """
     n = len(y_true)
     values = np.full((n_resamples, len(y_pred), len(METRICS)), np.nan)
@@ -100,23 +101,22 @@ def resampled_figures(
     costs = np.stack([np.asarray(each, dtype=np.float64)[order] for each in loss], axis=1)
     first = order[starts]
     true = y_true[first]
-    support_of = _chooser(true, n_classes)
-    predicted_of = [_chooser(each[first], n_classes) for each in y_pred]
-    hit_of = [_chooser(true, n_classes, each[first] == true) for each in y_pred]
-    block = max(1, min(n_resamples, _BLOCK // (len(starts) + n_classes)))
+    support_of = _chooser(true, true >= 0, n_classes)
+    missed_of = [_chooser(true, each[first] != true, n_classes) for each in y_pred]
+    taken_of = [_chooser(each[first], each[first] != true, n_classes) for each in y_pred]
+    block = max(1, min(n_resamples, _BLOCK // (n + n_classes)))
     for begin in range(0, n_resamples, block):
         size = min(block, n_resamples - begin)
-        drawn = np.empty((len(starts), size))
-        total_loss = np.empty((size, len(y_pred)))
-        for number in range(size):
-            times = np.bincount(rng.integers(0, n, n), minlength=n)
-            drawn[:, number] = np.add.reduceat(times, starts)
-            total_loss[number] = times @ costs
+        times = np.empty((size, n))
+        for row in times:
+            row[:] = np.bincount(rng.integers(0, n, n), minlength=n)
+        total_loss = times @ costs
+        drawn = np.ascontiguousarray(np.add.reduceat(times, starts, axis=1).T)
         support = support_of @ drawn
         for model in range(len(y_pred)):
-            values[begin : begin + size, model] = _figures(
-                hit_of[model] @ drawn, support, predicted_of[model] @ drawn, total_loss[:, model]
-            )
+            hit = support - missed_of[model] @ drawn
+            predicted = hit + taken_of[model] @ drawn
+            values[begin : begin + size, model] = _figures(hit, support, predicted, total_loss[:, model])
     return values
 
 
@@ -132,11 +132,11 @@ def _groups(
     return order, starts
 
 
-def _chooser(classes: NDArray[Any], n_classes: int, chosen: NDArray[np.bool_] | None = None) -> Any:
-    """Return the sparse matrix (k, groups) that sums groups by class."""
+def _chooser(classes: NDArray[Any], chosen: NDArray[np.bool_], n_classes: int) -> Any:
+    """Return the sparse matrix (k, groups) that sums the chosen groups by class."""
     from scipy.sparse import csr_matrix
 
-    groups = np.arange(len(classes)) if chosen is None else np.flatnonzero(chosen)
+    groups = np.flatnonzero(chosen)
     return csr_matrix((np.ones(len(groups)), (classes[groups], groups)), shape=(n_classes, len(classes)))
 
 

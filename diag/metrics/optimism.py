@@ -41,8 +41,9 @@ def resampled_accuracies(
     n = correct.shape[1]
     if not n:
         return np.full((n_resamples, len(correct)), np.nan)
-    packed = np.ascontiguousarray(np.packbits(correct, axis=0).T)
-    keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
+    keys = np.zeros(n, dtype=np.int64)
+    for right in correct:  # renumbered after each model, so that the numbers stay below 2 n
+        keys = np.unique(2 * keys + right, return_inverse=True)[1]
     _, first, counts = np.unique(keys, return_index=True, return_counts=True)
     drawn = rng.multinomial(n, counts / n, size=n_resamples)
     accuracies: NDArray[np.float64] = drawn @ correct[:, first].T.astype(np.float64) / n

@@ -150,5 +150,5 @@ def test_jackknife_of_one_sample_has_nothing_left():
 
 def test_work_is_bounded():
     assert resamples_within_bound(800, 7) == 2000
-    assert resamples_within_bound(20_000, 7) == 1428
-    assert resamples_within_bound(100_000, 10) == 1000
+    assert resamples_within_bound(20_000, 7) == 857
+    assert resamples_within_bound(100_000, 10) == 500

@@ -161,7 +161,7 @@ def test_long_resampling_is_kept(tmp_path, monkeypatch):
     (kept,) = (tmp_path / "comparisons").iterdir()
     monkeypatch.setattr(resampling.bootstrap, "resampled_figures", None)  # not computed again
     assert random_comparison(60, 3, 2, 0).differences().equals(first)
-    np.save(kept / "figures.npy", np.zeros(3))
+    np.save(kept / "ends.npy", np.zeros(3))
     monkeypatch.undo()
     monkeypatch.setenv("DIAG_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(resampling, "KEPT_FROM", 0)
@@ -173,7 +173,7 @@ def test_fewer_resamples_are_noted(monkeypatch):
     comparison = random_comparison(60, 3, 2, 0)
     assert comparison.notes() == []
     monkeypatch.setattr(resampling.bootstrap, "BOUND", 1000)
-    assert "come from 1,000 resamples instead of 2,000, as there are 60 images" in comparison.notes()[0]
+    assert "come from 500 resamples instead of 2,000, as there are 60 images" in comparison.notes()[0]
 
 
 def test_class_differences():
