@@ -157,7 +157,9 @@ def overlap_chart(agreement: Agreement, max_sets: int = MAX_BARS) -> Any:
         size=alt.condition("datum.wrong", alt.value(80), alt.value(14)),
         opacity=faded,
     )
-    joined = alt.Chart(lines).mark_rule(color=theme.WRONG, strokeWidth=2).encode(x=x, y=place, y2="last:N")
+    joined = (
+        alt.Chart(lines).mark_rule(color=theme.WRONG, strokeWidth=2).encode(x=x, y=place, y2="last:N", opacity=faded)
+    )
     upper = alt.layer(drawn, numbers)
     lower = alt.layer(joined, marks)
     return (
