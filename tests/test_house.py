@@ -25,6 +25,8 @@ EXAMPLES += ["diag.results.verdict", "diag.metrics.classification"]
 EXAMPLES += [f"diag.checks.{name}" for name in ("class_order", "corruptions", "swaps")]
 EXAMPLES += [f"diag.metrics.{name}" for name in ("costs", "curves", "ranking", "reliability", "temperature")]
 EXAMPLES += ["diag.metrics.agreement", "diag.metrics.ensembles", "diag.metrics.pseudo_labels", "diag.io.joining"]
+EXAMPLES += [f"diag.metrics.{name}" for name in ("label_issues", "issue_kinds", "nearest", "phash", "altered_copies")]
+EXAMPLES += ["diag.metrics.pixels"]
 EXAMPLES += ["diag.io.event_files", "diag.results.gate_grammar", "diag.metrics.training_curves"]
 
 

@@ -12,6 +12,7 @@ from diag.explain.background import stratified
 from diag.filters.penultimate import LARGEST, tap
 from diag.io import store
 from diag.io.datasets import Dataset
+from diag.io.ensembles import EnsembleModel
 from diag.results.embedding import Embedding
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def embed(
     skipped. A feature map of more than 4,096 numbers, and what a 1x1 convolution gets, is averaged over space; other
     features that are wider are hashed to 4,096 numbers, which keeps distances (Weinberger et al. 2009). For a network
     of one dense layer, and for a scikit-learn estimator, which has no layers, it is the image itself, prepared for the
-    model.
+    model. Of an ensemble it is the members' features side by side.
 
     Parameters
     ----------
@@ -83,12 +84,16 @@ def embed(
     source = data.images if isinstance(data, Dataset) else np.asarray(data)
     labels = data.labels if isinstance(data, Dataset) else None
     chosen, sampled = _chosen(indices, len(source), labels, seed)
-    _require_one_input(model)
+    if not isinstance(model, EnsembleModel):
+        _require_one_input(model)
     if isinstance(data, Dataset):
         model, _, _ = settle(model, data, cache=cache)
     elif not model.settled:
         model, _ = model.resolve(source)
     digest = data.digest if isinstance(data, Dataset) else ""
+    if isinstance(model, EnsembleModel):
+        parts = [embed(member, data, chosen, cache, progress=progress) for member in model.members]
+        return _side_by_side(model, parts, sampled)
     key = store.content_key(
         result="embedding",
         method=VERSION,
@@ -113,6 +118,23 @@ def embed(
         model_name=model.name,
         model_digest=model.digest,
         data_digest=digest,
+    )
+
+
+def _side_by_side(model: EnsembleModel, parts: list[Embedding], sampled: str) -> Embedding:
+    """Return the members' features as one row an image, every member with the same mean length."""
+    scaled = [part.features / max(float(np.linalg.norm(part.features, axis=1).mean()), 1e-30) for part in parts]
+    rows = np.concatenate(scaled, axis=1) if len(parts[0]) else parts[0].features
+    told = " ".join(f"{part.model_name}: {part.note}" for part in parts)
+    return Embedding(
+        features=_frozen(_hashed(rows.astype(np.float32))),
+        indices=parts[0].indices,
+        total=parts[0].total,
+        layer=", ".join(dict.fromkeys(part.layer for part in parts)),
+        note=f"Features of {len(parts)} members side by side, each with a mean length of 1. {told}{sampled}",
+        model_name=model.name,
+        model_digest=model.digest,
+        data_digest=parts[0].data_digest,
     )
 
 

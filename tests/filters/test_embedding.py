@@ -197,6 +197,17 @@ def test_rows_units_and_frame(tmp_path, keras):
     assert diag.embed(model, given, [], cache=False).features.shape == (0, 0)
 
 
+def test_an_ensemble_has_its_members_features_side_by_side():
+    data = diag.load_dataset("digits").subset(np.arange(50))
+    members = [diag.load_model(f"saved_models/digits/{name}") for name in ("logistic_l1.skops", "logistic_l2.skops")]
+    both = diag.embed(diag.ensemble(members), data, [4, 2], cache=False)
+    one = diag.embed(members[0], data, [4, 2], cache=False).features
+    assert both.features.shape == (2, 2 * 784)
+    np.testing.assert_allclose(both.features[:, :784], one / np.linalg.norm(one, axis=1).mean(), rtol=1e-5)
+    assert both.indices.tolist() == [4, 2]
+    assert both.note.startswith("Features of 2 members side by side")
+
+
 def test_refusals(tmp_path, keras):
     layers = keras.layers
     save_model(tmp_path / "m.keras", [layers.Flatten(), layers.Dense(2)], (2, 2, 1))
