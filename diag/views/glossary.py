@@ -243,6 +243,63 @@ _DATA: dict[str, Term] = {
         "Trustworthiness", "How far neighbours in the map are neighbours in the features, 0 to 1; higher is better.",
         "data-quality.md#embedding-map",
     ),
+    "label_issue": Term(
+        "Label issue", "A label that models contradict as surely as they know the other class's own images.",
+        "data-quality.md#label-issues",
+    ),
+    "issue_kind": Term(
+        "Kind", "Probably a wrong label, real confusion, or unlike anything in training: what models and neighbours "
+        "say of a sure error.", "data-quality.md#label-issues",
+    ),
+    "issue_score": Term(
+        "Score", "How strongly models and neighbours speak against the label, 0 to 1.", "data-quality.md#label-issues",
+    ),
+    "issue_votes": Term(
+        "Votes", "Models that name the suggested class.", "data-quality.md#label-issues",
+    ),
+    "near_suggested": Term(
+        "Neighbours", "Share of the nearest images in the penultimate layer that have the suggested class.",
+        "data-quality.md#label-issues",
+    ),
+    "alike_suggested": Term(
+        "Similar images", "Share of the most similar images, pixel by pixel, that have the suggested class.",
+        "data-quality.md#label-issues",
+    ),
+    "distance_percentile": Term(
+        "Distance", "Share of right answers that lie nearer to their neighbours; above 99 % an image is unlike "
+        "anything in training.", "data-quality.md#label-issues",
+    ),
+    "estimated_share": Term(
+        "Estimated share", "Share of wrong labels by the confident joint; it counts real confusion too.",
+        "data-quality.md#label-issues",
+    ),
+    "duplicates": Term(
+        "Duplicates", "Images that are equal, or nearly: moved, brighter, compressed, mirrored.",
+        "data-quality.md#duplicates",
+    ),
+    "hash_distance": Term(
+        "Hash", "Bits of 64 in which the perceptual hashes differ; 0 is the same, 32 is chance.",
+        "data-quality.md#duplicates",
+    ),
+    "pixel_correlation": Term(
+        "Correlation", "Of the pixels at the best shift of one pixel, -1 to 1.", "data-quality.md#duplicates",
+    ),
+    "duplicate_expected": Term(
+        "By chance", "So many pairs as close as this one are expected among all images, from how the data lies.",
+        "data-quality.md#duplicates",
+    ),
+    "cosine_distance": Term(
+        "Cosine", "1 - cosine of the two images' features in the penultimate layer, 0 to 2; 0 is the same.",
+        "data-quality.md#duplicates",
+    ),
+    "labels_differ": Term(
+        "Labels differ", "The two images of a pair have different labels: at least one is wrong.",
+        "data-quality.md#duplicates",
+    ),
+    "embedding": Term(
+        "Embedding", "What the classifying layer of a network gets, one row of numbers an image.",
+        "data-quality.md#embedding",
+    ),
 }  # fmt: skip
 _TRAINING: dict[str, Term] = {
     "epochs": Term("Epochs", "Passes over the training data that the history holds.", "training.md#best-epoch"),
