@@ -69,6 +69,7 @@
       if (!found || !row) {
         wrong.replaceChildren();
         right.replaceChildren();
+        if (bin !== null) gallery(wrong, { title: `${model.name}: ${5 * bin} to ${5 * bin + 5} % sure and wrong`, items: [], total: 0, models: [place] });
         return;
       }
       const outside = row.accuracy < row.expected_low || row.accuracy > row.expected_high;
