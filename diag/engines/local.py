@@ -76,7 +76,7 @@ def evaluate(
         labels=[int(label) for label in np.unique(y_true)] if len(y_true) else [],
         classes=class_names,
         label_rule=model.label_rule,
-        preprocessing=model.preprocessing.to_dict(),
+        preprocessing=[each.preprocessing.to_dict() for each in model.members] or model.preprocessing.to_dict(),
         head=model.output_notes(),
         versions=_versions(model),
     )

@@ -49,7 +49,8 @@ class _ReadOnce:
         self._images = images
         self._key: Any = None
         self._kept: Any = None
-        self.shape, self.dtype, self.inputs = images.shape, images.dtype, inputs_of(images)
+        self.shape, self.dtype = images.shape, getattr(images, "dtype", None)
+        self.inputs = inputs_of(images)
 
     def __len__(self) -> int:
         return len(self._images)
@@ -247,7 +248,7 @@ def _class_names(members: tuple[Model, ...]) -> tuple[str, ...] | None:
 
 def _file(members: tuple[Model, ...], how: str, weights: tuple[float, ...], path: Path) -> ModelFile:
     """Return what stands in the place of a model file; the digest is that of all that decides the answers."""
-    parts = [f"{member.digest} {json.dumps(member.preprocessing.to_dict(), default=str)}" for member in members]
+    parts = [json.dumps(_said_of(member), default=str) for member in members]
     return ModelFile(
         path=path,
         format="ensemble",
@@ -261,6 +262,12 @@ def _file(members: tuple[Model, ...], how: str, weights: tuple[float, ...], path
         activation=None,
         notes=tuple(f"Member: {member.name} ({member.path.name})." for member in members),
     )
+
+
+def _said_of(member: Model) -> list[Any]:
+    """Return all that decides a member's answers to given data."""
+    steps = member.preprocessing.to_dict()
+    return [member.digest, steps, member.card.pinned, member.card.class_names, member.settled, member.label_rule]
 
 
 def _card(members: tuple[Model, ...], title: str, names: tuple[str, ...] | None) -> ModelCard:

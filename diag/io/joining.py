@@ -30,10 +30,14 @@ def normalized_weights(weights: Sequence[float] | None, m: int) -> NDArray[np.fl
     >>> normalized_weights([3, 1], 2).tolist()
     [0.75, 0.25]
     """
-    values = np.full(m, 1.0) if weights is None else np.asarray(weights, dtype=np.float64).reshape(-1)
+    try:
+        values = np.full(m, 1.0) if weights is None else np.asarray(weights, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError, OverflowError):  # texts, or an integer that no float holds
+        values = np.zeros(0)
     if len(values) != m or not np.isfinite(values).all() or (values < 0).any() or not values.sum() > 0:
-        shown = None if weights is None else [float(value) for value in values]
-        raise InvalidInputError(f"weights: expected {m} numbers, none below 0, one above. Received: {shown}.")
+        raise InvalidInputError(
+            f"weights: expected {m} numbers, none below 0, one above. Received: {str(weights)[:200]}."
+        )
     normed: NDArray[np.float64] = values / values.sum()
     return normed
 

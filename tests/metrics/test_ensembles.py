@@ -146,7 +146,7 @@ def test_the_winner_of_a_fold_is_chosen_on_all_others():
         assert winner == np.argmax(scores[:, folds != fold].mean(axis=1))
 
 
-@pytest.mark.parametrize("weights", [[1], [1, -1], [0, 0], [1, np.nan], [1, np.inf], [1, 2, 3]])
+@pytest.mark.parametrize("weights", [[1], [1, -1], [0, 0], [1, np.nan], [1, np.inf], [1, 2, 3], ["a", 1], [1, 10**400]])
 def test_weights_that_are_none_are_refused(weights):
     with pytest.raises(InvalidInputError, match="expected 2 numbers, none below 0, one above"):
         normalized_weights(weights, 2)
