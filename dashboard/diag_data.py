@@ -77,8 +77,7 @@ def draw_slices(comparison: Comparison, name: str) -> None:
         st.caption("Click a mark or choose a row to see the images of a slice.")
         return
     place = get_number("slice", 0, len(rows) - 1)
-    table = found.models(tried=True)
-    accuracies = table[table["slice"] == found.labels[place]].set_index("model")["accuracy"]
+    accuracies = found.models([place]).set_index("model")["accuracy"]
     gallery(comparison, found.labels[place], found.indices(place), f"slice-{place}")
     st.caption("Right in this slice: " + ", ".join(f"{plain(key)} {value:.1%}" for key, value in accuracies.items()))
 

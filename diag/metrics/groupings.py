@@ -121,14 +121,19 @@ def _shown(value: Any) -> str:
 def _named(name: str, column: NDArray[Any], kind: str) -> Grouping:
     import pandas as pd
 
-    texts = pd.Series(column).astype(object)
-    blank = texts.isna() | (texts.astype(str).str.strip() == "")
-    codes, values = pd.factorize(texts.where(~blank).map(str, na_action="ignore"), sort=True)
-    counts = np.bincount(codes[codes >= 0], minlength=len(values))
+    first, values = pd.factorize(column)  # missing ones are -1
+    texts = [str(value) for value in values]
+    numeric = column.dtype.kind in "biuf"
+    order = {text: value if numeric else text for value, text in zip(values, texts, strict=True) if text.strip()}
+    names = sorted(order, key=lambda text: order[text])
+    number = {text: row for row, text in enumerate(names)}
+    merged = np.array([*(number.get(text, -1) for text in texts), -1], dtype=np.int32)  # the last: where -1 leads
+    codes = merged[first]
+    counts = np.bincount(codes[codes >= 0], minlength=len(names))
     kept = np.sort(np.argsort(-counts, kind="stable")[:MOST_VALUES])
-    place = np.full(len(values) + 1, -1, dtype=np.int32)  # the last one is where -1 leads
+    place = np.full(len(names) + 1, -1, dtype=np.int32)
     place[kept] = np.arange(len(kept))
-    return Grouping(name, place[codes], tuple(f"{name} = {values[row]}" for row in kept), kind)
+    return Grouping(name, place[codes], tuple(f"{name} = {names[row]}" for row in kept), kind)
 
 
 def crossed(one: Grouping, other: Grouping) -> Grouping:

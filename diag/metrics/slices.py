@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 FLOOR = 1e-20
 """No p-value is given smaller than this."""
-SCREEN = 0.2
-"""Where the normal approximation gives more than this, it is kept; below, the exact distribution is computed."""
+SCREEN = 0.05
+"""Where the normal approximation of either test gives more than this, it is kept; else both are computed exactly."""
 CONTAINED = 0.8
 """A group lies inside a larger one that holds at least this share of it."""
 
@@ -121,25 +121,25 @@ def group_tests(
     sizes = held.sum(axis=1)
     kept = np.flatnonzero((sizes >= smallest) & (sizes < len(codes)))
     held, missed = held[kept], missed[kept]
-    expected, p_values = _tests(held, missed, total, bad)
     whole = (held.sum(axis=1, keepdims=True), missed.sum(axis=1, keepdims=True), total.sum()[None], bad.sum()[None])
-    if n_strata > 1:
-        p_values = np.maximum(p_values, _tests(*whole)[1])
+    expected, p_values = _approximated(held, missed, total, bad)
+    p_values = np.maximum(p_values, _approximated(*whole)[1])
+    for row in np.flatnonzero(p_values < SCREEN):
+        p_values[row] = stratified_exact_test(whole[0][row], whole[1][row], *whole[2:])
+        if n_strata > 1 and p_values[row] < SCREEN:
+            p_values[row] = max(p_values[row], stratified_exact_test(held[row], missed[row], total, bad))
     errors = whole[1][:, 0]
     return {"group": kept, "n": sizes[kept], "errors": errors, "expected_errors": expected, "p_value": p_values}
 
 
-def _tests(
+def _approximated(
     held: NDArray[np.int64], missed: NDArray[np.int64], total: NDArray[np.int64], bad: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return expected errors and p-values of groups (rows) whose samples and errors are given by stratum (columns)."""
+    """Return expected errors and approximate p-values of groups (rows), counted by stratum (columns)."""
     rate = bad / np.maximum(total, 1)
     expected: NDArray[np.float64] = held @ rate
     variance = (held * (total - held)) @ (rate * (1 - rate) / np.maximum(total - 1, 1))
-    p_values = _normal(missed.sum(axis=1), expected, variance)
-    for row in np.flatnonzero(p_values < SCREEN):
-        p_values[row] = stratified_exact_test(held[row], missed[row], total, bad)
-    return expected, p_values
+    return expected, _normal(missed.sum(axis=1), expected, variance)
 
 
 def _normal(errors: NDArray[Any], expected: NDArray[Any], variance: NDArray[Any]) -> NDArray[Any]:

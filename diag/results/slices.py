@@ -11,7 +11,7 @@ from diag.errors import InvalidInputError
 from diag.metrics.intervals import wilson_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -130,8 +130,13 @@ class Slices:
         )
         return frame if tried else frame[self.significant].reset_index(drop=True)
 
-    def models(self, tried: bool = False) -> pd.DataFrame:
-        """Return the accuracy of every model in every slice.
+    def models(self, which: Iterable[str | int] | None = None) -> pd.DataFrame:
+        """Return the accuracy of every model in slices.
+
+        Parameters
+        ----------
+        which : iterable of str or int, optional
+            As `mask` takes them; the significant ones when left out.
 
         Returns
         -------
@@ -142,8 +147,8 @@ class Slices:
         import pandas as pd
 
         parts = []
-        for label in self._wanted(tried):
-            mask = self.mask(label)
+        for each in np.flatnonzero(self.significant).tolist() if which is None else which:
+            label, mask = self.labels[self._number(each)], self.mask(each)
             n = int(mask.sum())
             for name, right in self.right.items():
                 good = int(right[mask].sum())
@@ -200,9 +205,6 @@ class Slices:
             f"{worst['accuracy']:.1%} of {int(worst['n']):,} images right, {worst['rest']:.1%} elsewhere "
             f"({tried}, Holm, {self.alpha:.0%})."
         )
-
-    def _wanted(self, tried: bool) -> list[str]:
-        return [label for label, kept in zip(self.labels, self.significant, strict=True) if kept or tried]
 
     def _number(self, which: str | int) -> int:
         if isinstance(which, str) and which in self.labels:

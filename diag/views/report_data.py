@@ -95,18 +95,16 @@ def _in_turn(lists: list[list[int]]) -> list[int]:
 def _slice_rows(comparison: Comparison, found: Slices) -> list[dict[str, Any]]:
     """Return the listed slices with their images, and the accuracy of every model in each."""
     frame = listed_slices(found)
-    table = found.models(tried=True)
-    table = table[table["slice"].isin(frame["slice"])]
-    by_slice = {str(name): part.set_index("model")["accuracy"] for name, part in table.groupby("slice", sort=False)}
+    accuracies = found.models(range(len(frame)))["accuracy"].to_numpy().reshape(-1, len(comparison.names))
+    order = [list(found.right).index(name) for name in comparison.names]
     rows = []
     for place, row in enumerate(frame.to_dict("records")):
-        accuracies = by_slice[row["slice"]]
         rows.append(
             {
                 **{str(key): value for key, value in row.items()},
                 "row": place,
                 "items": found.indices(place)[:ITEMS].tolist(),
-                "models": [float(accuracies[name]) for name in comparison.names],
+                "models": accuracies[place, order].tolist(),
             }
         )
     return rows
