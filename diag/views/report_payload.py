@@ -150,16 +150,22 @@ def _add(wanted: dict[int, None], items: Iterable[int]) -> None:
 
 
 def _grids(run: Evaluation) -> dict[str, Any]:
+    grid = _per_class(run)
     frames = {
-        "errors": run.errors(per_class=GRID),
-        "errors_loss": run.errors(per_class=GRID, by="loss"),
-        "errors_margin": run.errors(per_class=GRID, by="margin"),
-        "sure": run.correct(per_class=GRID, order="most_confident"),
-        "unsure": run.correct(per_class=GRID, order="least_confident"),
+        "errors": run.errors(per_class=grid),
+        "errors_loss": run.errors(per_class=grid, by="loss"),
+        "errors_margin": run.errors(per_class=grid, by="margin"),
+        "sure": run.correct(per_class=grid, order="most_confident"),
+        "unsure": run.correct(per_class=grid, order="least_confident"),
     }
     wrong = np.bincount(run.samples["y_true"][~run.correct_mask], minlength=run.n_classes)
     most = {run.class_names[number] for number in np.argsort(-wrong, kind="stable")[:MAX_GROUPS]}
     return {"grids": {name: _groups(frame, most) for name, frame in frames.items()}, "examples": _examples(run)}
+
+
+def _per_class(run: Evaluation) -> int:
+    """Return how many images of a class a grid shows: with many classes fewer, so that all of them are in the file."""
+    return GRID if run.n_classes <= MANY_CLASSES else GRID // 2
 
 
 def _groups(frame: Any, names: set[str]) -> list[dict[str, Any]]:
@@ -184,7 +190,7 @@ def _samples(run: Evaluation, comparison: Comparison | None) -> list[dict[str, A
     """Return the first images of each class, as they come in the data."""
     labels = run.samples["y_true"]
     return [
-        {"name": run.class_names[number], "items": np.flatnonzero(labels == number)[:GRID].tolist()}
+        {"name": run.class_names[number], "items": np.flatnonzero(labels == number)[: _per_class(run)].tolist()}
         for number in range(min(run.n_classes, MAX_GROUPS))
         if (labels == number).any()
     ]

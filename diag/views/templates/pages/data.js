@@ -88,7 +88,7 @@
   function firsts(target, limit) {
     const all = data.samples.length;
     target.replaceChildren(...data.samples.slice(0, limit).map((group) => make("div", { class: "group" }, make("b", {}, group.name),
-      make("div", { class: "cards" }, group.items.map((index) => make("button",
+      make("div", { class: "cards" }, group.items.filter(report.has).map((index) => make("button",
         { class: "card", type: "button", onclick: () => zoom(index) }, tile(index)))))));
     if (all > limit) target.append(make("button", { type: "button", onclick: () => firsts(target, all) }, `Show all ${all} classes`));
   }
