@@ -59,7 +59,6 @@ SCALED = {
     "brier_after": ("after_scaling", "%.4f"),
 }
 CLASSES = {
-    "class_number": ("number", "%d"),
     "count": ("n", "localized"),
     "auc": ("auc", "%.4f"),
     "auc_low": ("from", "%.4f"),
@@ -118,12 +117,14 @@ def draw_reliability(comparison: Comparison, name: str) -> None:
     with left:
         say("reliability_diagram")
         chart = charts.reliability_chart(results, name, kind)
-        picked = clicked(chart, f"reliability-{name}-{kind}", "bin")
+        picked = clicked(tall(chart, AXES + LEGEND), f"reliability-{name}-{kind}", "bin")
     with right:
-        say("consistency_band", "Images by confidence")
-        picked = clicked(charts.bins_chart(results, name, kind), f"bins-{name}-{kind}", "bin") or picked
+        st.markdown("**Images by confidence**")
+        chart = tall(charts.bins_chart(results, name, kind), AXES)
+        picked = clicked(chart, f"bins-{name}-{kind}", "bin") or picked
         st.caption("Click a point or a bar to see its images. Grey bands: where a point would lie if its confidences "
                    "were true.")  # fmt: skip
+        say("consistency_band")
     if picked:
         put("bin", picked[0]["bin"])
     draw_bin(comparison, name, results[name], kind)
@@ -167,7 +168,8 @@ def draw_curves(comparison: Comparison, name: str) -> None:
     results = load_discriminations(comparison)
     found = results[name]
     frame = found.class_frame()
-    classes = {str(number): plain(label) for label, number in frame["class_number"].items()}
+    numbers = frame["class_number"]
+    classes = {str(number): plain(label) for label, number in numbers.items()}
     which = choose_curve(classes)
     roc, pr = charts.curve_rows(results, int(which) if which.isdigit() else which)
     left, right = st.columns(2)
@@ -178,9 +180,9 @@ def draw_curves(comparison: Comparison, name: str) -> None:
         say("average_precision", "Precision-recall")
         draw_chart(charts.precision_recall_chart(pr, list(results)), AXES + LEGEND, key=f"pr-{which}")
     st.markdown(f"**Classes by {plain(name)}, lowest AUC first**")
-    row = frame_table(frame, f"classes-{name}", CLASSES, pick=True, index=True, height=300)
+    row = frame_table(frame[list(CLASSES)], f"classes-{name}", CLASSES, pick=True, index=True, height=300)
     if row is not None:
-        put("roc", frame.iloc[row]["class_number"])
+        put("roc", numbers.iloc[row])
         st.rerun()
     say("macro_average", "Averages")
     frame_table(stacked(results).reindex(columns=list(MEANS)), "averages", MEANS, index=True)
@@ -241,6 +243,11 @@ def edited_costs(names: tuple[str, ...]) -> tuple[tuple[float, ...], ...]:
     settings = {label: st.column_config.NumberColumn(required=True, format="%g") for label in labels}
     edited = st.data_editor(start, column_config=settings, key=f"costs-{len(names)}")
     return tuple(tuple(float(value) for value in row) for row in edited.to_numpy())
+
+
+def tall(chart: Any, around: int) -> Any:
+    """Return a chart with its plot as high as it says, for what Streamlit takes from it for axes and legends."""
+    return chart.properties(height=chart.height + around)
 
 
 def stacked(results: dict[str, Any]) -> pd.DataFrame:

@@ -21,8 +21,9 @@ if comparison is not None:
         name = selected("Model", "model", list(comparison.names))
     with right:
         part = segmented("Show", "part", list(PARTS), PARTS, labelled=True)
-    with section():
-        draw_headline(comparison, name)
+    if part in ("reliability", "temperature"):
+        with section():
+            draw_headline(comparison, name)
     with section():
         if part == "reliability":
             draw_reliability(comparison, name)
