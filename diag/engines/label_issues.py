@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST = 2000
 """Issues that are looked into, the least probable labels first."""
+LARGE = 10**7
+"""Probabilities from which on what confident learning makes of them is kept."""
 _WITNESSED = ("near_named", "near_label", "alike_named", "alike_label", "near_percentile", "alike_percentile")
 VERSION = 2
 """Raised when evidence is gathered in another way: what was kept is then not found."""
@@ -80,7 +82,7 @@ def label_issues(
     runs = comparison.runs if isinstance(comparison, Comparison) else (comparison,)
     names = comparison.names if isinstance(comparison, Comparison) else (comparison.name,)
     y_true: NDArray[np.int64] = runs[0].samples["y_true"]
-    doubts, notes = _doubts(runs, names)
+    doubts, notes = _doubts(runs, names, cache)
     sure = doubts.issues(y_true)
     found = int(sure.sum())
     candidates = _candidates(doubts, y_true, sure)
@@ -126,18 +128,39 @@ def label_issues(
     )
 
 
-def _doubts(runs: tuple[Evaluation, ...], names: tuple[str, ...]) -> tuple[Doubts, tuple[str, ...]]:
+def _doubts(runs: tuple[Evaluation, ...], names: tuple[str, ...], cache: bool) -> tuple[Doubts, tuple[str, ...]]:
     """Return what the models' mean probability doubts, and what is to be said about that."""
     y_true = runs[0].samples["y_true"]
     probas = [run.proba for run in runs if run.proba is not None]
     alone = ("One model was given: no other could agree or disagree with it.",) if len(runs) == 1 else ()
     if len(probas) == len(runs):
-        return confident_learning(y_true, probas), alone
+        return _kept_doubts(runs, probas, cache), alone
     lead = most_accurate(runs)[0]
     y_pred, confidence, p_label = (runs[lead].samples[name] for name in ("y_pred", "confidence", "p_true"))
     found = confident_errors(y_true, y_pred, confidence, p_label, runs[lead].n_classes)
     only = (f"Not all probabilities were kept: labels are doubted by {names[lead]} alone.",) if len(runs) > 1 else ()
     return found, (*alone, *only)
+
+
+def _kept_doubts(runs: tuple[Evaluation, ...], probas: list[NDArray[np.float32]], cache: bool) -> Doubts:
+    """Return what confident learning says, from the cache where it reads many probabilities."""
+    y_true = runs[0].samples["y_true"]
+    if not cache or sum(proba.size for proba in probas) < LARGE:
+        return confident_learning(y_true, probas)
+    columns = ("y_true", "y_pred", "confidence", "p_true", "entropy")
+    key = store.content_key(
+        result="doubts",
+        method=VERSION,
+        classes=runs[0].n_classes,
+        answers=[[store.array_digest(run.samples[name]) for name in columns] for run in runs],
+    )
+    kept = store.load("label_issues", key)
+    if kept is not None:
+        return Doubts(**kept.arrays)
+    found = confident_learning(y_true, probas)
+    arrays = {name: getattr(found, name) for name in Doubts.__dataclass_fields__}
+    store.save("label_issues", key, store.Entry(meta={}, arrays=arrays))
+    return found
 
 
 def _candidates(doubts: Doubts, y_true: NDArray[np.int64], sure: NDArray[np.bool_]) -> NDArray[np.int64]:
