@@ -1,8 +1,8 @@
 """Label issues on digits: planted wrong labels are found, odd images are told apart, and what is missing is said.
 
 Measured with the shipped "CNN sd" on 797 digits with 40 wrong labels (means of five seeds, benchmarks/label_issues.py):
-of the labels called wrong 94 % are planted (98 % without training data), and 88 % of those planted are found; of cleanlab's
-list 78 % are planted. With four networks 95 % and 79 %. The bounds below leave a margin.
+of the labels called wrong 94 % are planted (98 % without training data), and 88 % of those planted are found; of
+cleanlab's list 78 % are planted. With four networks 95 % and 79 %. The bounds below leave a margin.
 """
 
 from __future__ import annotations
