@@ -198,7 +198,7 @@ def stated(rng, n, accuracies, n_resamples=200):
     missed = (drawn == 0).astype(float)
     outside = missed @ correct.T / missed.sum(axis=1, keepdims=True)
     out_of_bag = np.mean(np.sum(shares_of_best(inside) * outside, axis=1))
-    ways = (observed[chosen], chosen_accuracy(observed, resampled), observed[chosen] - flattery, out_of_bag)
+    ways = (observed[chosen], chosen_accuracy(correct, rng, n_resamples), observed[chosen] - flattery, out_of_bag)
     luck = np.mean(observed - accuracies)  # of the test set, the same for all; 0 on average, left out as mere noise
     return [way - accuracies[chosen] - luck for way in ways]
 

@@ -41,53 +41,67 @@ def resampled_accuracies(
     n = correct.shape[1]
     if not n:
         return np.full((n_resamples, len(correct)), np.nan)
-    keys = np.zeros(n, dtype=np.int64)
-    for right in correct:  # renumbered after each model, so that the numbers stay below 2 n
-        keys = np.unique(2 * keys + right, return_inverse=True)[1]
-    _, first, counts = np.unique(keys, return_index=True, return_counts=True)
-    drawn = rng.multinomial(n, counts / n, size=n_resamples)
-    accuracies: NDArray[np.float64] = drawn @ correct[:, first].T.astype(np.float64) / n
+    rights, counts = _patterns(correct)
+    accuracies: NDArray[np.float64] = rng.multinomial(n, counts / n, size=n_resamples) @ rights / n
     return accuracies
 
 
-def chosen_accuracy(observed: NDArray[Any], resampled: NDArray[Any]) -> float:
+def chosen_accuracy(correct: NDArray[np.bool_], rng: np.random.Generator, n_splits: int = N_RESAMPLES) -> float:
     """Return the accuracy to expect on new samples of the model that is best on these.
 
     Parameters
     ----------
-    observed : ndarray, shape (m,)
-        Accuracy of each model on the test set.
-    resampled : ndarray, shape (r, m)
-        The same on bootstrap resamples (`resampled_accuracies`).
+    correct : ndarray of bool, shape (m, n)
+        Whether each model has each sample right.
+    rng : numpy.random.Generator
+    n_splits : int
 
     Returns
     -------
     float
-        Not above ``observed.max()``.
+        Not above the best model's accuracy; that itself with fewer than two samples or models.
 
     Notes
     -----
-    In each resample the best model w is chosen by its accuracy there, x + e, and judged by x - e: its accuracy on
-    the test set, less what the resample flattered it by. To first order this is the out-of-bag estimate of Tsamardinos
-    et al., which judges w by the samples that were not drawn, as e of those and of the drawn ones have the covariance
-    minus the variance; and it is choosing on one half and judging on the other. It is unbiased when all models are
-    equally good, where Efron's optimism, the mean of e, takes away only 71 % (1 over the square root of 2) of the
-    flattery, as it takes the test set's own chance differences for real ones. When models differ it is a little low,
-    as a resample chooses less well than the whole. Models that tie for best in a resample share it.
+    The best model is chosen on a random half of the samples and judged on the other half, averaged over splits. That
+    is unbiased for a model chosen on half as many samples: exactly right when all models are equally good, where the
+    flattery is largest, and a little low otherwise. To first order it is the out-of-bag estimate of Tsamardinos et al.
+    Efron's optimism (how much better the best of a bootstrap resample is there than on the whole) takes away only
+    71 % of the flattery (1 over the square root of 2), as it takes the test set's own chance differences for real.
+    Models that tie for best on a half share it.
 
     References
     ----------
-    Efron & Tibshirani (1993), An Introduction to the Bootstrap, section 17.6 (optimism).
     Tsamardinos, Greasidou & Borboudakis (2018), Bootstrapping the out-of-sample predictions for efficient and
     accurate cross-validation. Machine Learning 107, 1895-1922.
+    Efron & Tibshirani (1993), An Introduction to the Bootstrap, section 17.6 (optimism).
 
     Examples
     --------
-    >>> chosen_accuracy(np.array([0.8, 0.8]), np.array([[0.9, 0.7], [0.7, 0.9]])).__round__(3)
-    0.7
+    >>> correct = np.array([[True, True, False, False], [False, False, True, True]])
+    >>> chosen_accuracy(correct, np.random.default_rng(0)) < 0.5
+    True
     """
-    expected = float(np.mean(np.sum(shares_of_best(resampled) * (2 * observed - resampled), axis=1)))
-    return min(expected, float(np.max(observed)))
+    m, n = correct.shape
+    best = float(correct.mean(axis=1).max()) if n else float("nan")
+    if m < 2 or n < 2:
+        return best
+    rights, counts = _patterns(correct)
+    half = n // 2
+    drawn = rng.multivariate_hypergeometric(counts, half, size=n_splits, method="marginals")
+    chosen_by = drawn @ rights
+    judged_by = (counts @ rights - chosen_by) / (n - half)
+    expected = float(np.mean(np.sum(shares_of_best(chosen_by / half) * judged_by, axis=1)))
+    return min(expected, best)
+
+
+def _patterns(correct: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return which models are right in each pattern that occurs, shape (patterns, m), and how often it does."""
+    keys = np.zeros(correct.shape[1], dtype=np.int64)
+    for right in correct:  # renumbered after each model, so that the numbers stay below 2 n
+        keys = np.unique(2 * keys + right, return_inverse=True)[1]
+    _, first, counts = np.unique(keys, return_index=True, return_counts=True)
+    return correct[:, first].T.astype(np.float64), counts
 
 
 def shares_of_best(accuracies: NDArray[Any]) -> NDArray[np.float64]:

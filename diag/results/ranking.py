@@ -196,7 +196,7 @@ def choice_optimism(comparison: Comparison, n_resamples: int = N_RESAMPLES, seed
         names=comparison.names,
         best=comparison.names[place],
         observed=float(observed[place]),
-        expected=chosen_accuracy(observed, resampled),
+        expected=chosen_accuracy(correct, np.random.default_rng(seed), n_resamples),
         chosen=_frozen(shares_of_best(resampled).mean(axis=0)),
         n_resamples=n_resamples,
         seed=seed,

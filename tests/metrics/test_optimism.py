@@ -31,16 +31,22 @@ def test_shares_of_best():
 
 
 def test_chosen_accuracy_by_hand():
-    # First resample: model 0 is best with 0.9 and has 0.8: 2 * 0.8 - 0.9 = 0.7. Second: model 1 with 0.8 has 0.7: 0.6.
-    observed = np.array([0.8, 0.7])
-    assert chosen_accuracy(observed, np.array([[0.9, 0.7], [0.6, 0.8]])) == pytest.approx(0.65)
-    assert chosen_accuracy(np.array([0.8]), np.array([[0.7], [0.7]])) == 0.8  # never above what was observed
+    # a has images 0 and 1, b has 2 and 3. Of six halves, {0, 1} chooses a, which has none of the others right, {2, 3}
+    # likewise b; in the other four both tie with one of two, and have one of the other two: 4/6 * 1/2 = 1/3.
+    correct = np.array([[1, 1, 0, 0], [0, 0, 1, 1]], bool)
+    assert chosen_accuracy(correct, np.random.default_rng(0), 20_000) == pytest.approx(1 / 3, abs=0.01)
 
 
-def test_one_model_is_not_flattered():
-    correct = np.random.default_rng(0).random((1, 300)) < 0.8
-    resampled = resampled_accuracies(correct, np.random.default_rng(0), 5000)
-    assert chosen_accuracy(correct.mean(axis=1), resampled) == pytest.approx(correct.mean(), abs=0.002)
+def test_a_much_better_model_is_not_flattered():
+    # It is chosen on every half, and its accuracy on the others is that on all, on average.
+    correct = np.array([[1] * 90 + [0] * 11, [0] * 90 + [1] * 11], bool)
+    assert chosen_accuracy(correct, np.random.default_rng(0), 20_000) == pytest.approx(90 / 101, abs=0.002)
+
+
+def test_without_a_choice_nothing_is_taken_away():
+    assert chosen_accuracy(np.array([[True, False, True, True]]), np.random.default_rng(0)) == 0.75
+    assert chosen_accuracy(np.array([[True], [False]]), np.random.default_rng(0)) == 1
+    assert np.isnan(chosen_accuracy(np.ones((2, 0), bool), np.random.default_rng(0)))
 
 
 def test_no_samples():
@@ -55,6 +61,6 @@ def test_equally_good_models():
         correct = rng.random((8, 300)) < 0.8
         observed = correct.mean(axis=1)
         best.append(observed.max())
-        corrected.append(chosen_accuracy(observed, resampled_accuracies(correct, rng, 300)))
+        corrected.append(chosen_accuracy(correct, rng, 300))
     assert np.mean(best) > 0.825
     assert np.mean(corrected) == pytest.approx(0.8, abs=0.004)
