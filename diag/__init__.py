@@ -58,7 +58,9 @@ if TYPE_CHECKING:
     from diag.results import Finding as Finding
     from diag.results import LabelIssues as LabelIssues
     from diag.results import MeanMaps as MeanMaps
+    from diag.results import Optimism as Optimism
     from diag.results import Prototypes as Prototypes
+    from diag.results import Ranks as Ranks
     from diag.results import Slices as Slices
     from diag.results.agreement import agreement as agreement
     from diag.results.attribution import disagreement as disagreement
@@ -119,7 +121,9 @@ _HOMES = {
     "LabelIssues": "diag.results.label_issues",
     "Faithfulness": "diag.results.faithfulness",
     "MeanMaps": "diag.results.prototypes",
+    "Optimism": "diag.results.ranking",
     "Prototypes": "diag.results.prototypes",
+    "Ranks": "diag.results.ranking",
     "Slices": "diag.results.slices",
     "agreement": "diag.results.agreement",
     "calibration": "diag.results.calibration",

@@ -18,6 +18,7 @@ from diag.results.evidence import DifferentEvidence
 from diag.results.faithfulness import Faithfulness
 from diag.results.label_issues import LabelIssues
 from diag.results.prototypes import MeanMaps, Prototypes
+from diag.results.ranking import Optimism, Ranks
 from diag.results.pseudo_labels import PseudoLabels
 from diag.results.slices import Slices
 
@@ -42,7 +43,9 @@ __all__ = [
     "Finding",
     "LabelIssues",
     "MeanMaps",
+    "Optimism",
     "Prototypes",
     "PseudoLabels",
+    "Ranks",
     "Slices",
 ]
