@@ -18,8 +18,8 @@ from diag.results.evidence import DifferentEvidence
 from diag.results.faithfulness import Faithfulness
 from diag.results.label_issues import LabelIssues
 from diag.results.prototypes import MeanMaps, Prototypes
-from diag.results.ranking import Optimism, Ranks
 from diag.results.pseudo_labels import PseudoLabels
+from diag.results.ranking import Optimism, Ranks
 from diag.results.slices import Slices
 
 __all__ = [
