@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
 
 ENDINGS = (".keras", ".h5", ".hdf5", ".skops")
+"""Of files that can be uploaded; a folder may also hold definitions of ensembles."""
 BACKGROUND, FEW, SAMPLE = 50, 20, 200
 """References for one image, references for many of them, and how many that are."""
 CHECK = {"n": 20, "background": BACKGROUND, "seed": 0}
@@ -243,7 +244,11 @@ def model_files() -> dict[str, Path]:
     """Return the model files that can be chosen, by name."""
     files: list[Path] = []
     for place in [*arguments().models, *st.session_state.get("uploads", [])]:
-        files += sorted(path for path in place.iterdir() if path.suffix in ENDINGS) if place.is_dir() else [place]
+        files += (
+            sorted(path for path in place.iterdir() if path.name.endswith((*ENDINGS, ".ensemble.toml")))
+            if place.is_dir()
+            else [place]
+        )
     named: dict[str, Path] = {}
     for path in files:
         name = path.name if path.name not in named else f"{path.name} ({path.parent.name})"

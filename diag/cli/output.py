@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from diag.results.diagnosis import Diagnosis
     from diag.results.faithfulness import Faithfulness
 
-MODEL_ENDINGS = (".keras", ".h5", ".hdf5", ".skops")
+MODEL_ENDINGS = (".keras", ".h5", ".hdf5", ".skops", ".ensemble.toml")
 
 
 def print_table(comparison: Comparison) -> None:
@@ -191,7 +191,7 @@ def shipped_models(folder: Path | None) -> list[Path]:
         If there are none.
     """
     place = folder or Path(__file__).resolve().parents[2] / "saved_models" / "digits"
-    files = sorted(path for path in place.glob("*") if path.suffix in MODEL_ENDINGS) if place.is_dir() else []
+    files = sorted(path for path in place.glob("*") if path.name.endswith(MODEL_ENDINGS)) if place.is_dir() else []
     if not files:
         advice = "pass a folder with model files." if folder else "clone the repository, or pass --models FOLDER."
         raise DataError(

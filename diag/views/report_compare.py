@@ -32,12 +32,9 @@ def compare_page(comparison: Comparison, context: PageContext) -> ReportPage | N
     if len(comparison.runs) < 2:
         return None
     chosen = _chosen_pairs(comparison)
-    agreed = agreement(comparison)
     pairs = [_pair(comparison, each) for each in chosen]
     charts: dict[str, Any] = {
         "differences": comparison_charts.difference_chart(comparison),
-        "overlap": agreement_charts.overlap_chart(agreed),
-        "agreement": agreement_charts.agreement_chart(agreed, "kappa"),
     }
     matrix = comparison.runs[0].n_classes <= MATRIX_CLASSES
     for pair in pairs:
@@ -48,6 +45,7 @@ def compare_page(comparison: Comparison, context: PageContext) -> ReportPage | N
     ranks, ranks_said = _ranks(comparison)
     if ranks is not None:
         charts["ranks"] = ranks
+    agreed = _agreement(comparison, charts)
     together = _ensembles(comparison, charts)
     best, second = (str(name) for name in comparison.table().index[:2])
     content = {
@@ -55,16 +53,16 @@ def compare_page(comparison: Comparison, context: PageContext) -> ReportPage | N
         "pairs": pairs,
         "matrix": matrix,
         "ranks": ranks_said,
-        "overlap": _overlap_said(agreed),
-        "fleiss": _fleiss_said(agreed),
+        "overlap": agreed["overlap"],
+        "fleiss": agreed["fleiss"],
         "ensemble_notes": together["notes"],
     }
     payload = {
         "pairs": pairs,
         "first": next(pair["key"] for pair in pairs if {pair["name_a"], pair["name_b"]} == {best, second}),
         "best": best,
-        "sets": [{**row, "items": agreed.indices(row["key"])[:ITEMS].tolist()} for row in _records(agreed.overlap())],
-        "agreement": _records(agreed.pairs()),
+        "sets": agreed["sets"],
+        "agreement": agreed["pairs"],
         "ensembles": together["rows"],
         "n": len(comparison.runs[0]),
     }
@@ -129,6 +127,22 @@ def _ranks(comparison: Comparison) -> tuple[Any, str]:
     except CheckNotApplicable:
         return None, ""
     return comparison_charts.critical_difference_chart(ranks), ranks.sentence()
+
+
+def _agreement(comparison: Comparison, charts: dict[str, Any]) -> dict[str, Any]:
+    """Return what is said of agreement and errors in common; where there are too many models, why not."""
+    try:
+        agreed = agreement(comparison)
+    except CheckNotApplicable as error:
+        return {"sets": [], "pairs": [], "overlap": str(error), "fleiss": ""}
+    charts["overlap"] = agreement_charts.overlap_chart(agreed)
+    charts["agreement"] = agreement_charts.agreement_chart(agreed, "kappa")
+    return {
+        "sets": [{**row, "items": agreed.indices(row["key"])[:ITEMS].tolist()} for row in _records(agreed.overlap())],
+        "pairs": _records(agreed.pairs()),
+        "overlap": _overlap_said(agreed),
+        "fleiss": _fleiss_said(agreed),
+    }
 
 
 def _ensembles(comparison: Comparison, charts: dict[str, Any]) -> dict[str, Any]:
