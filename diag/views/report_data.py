@@ -20,6 +20,8 @@ from diag.views.report_pages import PageContext, ReportPage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from diag.results.comparison import Comparison
     from diag.results.slices import Slices
 
@@ -40,6 +42,7 @@ def data_page(comparison: Comparison, context: PageContext) -> ReportPage:
     payload: dict[str, Any] = {"best": comparison.names.index(str(comparison.table().index[0]))}
     samples: list[int] = []
     train_samples: list[int] = []
+    masks: list[Any] = []
     if not context.checks:
         return ReportPage("data", "Data", content, payload, charts)
 
@@ -48,6 +51,7 @@ def data_page(comparison: Comparison, context: PageContext) -> ReportPage:
         rows = _slice_rows(comparison, found)
         content["slices"] = {"verdict": found.verdict(), "notes": found.notes, "empty": not rows}
         payload["slices"] = rows
+        masks.extend(found.mask(row["row"]) for row in rows)
         if rows:
             charts["slices"] = slices_chart(found)
         samples.extend(_in_turn([row["items"] for row in rows]))
@@ -66,7 +70,7 @@ def data_page(comparison: Comparison, context: PageContext) -> ReportPage:
         train_samples.extend(row["train"] for row in part["rows"] if row["train"] is not None)
 
     def points() -> None:
-        part, texts = _points(comparison, context)
+        part, texts = _points(comparison, context, masks)
         content["map"] = texts
         payload["map"] = part
         samples.extend(part["index"])
@@ -154,22 +158,27 @@ def _csv(frame: Any) -> dict[str, Any]:
     return {"columns": [str(name) for name in frame.columns], "rows": rows}
 
 
-def _points(comparison: Comparison, context: PageContext) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the embedding map for the script: whole coordinates, and which models are wrong on each point."""
+def _points(comparison: Comparison, context: PageContext, masks: list[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the embedding map for the script: whole coordinates, which models are wrong, which slices hold a point."""
     found = embedding_map(comparison, n=MOST_POINTS, seed=context.seed, cache=context.cache)
     low = found.xy.min(axis=0)
     spread = float(np.ptp(found.xy, axis=0).max()) or 1.0  # one scale for both axes: distances stay as they are
     whole = np.rint((found.xy - low) * (SCALE / spread)).astype(int)
     y_true = comparison.runs[0].samples["y_true"][found.indices]
-    wrong = ["".join("01"[int(each)] for each in ~run.correct_mask[found.indices]) for run in comparison.runs]
     part = {
         "index": found.indices.tolist(),
         "x": whole[:, 0].tolist(),
         "y": whole[:, 1].tolist(),
         "true": y_true.tolist(),
-        "wrong": wrong,
+        "wrong": [_bits(~run.correct_mask[found.indices]) for run in comparison.runs],
+        "slices": [_bits(mask[found.indices]) for mask in masks],
         "width": int(whole[:, 0].max()),
         "height": int(whole[:, 1].max()),
         "palette": list(theme.MODELS) if comparison.runs[0].n_classes <= MOST_COLOURS else [],
     }
     return part, {"note": found.note, "model": found.model_name, "n": len(found)}
+
+
+def _bits(mask: NDArray[np.bool_]) -> str:
+    """Return truth values as a text of 0 and 1."""
+    return "".join("01"[int(each)] for each in mask)

@@ -84,6 +84,9 @@ def test_points_of_the_map(comparison, page_of):
     assert found["index"] == list(range(405))
     for text, run in zip(found["wrong"], comparison.runs, strict=True):
         assert [each == "1" for each in text] == (~run.correct_mask).tolist()
+    slices = diag.find_slices(comparison)
+    for place, text in enumerate(found["slices"]):
+        assert [each == "1" for each in text] == slices.mask(place).tolist()
     assert min(found["x"]) == min(found["y"]) == 0
     assert max(found["width"], found["height"]) == 1000
     original = diag.embedding_map(comparison).xy

@@ -102,6 +102,8 @@
         }
       }
       brush.globalAlpha = 1;
+      const slice = state.whole("slice", map.slices.length);
+      if (slice !== null) rings(map.slices[slice], radius + 2);
       outline(drawing || read(state.get("lasso")));
       const counts = shown.map(([label, shade, has]) => {
         let count = 0;
@@ -110,7 +112,20 @@
         dot.style.background = shade;
         return make("span", {}, dot, `${label} (${count.toLocaleString("en")})`);
       });
-      key.replaceChildren(...(byClass() ? [] : [make("b", {}, data.models[model()].name)]), ...counts);
+      key.replaceChildren(...(byClass() ? [] : [make("b", {}, data.models[model()].name)]), ...counts,
+        ...(slice === null ? [] : [make("span", {}, make("i", { class: "ring" }), section.slices[slice].slice)]));
+    }
+    // The points of the slice that is chosen above.
+    function rings(members, radius) {
+      brush.strokeStyle = color("ink");
+      brush.lineWidth = 1.2;
+      for (let place = 0; place < n; place += 1) {
+        if (members[place] !== "1") continue;
+        const [x, y] = toScreen(place);
+        brush.beginPath();
+        brush.arc(x, y, radius, 0, 2 * Math.PI);
+        brush.stroke();
+      }
     }
     function outline(line) {
       if (!line || line.length < 2) return;
@@ -206,5 +221,6 @@
     report.onTheme(paint);
     fit();
     state.on(["lasso", "mapclass", "mapanswer", "colour"], show);
+    state.on(["slice"], paint);
   };
 })(report);
