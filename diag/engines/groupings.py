@@ -67,6 +67,8 @@ def _metadata_groupings(run: Evaluation, columns: Mapping[str, Any] | None) -> l
     found = []
     for name in columns if columns is not None else ():
         values = np.asarray(columns[name])  # type: ignore[index]
+        if values.ndim != 1 and columns is run.data.metadata:
+            continue  # several numbers an image, such as a box, are no groups
         if len(values) != len(run):
             raise InvalidInputError(
                 f"metadata: expected {len(run)} values a column, one a sample. Received: {len(values)} in {name!r}."

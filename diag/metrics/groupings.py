@@ -121,7 +121,12 @@ def _shown(value: Any) -> str:
 def _named(name: str, column: NDArray[Any], kind: str) -> Grouping:
     import pandas as pd
 
-    first, values = pd.factorize(column)  # missing ones are -1
+    try:
+        first, values = pd.factorize(column)  # missing ones are -1
+    except TypeError:  # lists and the like, which have no hash
+        first, values = pd.factorize(
+            np.array([None if value is None else str(value) for value in column], dtype=object)
+        )
     texts = [str(value) for value in values]
     numeric = column.dtype.kind in "biuf"
     order = {text: value if numeric else text for value, text in zip(values, texts, strict=True) if text.strip()}

@@ -119,6 +119,10 @@ def test_columns_become_groups():
     assert column_grouping("flag", [True, False, True]).labels == ("flag = False", "flag = True")
     assert len(column_grouping("id", [f"i{number}" for number in range(900)])) == 50
     assert len(column_grouping("nothing", [None, None])) == 0
+    lists = np.empty(3, dtype=object)
+    lists[:] = [[1, 2], None, [1, 2]]
+    assert column_grouping("box", lists).labels == ("box = [1, 2]",)
+    assert column_grouping("level", [10, 9, 10, 2]).labels == ("level = 2", "level = 9", "level = 10")
     with pytest.raises(InvalidInputError, match="one value a sample"):
         column_grouping("x", np.zeros((3, 2)))
 
