@@ -111,7 +111,7 @@ def test_from_the_overview_to_the_images_of_a_cell(run, tmp_path, chromium, widt
         canvas.press("Backspace")
         expect(page.locator(".crumbs button")).to_have_count(0)
         name = run.class_names[7]
-        finder = page.get_by_label("Find a class")
+        finder = page.locator("article:not([hidden])").get_by_label("Find a class")
         finder.fill(name)
         finder.press("Enter")
         expect(page.get_by_role("heading", name=f"Confusions of {name}")).to_be_visible()
