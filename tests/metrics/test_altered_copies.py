@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diag.metrics.altered_copies import altered_copies, centred, hashed_candidates
@@ -32,6 +32,7 @@ def test_bits_are_the_low_frequencies_of_scipys_dct_above_their_median():
     assert bits == (low > np.median(low)).tolist()
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 500), st.floats(0.1, 3), st.floats(-50, 50))
 def test_brightness_and_contrast_change_no_bit_and_a_negative_all(seed, factor, shift):
     image = pictures(1, seed=seed).astype(np.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diag.errors import InvalidInputError
@@ -87,6 +87,7 @@ def test_columns_alone_see_the_same_issues_where_the_predicted_class_is_guessed(
     np.testing.assert_array_equal(columns.issues(y), whole.issues(y) & (whole.guess == whole.named))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1000))
 def test_permuting_samples_permutes_the_issues(seed):
     y, proba = random_case(seed, n=40)
