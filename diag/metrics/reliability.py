@@ -9,13 +9,15 @@ import numpy as np
 from diag.metrics.intervals import clopper_pearson_interval
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 MOST_DRAWS = 20_000_000
 """Resampling draws at most so many numbers: with many samples there are fewer resamples, but never under `LEAST`."""
 LEAST, MOST = 200, 1000
 _CHUNK = 2_000_000
-_WIDEST = 5
+_WIDEST, _HALVINGS = 5.0, 12
 
 
 def equal_width_bins(values: NDArray[Any], n_bins: int) -> NDArray[np.int64]:
@@ -224,16 +226,23 @@ def calibration_error_interval(
     measured = np.bincount(bins, weights=gap, minlength=n_bins)
     chance = _chunked(sums, n, n_bins) - measured
     error = float(np.abs(measured).sum())
-    scales = np.linspace(0, _WIDEST, 20 * _WIDEST + 1)
-    shares = np.array([_ranks(np.abs(scale * measured + chance).sum(axis=1), error) for scale in scales])
-    possible = np.flatnonzero((shares > 0.025).all(axis=1))
-    if not len(possible):
-        return error / n, error / n
-    return float(scales[possible[0]]) * error / n, float(scales[possible[-1]]) * error / n
+
+    def above(scale: float) -> bool:
+        return bool((np.abs(scale * measured + chance).sum(axis=1) >= error - 1e-12).mean() > 0.025)
+
+    def below(scale: float) -> bool:
+        return bool((np.abs(scale * measured + chance).sum(axis=1) <= error + 1e-12).mean() > 0.025)
+
+    low = 0.0 if above(0.0) else _edge(above, 1.0, 0.0)
+    return low * error / n, max(_edge(below, 1.0, _WIDEST), low) * error / n
 
 
-def _ranks(drawn: NDArray[Any], value: float) -> tuple[float, float]:
-    return float((drawn >= value - 1e-12).mean()), float((drawn <= value + 1e-12).mean())
+def _edge(holds: Callable[[float], bool], inside: float, outside: float) -> float:
+    """Return where something that holds toward `inside` ends on the way to `outside`."""
+    for _ in range(_HALVINGS):
+        middle = (inside + outside) / 2
+        inside, outside = (middle, outside) if holds(middle) else (inside, middle)
+    return inside
 
 
 def resamples(n: int) -> int:

@@ -49,7 +49,7 @@ COLUMNS = (
     "expected_low",
     "expected_high",
 )
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
