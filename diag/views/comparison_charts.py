@@ -68,38 +68,16 @@ def difference_chart(comparison: Comparison, metric: str = "accuracy") -> alt.La
         *(alt.Tooltip(f"{name}:Q", format=form) for name in ("difference", "low", "high")),
         alt.Tooltip("verdict:N", title="the two are"),
     ]
-    domain = _around_zero([*rows["low"], *rows["high"], *rows["difference"]])
     better = "left" if metric == "log_loss" else "right"
-    title = f"difference in {LABELS[metric]}, {1 - comparison.level:.0%} interval ({better}: the first is better)"
+    unit = ", points" if share else ""
+    title = [f"difference in {LABELS[metric]}{unit}", f"{better}: the first is better; grey: {VERDICTS[1]}"]
     if len(rows) > 1 and rows["a"].nunique() == 1:
         first = short_name(str(rows["a"].iloc[0]))
-        unit = " in points" if metric != "log_loss" else ""
-        title = f"{LABELS[metric]} of {first} minus the other's{unit}, {1 - comparison.level:.0%} interval"
-    x = alt.X(
-        "low:Q",
-        title=title,
-        scale=alt.Scale(domain=domain, nice=True),
-        axis=_points_axis(1) if share else alt.Axis(format="+.3f", tickCount=6, labelOverlap=True),
-    )
-    pick = alt.selection_point(name="pick", fields=["pair"], on="click", empty=True)
-    base = alt.Chart(rows).encode(
-        y=alt.Y(
-            "label:N",
-            sort=None,
-            title=None,
-            axis=alt.Axis(labelLimit=260, ticks=False, domain=False, labelOverlap=False),
-        ),
-        color=alt.Color(
-            "verdict:N",
-            scale=alt.Scale(domain=list(VERDICTS), range=[theme.RIGHT, theme.NEUTRAL]),
-            legend=alt.Legend(title=None, orient="top"),
-        ),
-        tooltip=tooltip,
-    )
-    rules = base.mark_rule(strokeWidth=2.5, cursor="pointer").encode(x=x, x2="high:Q")
-    points = base.mark_point(filled=True, size=70, opacity=1, cursor="pointer").encode(x="difference:Q")
-    layers = [_zero_line(), rules.add_params(pick), points]
-    return alt.layer(*layers).properties(width="container", height=26 * max(len(rows), 2))
+        title = [f"{LABELS[metric]} of {first} minus the other's{unit}", f"grey: {VERDICTS[1]}"]
+    title[0] += f", {1 - comparison.level:.0%} interval"
+    axis = _points_axis(1) if share else alt.Axis(format="+.3f", tickCount=6, labelOverlap=True)
+    chart = _forest(rows, "label", ("difference", "low", "high"), "pair", "verdict", VERDICTS, title, axis, tooltip)
+    return chart.properties(width="container", height=26 * max(len(rows), 2))
 
 
 def difference_rows(comparison: Comparison, metric: str) -> pd.DataFrame:
@@ -179,36 +157,52 @@ def class_difference_chart(comparison: Comparison, a: str, b: str) -> alt.LayerC
         *share,
         alt.Tooltip("p_adjusted:Q", title="p, adjusted", format=".4f"),
     ]
-    pick = alt.selection_point(name="pick", fields=["y_true"], on="click", empty=True)
-    base = alt.Chart(rows[[*_CLASS_COLUMNS, "found"]]).encode(
-        y=alt.Y(
-            "class:N",
-            sort=None,
-            title=None,
-            axis=alt.Axis(labelLimit=160, ticks=False, domain=False, labelOverlap=False),
-        ),
-        color=alt.Color(
-            "found:N",
-            scale=alt.Scale(domain=list(_SIGNIFICANT), range=[theme.RIGHT, theme.NEUTRAL]),
-            legend=alt.Legend(title=None, orient="top"),
-        ),
+    title = [
+        f"difference in recall, points, {1 - comparison.level:.0%} interval",
+        f"right: {short_name(a)} is better; grey: {_SIGNIFICANT[1]}",
+    ]
+    ends = ("difference", "difference_low", "difference_high")
+    rows = rows[[*_CLASS_COLUMNS, "found"]]
+    chart = _forest(rows, "class", ends, "y_true", "found", _SIGNIFICANT, title, _points_axis(0), tooltip)
+    chart = chart.properties(width="container", height=20 * max(len(rows), 2))
+    if len(frame) <= len(rows):
+        return chart
+    heading = f"the {len(rows)} of {len(frame)} classes with the largest differences"
+    return chart.properties(title=alt.Title(heading, fontWeight="normal", fontSize=12))
+
+
+def _forest(
+    rows: pd.DataFrame,
+    label: str,
+    ends: tuple[str, str, str],
+    picked: str,
+    verdict: str,
+    words: tuple[str, str],
+    title: list[str],
+    axis: Any,
+    tooltip: list[Any],
+) -> alt.LayerChart | alt.FacetChart:
+    """Return a line a row: its value and interval, `ends`, blue where its verdict is the first of `words`, else grey.
+
+    There is no legend, as it would be cut off in narrow windows: the axis title says what grey means.
+    """
+    import altair as alt
+
+    middle, low, high = ends
+    domain = _around_zero([float(value) for end in ends for value in rows[end]])
+    names = alt.Axis(labelLimit=180, ticks=False, domain=False, labelOverlap=False)
+    colour = alt.Scale(domain=list(words), range=[theme.RIGHT, theme.NEUTRAL])
+    base = alt.Chart(rows).encode(
+        y=alt.Y(f"{label}:N", sort=None, title=None, axis=names),
+        color=alt.Color(f"{verdict}:N", scale=colour, legend=None),
         tooltip=tooltip,
     )
-    domain = _around_zero([*rows["difference_low"], *rows["difference_high"]])
-    title = f"difference in recall, {1 - comparison.level:.0%} interval (right: {short_name(a)} is better)"
-    x = alt.X(
-        "difference_low:Q",
-        title=title,
-        scale=alt.Scale(domain=domain, nice=True),
-        axis=_points_axis(0),
-    )
-    rules = base.mark_rule(strokeWidth=2.5, cursor="pointer").encode(x=x, x2="difference_high:Q")
-    points = base.mark_point(filled=True, size=70, opacity=1, cursor="pointer").encode(x="difference:Q")
-    chart = alt.layer(_zero_line(), rules.add_params(pick), points)
-    hidden = len(frame) - len(rows)
-    heading = f"the {len(rows)} of {len(frame)} classes with the largest differences" if hidden else ""
-    chart = chart.properties(width="container", height=20 * max(len(rows), 2))
-    return chart.properties(title=alt.Title(heading, fontWeight="normal", fontSize=12)) if hidden else chart
+    axis.titleAnchor = "end"
+    x = alt.X(f"{low}:Q", title=title, scale=alt.Scale(domain=domain, nice=True), axis=axis)
+    pick = alt.selection_point(name="pick", fields=[picked], on="click", empty=True)
+    rules = base.mark_rule(strokeWidth=2.5, cursor="pointer").encode(x=x, x2=f"{high}:Q")
+    points = base.mark_point(filled=True, size=70, opacity=1, cursor="pointer").encode(x=f"{middle}:Q")
+    return alt.layer(_zero_line(), rules.add_params(pick), points)
 
 
 def confusion_difference_chart(
