@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EVERY = "All classes"
 PER_CLASS, MOST_CLASSES, MOST_PAIRS = 8, 24, 24
+SHOWN_CLASSES = 8
 ORDERS = {"confidence": "by confidence", "loss": "by loss", "margin": "by margin"}
 GROUPS = {"true": "by true class", "predicted": "by predicted class"}
 COLUMNS = {
@@ -61,7 +62,7 @@ def _most_errors(run: Evaluation, frame: pd.DataFrame, group: str) -> pd.DataFra
     """Return the rows of the classes with the most errors, and say so."""
     column = run.samples["y_true" if group == "true" else "y_pred"]
     counts = np.bincount(column[~run.correct_mask], minlength=run.n_classes)
-    names = [run.class_names[number] for number in np.argsort(-counts, kind="stable")[: MOST_CLASSES // 2]]
+    names = [run.class_names[number] for number in np.argsort(-counts, kind="stable")[:SHOWN_CLASSES]]
     total = frame["class"].nunique()
     if total > len(names):
         st.caption(f"{len(names)} of {total:,} classes, those with the most errors. Choose a class to see another.")

@@ -87,7 +87,7 @@ def test_other_pages_stand_a_hundred_classes(files, monkeypatch, page):
 
 def test_errors_show_the_classes_with_the_most_or_the_one_chosen(files, monkeypatch):
     app = opened(files, monkeypatch, "errors", sort="loss")
-    assert "12 of " in texts(app)
+    assert "8 of " in texts(app)
     find = next(box for box in app.selectbox if box.label == "Class")
     find.select("kind 7-2").run()
     assert not app.exception
