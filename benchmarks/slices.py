@@ -88,7 +88,7 @@ def large(rng):
 
 
 if __name__ == "__main__":
+    large(np.random.default_rng(0))
     generator = np.random.default_rng(0)
-    large(generator)
     false_alarms(generator)
     power(generator)
