@@ -65,7 +65,7 @@ TOGETHER = {
     "difference": ("against the best", "percent"),
     "difference_low": ("from", "percent"),
     "difference_high": ("to", "percent"),
-    "p_adjusted": ("p_adjusted", "%.4f"),
+    "p_adjusted": ("ensemble_p", "%.4f"),
     "mends": ("mends", "localized"),
     "breaks": ("breaks", "localized"),
 }
@@ -98,7 +98,7 @@ def draw_pair(comparison: Comparison, a: str, b: str) -> None:
         which = draw_quadrants(row, a, b)
     with right:
         say("paired_difference")
-        frame = load_differences(comparison, row["a"], row["b"])
+        frame = load_differences(comparison, a, b)
         frame = frame.assign(metric=[TERMS[metric].label for metric in frame["metric"]])
         frame_table(frame, "differences", FIGURES)
     titles = {

@@ -9,6 +9,7 @@ from diag_loaders import identity
 
 from diag.results.agreement import Agreement, agreement
 from diag.results.ensembles import Ensembles, ensembles
+from diag.results.pairs import shown_differences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,9 +22,8 @@ def _key(comparison: Comparison) -> str:
 
 
 def load_differences(comparison: Comparison, a: str, b: str) -> pd.DataFrame:
-    """Return the differences of two models in four figures, with their intervals."""
-    frame = _load_differences(_key(comparison), comparison)
-    return frame[(frame["a"] == a) & (frame["b"] == b)].drop(columns=["a", "b"])
+    """Return the differences of two models, a minus b, in four figures with their intervals."""
+    return shown_differences(comparison, _load_differences(_key(comparison), comparison), a, b)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Resampling")

@@ -65,3 +65,35 @@ def turned(pair: Mapping[str, Any]) -> dict[str, Any]:
     swapped["difference"] = -pair["difference"]
     swapped["relation"] = _TURNED.get(pair["relation"], pair["relation"])
     return swapped
+
+
+def shown_differences(comparison: Comparison, differences: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
+    """Return the differences of two models as they stand beside their 2x2 table.
+
+    Accuracy has the interval and the verdict of `Comparison.pairs`: one figure, one interval. BCa is too narrow for it
+    where few samples are discordant.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    differences : DataFrame
+        `Comparison.differences`.
+    a, b : str
+        Names of models; the differences are a minus b.
+
+    Returns
+    -------
+    DataFrame
+        ``metric``, ``value_a``, ``value_b``, ``difference``, ``low``, ``high``, ``favours``.
+    """
+    pair = comparison.pair(a, b)
+    own = (differences["a"] == a) & (differences["b"] == b)
+    frame = differences[own | ((differences["a"] == b) & (differences["b"] == a))].copy()
+    if not own.any():
+        frame[["value_a", "value_b"]] = frame[["value_b", "value_a"]].to_numpy()
+        frame[["low", "high"]] = -frame[["high", "low"]].to_numpy()
+        frame["difference"] = -frame["difference"]
+    accuracy = frame["metric"] == "accuracy"
+    frame.loc[accuracy, ["low", "high"]] = pair["difference_low"], pair["difference_high"]
+    frame.loc[accuracy, "favours"] = {"better": a, "worse": b}.get(pair["relation"], "")
+    return frame.drop(columns=["a", "b"]).reset_index(drop=True)

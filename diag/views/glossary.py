@@ -105,7 +105,7 @@ _COMPARING: dict[str, Term] = {
         "A - B", "Figure of A minus figure of B on the same images.", "comparing.md#difference-and-interval",
     ),
     "bca_interval": Term(
-        "95% interval", "Paired bootstrap, bias-corrected and accelerated (BCa); each for itself, not for all at once.",
+        "95% interval", "Of this figure alone. Accuracy: Agresti and Min; the others: paired bootstrap (BCa).",
         "comparing.md#paired-bootstrap",
     ),
     "p_adjusted": Term(
@@ -167,11 +167,12 @@ _ENSEMBLES: dict[str, Term] = {
         "ensembles.md#q-statistic",
     ),
     "double_fault": Term(
-        "Both wrong", "Share of images that both models have wrong: what no vote of the two can mend.",
+        "Both wrong", "Share of images that both models have wrong: choosing one of the two answers mends none.",
         "ensembles.md#double-fault",
     ),
     "disagreement": Term(
-        "One right", "Share of images that exactly one of the two models has right.", "ensembles.md#disagreement"
+        "One right", "Share of images that exactly one of the two has right: what choosing right gains over both, added.",
+        "ensembles.md#disagreement",
     ),
     "error_overlap": Term(
         "Errors in common", "Which models are wrong on the same images; each image counts in exactly one set.",
@@ -198,6 +199,10 @@ _ENSEMBLES: dict[str, Term] = {
     "naive_accuracy": Term(
         "Naive", "Accuracy on the very images that the choice was made on: too good. Beside it stands the honest one.",
         "ensembles.md#choosing-in-folds",
+    ),
+    "ensemble_p": Term(
+        "p, adjusted", "McNemar's exact test against the best single model, adjusted by Holm over all ensembles.",
+        "ensembles.md#against-the-best-model",
     ),
     "mends": Term(
         "Mends", "Images that the ensemble has right and the best model wrong.", "ensembles.md#against-the-best-model"
@@ -270,7 +275,7 @@ _DATA: dict[str, Term] = {
         "anything in training.", "data-quality.md#label-issues",
     ),
     "estimated_share": Term(
-        "Estimated share", "Share of wrong labels by the confident joint; it counts real confusion too.",
+        "Estimated share", "Share of wrong labels by the calibrated confident joint; rough: it counts real confusion.",
         "data-quality.md#label-issues",
     ),
     "duplicates": Term(
@@ -293,7 +298,8 @@ _DATA: dict[str, Term] = {
         "data-quality.md#duplicates",
     ),
     "labels_differ": Term(
-        "Labels differ", "The two images of a pair have different labels: at least one is wrong.",
+        "Labels differ", "Two images that are equal, or nearly in the same position, have different labels: at least "
+        "one is wrong. Mirrored pairs do not count.",
         "data-quality.md#duplicates",
     ),
     "embedding": Term(

@@ -10,6 +10,7 @@ from diag.errors import CheckNotApplicable
 from diag.results.agreement import Agreement, agreement
 from diag.results.changes import changed_cells
 from diag.results.ensembles import ensembles
+from diag.results.pairs import shown_differences
 from diag.views import agreement_charts, comparison_charts
 from diag.views.report_pages import PageContext, ReportPage
 
@@ -82,8 +83,7 @@ def _pair(comparison: Comparison, row: dict[str, Any]) -> dict[str, Any]:
     """Return all that the page says of one pair."""
     a, b = row["a"], row["b"]
     place = {name: number for number, name in enumerate(comparison.names)}
-    metrics = comparison.differences()
-    metrics = metrics[(metrics["a"] == a) & (metrics["b"] == b)]
+    metrics = shown_differences(comparison, comparison.differences(), a, b)
     largest = max(("only_a", "only_b"), key=lambda key: row[key])
     return {
         **row,

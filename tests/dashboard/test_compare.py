@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import diag
+from diag.results.pairs import shown_differences
 from tests.dashboard.test_pages import ROOT, opened, texts
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Streamlit's test harness warns of its own internals
@@ -30,9 +31,16 @@ def test_the_verdict_and_a_cell_of_the_table(comparison):
     row = comparison.pair(a, b)
     assert all(labels[key] == f"{row[key]:,}" for key in ("both_right", "only_a", "only_b", "both_wrong"))
     shown = app.dataframe[0].value
-    expected = comparison.differences()
-    expected = expected[(expected["a"] == a) & (expected["b"] == b)]
-    assert shown["difference"].tolist() == expected["difference"].tolist()
+    expected = shown_differences(comparison, comparison.differences(), a, b)
+    assert len(expected) == 4
+    for column in ("difference", "low", "high"):
+        assert shown[column].tolist() == expected[column].tolist()
+
+
+def test_the_better_model_may_stand_later(comparison):
+    app = opened("compare", models="|".join(NAMES), pair="1-0")
+    shown = app.dataframe[0].value
+    assert shown["difference"].iloc[0] == pytest.approx(comparison.pair(*comparison.names[1::-1])["difference"])
 
 
 def test_a_click_on_the_table_changes_the_images_and_the_url(comparison):
