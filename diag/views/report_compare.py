@@ -56,6 +56,7 @@ def compare_page(comparison: Comparison, context: PageContext) -> ReportPage | N
         "ranks": ranks_said,
         "overlap": agreed["overlap"],
         "fleiss": agreed["fleiss"],
+        "kappas": "agreement" in charts,
         "ensemble_notes": together["notes"],
     }
     payload = {
@@ -136,7 +137,8 @@ def _agreement(comparison: Comparison, charts: dict[str, Any]) -> dict[str, Any]
     except CheckNotApplicable as error:
         return {"sets": [], "pairs": [], "overlap": str(error), "fleiss": ""}
     charts["overlap"] = agreement_charts.overlap_chart(agreed)
-    charts["agreement"] = agreement_charts.agreement_chart(agreed, "kappa")
+    if len(agreed.names) > 2:
+        charts["agreement"] = agreement_charts.agreement_chart(agreed, "kappa")
     return {
         "sets": [{**row, "items": agreed.indices(row["key"])[:ITEMS].tolist()} for row in _records(agreed.overlap())],
         "pairs": _records(agreed.pairs()),
@@ -171,12 +173,15 @@ def _overlap_said(agreed: Agreement) -> str:
 
 
 def _fleiss_said(agreed: Agreement) -> str:
-    if len(agreed.names) == 2 or agreed.fleiss_kappa != agreed.fleiss_kappa:
-        return "1: always the same answer; 0: as often as by chance."
-    return (
-        f"1: always the same answer; 0: as often as by chance. All {len(agreed.names)} models together: "
-        f"Fleiss' kappa {agreed.fleiss_kappa:.2f}."
-    )
+    """Return what kappa means here, and its value for all models together."""
+    scale = "1: always the same answer; 0: as often as by chance."
+    if len(agreed.names) == 2:
+        pair = agreed.pairs().iloc[0]
+        kappa = "undefined" if pair["kappa"] != pair["kappa"] else f"{pair['kappa']:.2f}"
+        return f"The same answer to {pair['same_answer']:.1%} of the images; Cohen's kappa {kappa} ({scale[:-1]})."
+    if agreed.fleiss_kappa != agreed.fleiss_kappa:
+        return scale
+    return f"{scale} All {len(agreed.names)} models together: Fleiss' kappa {agreed.fleiss_kappa:.2f}."
 
 
 def _samples(comparison: Comparison, payload: dict[str, Any]) -> Iterator[int]:
