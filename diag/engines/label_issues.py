@@ -24,7 +24,7 @@ MOST = 2000
 LARGE = 10**7
 """Probabilities from which on what confident learning makes of them is kept."""
 _WITNESSED = ("near_named", "near_label", "alike_named", "alike_label", "near_percentile", "alike_percentile")
-VERSION = 2
+VERSION = 3
 """Raised when evidence is gathered in another way: what was kept is then not found."""
 
 
@@ -117,7 +117,7 @@ def label_issues(
         reference="test" if train is None else "train",
         n=len(y_true),
         found=found,
-        estimated_share=doubts.share(),
+        estimated_share=doubts.share(y_true),
         joint=_frozen(doubts.joint),
         class_names=runs[0].class_names,
         model_names=tuple(names),

@@ -214,10 +214,10 @@ def _alike(
     room = PIXEL_BUDGET // max(1, int(np.prod(shapes[1])))
     if shapes[0] != shapes[1] or min(shapes[0][:2]) < 3 or min(room, len(question.among)) <= 2 * pixels.NEIGHBOURS:
         return {}, ("The images are too few, too small or of different sizes to be compared pixel by pixel.",)
-    among = question.among
+    among, usual = question.among, question.usual[:: max(1, len(question.usual) // ALIKE)]
     if len(among) > room:
         among = np.sort(np.random.default_rng(0).choice(among, room, replace=False))
-    usual = question.usual[:: max(1, len(question.usual) // ALIKE)]
+    drawn = _drawn(question, usual, among)
     rows = np.concatenate([question.asked, usual])
     found = pixels.nearest(small_greys(data, rows), small_greys(where, among), question.itself(rows, among))
     labels = question.labels[among[found.numbers]]
@@ -229,10 +229,21 @@ def _alike(
         return known, (
             f"The labels of the most similar images were not asked: of the right answers only {telling:.0%} have a "
             "majority of their own class among them.",
+            *drawn,
         )
     shares = (labels[:m] == named[question.asked][:, None]).mean(axis=1)
     blank = ~np.isfinite(far[:m])
-    return {**known, "named": np.where(blank, np.nan, shares), "label": np.where(blank, np.nan, own[:m])}, ()
+    return {**known, "named": np.where(blank, np.nan, shares), "label": np.where(blank, np.nan, own[:m])}, drawn
+
+
+def _drawn(question: _Question, usual: NDArray[np.int64], among: NDArray[np.int64]) -> tuple[str, ...]:
+    """Return what to say of images that were left out of the comparison pixel by pixel."""
+    said = []
+    if len(among) < len(question.among):
+        said.append(f"among {len(among):,} of the {len(question.among):,} images searched, drawn at random (seed 0)")
+    if len(usual) < len(question.usual):
+        said.append(f"with {len(usual):,} of {len(question.usual):,} right answers, taken evenly, to say what is usual")
+    return (f"Images were compared pixel by pixel {', and '.join(said)}.",) if said else ()
 
 
 def _enough(usual: NDArray[Any], among: NDArray[Any]) -> bool:

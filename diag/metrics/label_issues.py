@@ -7,7 +7,7 @@ licence is the AGPL.
 References
 ----------
 Northcutt, Jiang & Chuang (2021), Confident learning: estimating uncertainty in dataset labels. Journal of Artificial
-Intelligence Research 70, 1373-1411, equations 1 and 2 and section 3.2.
+Intelligence Research 70, 1373-1411, equations 1 to 3 and section 3.2.
 """
 
 from __future__ import annotations
@@ -64,15 +64,19 @@ class Doubts:
         found: NDArray[np.bool_] = (self.guess >= 0) & (self.guess != y_true) & (self.p_label < self.confidence)
         return found
 
-    def share(self) -> float:
-        """Return the estimated share of wrong labels: of the images counted in the joint, those off its diagonal.
+    def share(self, y_true: NDArray[np.int64]) -> float:
+        """Return the estimated share of wrong labels, 0..1: the calibrated joint off its diagonal.
 
-        Each label's row is weighted by how many images have it (section 3.2 of the paper). NaN without images.
+        Each label's row is brought to as many images as have the label (section 3.2 of the paper, equation 3): images
+        without a guess are taken to be like those with one. The diagonal counts at least 1, as in cleanlab, so that a
+        label of which no image was guessed at all adds nothing. NaN without images.
         """
-        rows = self.joint.sum(axis=1)
-        if not rows.sum():
+        if not len(y_true):
             return float("nan")
-        return float(1 - np.trace(self.joint) / rows.sum())
+        right = np.diag(self.joint)
+        off = self.joint.sum(axis=1) - right
+        counts = np.bincount(y_true, minlength=len(self.joint))
+        return float((counts * off / (off + np.maximum(1, right))).sum() / len(y_true))
 
 
 def class_thresholds(y_true: NDArray[Any], p_label: NDArray[Any], n_classes: int) -> NDArray[np.float64]:

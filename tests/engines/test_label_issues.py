@@ -141,11 +141,15 @@ def test_long_lists_are_cut_and_large_data_is_sampled(digits, models, monkeypatc
     monkeypatch.setattr(module, "MOST", 10)
     monkeypatch.setattr(witnesses, "MOST", 300)
     monkeypatch.setattr(witnesses, "USUAL", 100)
+    monkeypatch.setattr(witnesses, "ALIKE", 50)
+    monkeypatch.setattr(witnesses, "PIXEL_BUDGET", 28 * 28 * 200)
     for train in (digits[1], None):
         found = diag.label_issues(diag.evaluate(models[2], data, progress=False), train, cache=False)
         assert found.sure.sum() == 10 < found.found
         assert "the 10 with the least probable label" in " ".join(found.notes)
         assert "drawn by class" in " ".join(found.notes)
+        said = "among 200 of the 300 images searched, drawn at random (seed 0), and with 50 of 100 right answers"
+        assert f"pixel by pixel {said}" in " ".join(found.notes)
         assert "(the worst 10 are listed)" in found.verdict()
         assert (found.neighbours < (1000 if train else 797)).all()
         assert not (found.neighbours == found.indices[:, None]).any() or train

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -50,7 +52,7 @@ def test_three_classes_by_hand():
     assert found.guess.tolist() == [0, 0, 1, 1, 0, 2]
     assert found.joint.tolist() == [[2, 1, 0], [1, 1, 0], [0, 0, 1]]
     assert found.issues(Y).tolist() == [False, False, True, False, False, False]
-    assert found.share() == pytest.approx(2 / 6)
+    assert found.share(Y) == pytest.approx((3 * 1 / 3 + 2 * 1 / 2 + 1 * 0) / 6)  # rows are brought to 3, 2 and 1 images
     assert normalized_margin(found.p_label, found.confidence)[2] == pytest.approx((0.1 - 0.75 + 1) / 2)
 
 
@@ -66,9 +68,24 @@ def test_the_same_issues_thresholds_joint_and_scores_as_cleanlab(seed):
     theirs = filters.find_label_issues(y, proba, filter_by="confident_learning", n_jobs=1)
     np.testing.assert_array_equal(found.issues(y), theirs)
     np.testing.assert_allclose(found.p_label, rank.get_label_quality_scores(y, proba))
+    y_many, proba_many = np.tile(y, 30), np.tile(proba, (30, 1))  # cleanlab rounds each row to whole images
+    estimated = count.estimate_joint(y_many, proba_many)
+    share = confident_learning(y_many, [proba_many]).share(y_many)
+    assert share == pytest.approx(1 - np.trace(estimated), abs=proba.shape[1] / len(y_many))
     wrong = found.named != y  # elsewhere cleanlab's margin is to the second class
     margins = rank.get_label_quality_scores(y, proba, method="normalized_margin")
     np.testing.assert_allclose(normalized_margin(found.p_label, found.confidence)[wrong], margins[wrong])
+
+
+def test_the_share_weighs_each_label_by_its_images_not_by_its_guesses():
+    # 80 images of class 0 of which none reaches a threshold, 20 of class 1 of which 15 and 5 are guessed 1 and 0.
+    y = np.repeat([0, 1], [80, 20])
+    some = confident_errors(y, y, np.ones(100), np.ones(100), 2)
+    found = dataclasses.replace(some, joint=np.array([[0, 0], [5, 15]]))
+    assert found.share(y) == pytest.approx(0.05)  # 20 * 5 / 20 of 100; the counts alone would give 5 / 20
+    # 10 of 100 guesses of class 0 and 1 of 2 of class 1 are off: 80 * 0.1 + 20 * 0.5 of 100
+    found = dataclasses.replace(some, joint=np.array([[90, 10], [1, 1]]))
+    assert found.share(y) == pytest.approx(0.18)
 
 
 def test_several_models_are_averaged_and_blocks_change_nothing(monkeypatch):
@@ -104,7 +121,7 @@ def test_edges_one_class_a_class_without_samples_a_constant_model_no_samples():
     assert found.thresholds[2] == np.inf
     assert found.issues(y).tolist() == [False, False, True]  # as sure as of its own images: it is always as sure
     empty = confident_learning(np.zeros(0, int), [np.ones((0, 2))])
-    assert np.isnan(empty.share())
+    assert np.isnan(empty.share(np.zeros(0, int)))
     with pytest.raises(InvalidInputError, match="Received"):
         confident_learning(y, [np.ones((2, 3))])
 
