@@ -11,6 +11,7 @@ from diag_loaders_data import load_duplicates, load_issues, load_map, load_slice
 from diag_parts import SIDE, clicked, draw_chart, frame_table, gallery
 from diag_state import get, get_choice, get_number, plain, put, segmented, selected
 
+from diag.results.duplicates import MAY_DIFFER
 from diag.results.label_issues import KIND_TITLES
 from diag.views.charts import class_balance_chart
 from diag.views.data_charts import listed_slices, slices_chart
@@ -116,7 +117,7 @@ def draw_duplicates(comparison: Comparison) -> None:
     if frame.empty:
         return
     with st.container(horizontal=True, gap="small"):
-        for row in frame.head(FEW).to_dict("records"):
+        for row, turned in zip(frame.head(FEW).to_dict("records"), found.turned_labels_differ, strict=False):
             with st.container(width=2 * SIDE + 24, gap=None):
                 other = train if row["where"] == "train" and train is not None else data
                 images = [
@@ -127,7 +128,7 @@ def draw_duplicates(comparison: Comparison) -> None:
                 labels = f", labels **{plain(row['label'])}** and **{plain(row['other_label'])}**"
                 st.caption(
                     f"{row['image']} and {'training ' if other is train else ''}{row['other']}: {row['way']}"
-                    f"{labels if row['labels_differ'] else ''}"
+                    f"{labels if row['labels_differ'] or turned else ''}{MAY_DIFFER if turned else ''}"
                 )
     with st.expander(f"All {len(frame):,} as a table"):
         frame_table(frame, "duplicates-table", {"correlation": ("Correlation", "%.3f")})

@@ -77,7 +77,7 @@ def altered_copies(
     list of Copy
         The least likely first, each query once.
     """
-    if not len(queries):
+    if not len(queries) or len(among) <= (own is not None):  # nothing but itself
         return []
     natural = dimension(nearest(others, others, np.arange(len(others)))) if len(others) > 5 * NEIGHBOURS else 0.0
     best: dict[int, Copy] = {}

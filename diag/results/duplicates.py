@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 WAYS = ("equal", "as it is", "mirrored", "upside down")
 """How the two images of a pair are the same: pixel for pixel, or nearly, in which position."""
+MAY_DIFFER = " (may be legitimate: the image is turned)"
+"""What stands behind the two labels of a mirrored or upside-down pair."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +86,19 @@ class Duplicates:
 
     @property
     def labels_differ(self) -> NDArray[np.bool_]:
+        """Whether the labels contradict each other: one of the two is wrong. False for images that are turned.
+
+        A mirrored or upside-down image may rightly have another label: signs that point left and right, b and d.
+        """
+        return self._other_labels & (self.way <= WAYS.index("as it is"))
+
+    @property
+    def turned_labels_differ(self) -> NDArray[np.bool_]:
+        """Whether one image is the other mirrored or upside down and has another label, which may be legitimate."""
+        return self._other_labels & (self.way > WAYS.index("as it is"))
+
+    @property
+    def _other_labels(self) -> NDArray[np.bool_]:
         """Whether the two images have different labels; false where one has none."""
         differ: NDArray[np.bool_] = np.array(
             [a is not None and b is not None and a != b for a, b in zip(self.label, self.other_label, strict=True)],
@@ -129,8 +144,15 @@ class Duplicates:
         if self.n_train:
             some = f"{leaked:,} {'are' if leaked > 1 else 'is'}" if leaked else "none is"
             said += f"; {some} among the {self.n_train:,} training images"
-        pairs = f" {differ:,} of the {len(self):,} pairs {'has' if differ == 1 else 'have'} different labels."
-        return f"{said}.{pairs if differ else ''}"
+        said += "."
+        if differ:
+            said += f" {differ:,} of the {len(self):,} pairs {'has' if differ == 1 else 'have'} different labels."
+        turned = int(self.turned_labels_differ.sum())
+        if turned:
+            said += (
+                f" {turned:,} mirrored or upside-down pair{'' if turned == 1 else 's'} with another label may be right."
+            )
+        return said
 
     def frame(self) -> pd.DataFrame:
         """Return one row a pair: exact copies first, then the largest correlation.

@@ -11,6 +11,7 @@ from diag.engines.label_issues import label_issues
 from diag.engines.near_duplicates import near_duplicates
 from diag.engines.slices import find_slices
 from diag.errors import DiagError
+from diag.results.duplicates import MAY_DIFFER
 from diag.results.label_issues import KIND_TITLES
 from diag.views import theme
 from diag.views.charts import class_balance_chart
@@ -134,14 +135,15 @@ def _duplicates(comparison: Comparison, context: PageContext) -> tuple[dict[str,
     found = near_duplicates(comparison, context.train, seed=context.seed, cache=context.cache)
     frame = found.frame()
     rows = []
-    for row in frame.head(ITEMS).to_dict("records"):
-        trained = row["where"] == "train"
+    turned = found.turned_labels_differ[:ITEMS]
+    for row, legitimate in zip(frame.head(ITEMS).to_dict("records"), turned, strict=True):
+        trained, differ, may = row["where"] == "train", row["labels_differ"], MAY_DIFFER if legitimate else ""
         rows.append(
             {
                 "images": [row["image"]] if trained else [row["image"], row["other"]],
                 "train": row["other"] if trained else None,
                 "said": "pixel for pixel" if row["way"] == "equal" else f"{row['way']}, r = {row['correlation']:.3f}",
-                "labels": f"labels {row['label']} and {row['other_label']}" if row["labels_differ"] else "",
+                "labels": f"labels {row['label']} and {row['other_label']}{may}" if differ or may else "",
             }
         )
     return {"rows": rows, "csv": _csv(frame)}, {

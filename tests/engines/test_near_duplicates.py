@@ -61,10 +61,13 @@ def test_planted_copies_are_found(digits, model, change):
     assert not across["labels_differ"].any()
     within = frame[frame["where"] == "test"].set_index("image")
     assert within["other"].to_dict() == {305 + place: place for place in range(4)}
-    assert within["labels_differ"].all()
+    turned = change == "mirrored"  # another label may then be legitimate, and contradicts nothing
+    assert within["labels_differ"].tolist() == [not turned] * 4
+    assert found.turned_labels_differ.sum() == 4 * turned
     assert set(frame["way"]) == {"mirrored" if change == "mirrored" else "equal" if change == "equal" else "as it is"}
-    assert found.counts() == {"repeated": 4, "leaked": 5, "pairs": 9, "labels_differ": 4}
-    assert "4 of the 9 pairs have different labels" in found.verdict()
+    assert found.counts() == {"repeated": 4, "leaked": 5, "pairs": 9, "labels_differ": 0 if turned else 4}
+    said = "4 mirrored or upside-down pairs with another label may be right." if turned else ""
+    assert found.verdict().endswith(said or " 4 of the 9 pairs have different labels.")
     if change == "equal":
         assert (frame["cosine_distance"] < 1e-6).all()
 

@@ -112,6 +112,14 @@ def test_planted_copies_are_found_and_nothing_else(change):
         assert set(range(60, 68)) <= set(hashed_candidates(queries, among).tolist())
 
 
+def test_one_image_has_no_copy_of_itself():
+    one = pictures(1)
+    assert altered_copies(one, one, one, own=np.array([0])) == []
+    assert altered_copies(one, one[:0], one) == []
+    assert altered_copies(one, one, one) == []  # one neighbour says nothing of how the data lies
+    assert hashed_candidates(one, one, own=np.array([0])).tolist() == []
+
+
 def test_moved_copies_with_a_plain_border_have_close_hashes():
     among = np.pad(pictures(100), ((0, 0), (4, 4), (4, 4)))
     moved = np.roll(among[:5], (1, -1), (1, 2))
