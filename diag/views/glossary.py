@@ -171,7 +171,7 @@ _ENSEMBLES: dict[str, Term] = {
         "ensembles.md#double-fault",
     ),
     "disagreement": Term(
-        "One right", "Share of images that exactly one of the two has right: what choosing right gains over both, added.",
+        "One right", "Share of images that exactly one of the two models has right.",
         "ensembles.md#disagreement",
     ),
     "error_overlap": Term(

@@ -170,7 +170,7 @@
       { key: "naive_accuracy", tip: "naive_accuracy", numeric: true, format: (value) => percent(value, 2) },
       { key: "log_loss", tip: "log_loss", numeric: true, format: number },
       { key: "difference", label: `Against ${section.best}, points (95%)`, numeric: true, cell: gap },
-      { key: "p_adjusted", tip: "p_adjusted", numeric: true, format: (value) => (value === null ? "–" : value < 1e-4 ? "< 0.0001" : value.toFixed(4)) },
+      { key: "p_adjusted", tip: "ensemble_p", numeric: true, format: (value) => (value === null ? "–" : value < 1e-4 ? "< 0.0001" : value.toFixed(4)) },
       { key: "mends", tip: "mends", numeric: true }, { key: "breaks", tip: "breaks", numeric: true },
     ], onRow: (row) => { state.set({ ensemble: row.key }); jump(images); } });
     report.onClick("compare.ensembles", (datum) => { if (datum.key) { state.set({ ensemble: datum.key }); jump(images); } });
