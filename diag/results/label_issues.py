@@ -53,7 +53,7 @@ class LabelIssues:
     n, found : int
         Images looked at, and doubted labels before the list was cut.
     estimated_share : float
-        Share of wrong labels that the confident joint estimates, 0..1. It counts real confusion too.
+        Share of wrong labels that the calibrated confident joint estimates, 0..1. It counts real confusion too.
     joint : ndarray of int64, shape (k, k)
         The confident joint: label (row) by guessed class (column).
     class_names, model_names : tuple of str
