@@ -30,7 +30,7 @@ def evidence(drawn: Curves) -> list[Evidence]:
                 {"epoch": int(epoch) + 1, name.lower(): float(values[epoch]), "part": part}
                 for part, values in zip(("training", "validation"), pair, strict=True)
                 if values is not None
-                for epoch in _shown(len(values))
+                for epoch in _shown(values)
             ),
             "line",
             x="epoch",
@@ -42,6 +42,7 @@ def evidence(drawn: Curves) -> list[Evidence]:
     ]
 
 
-def _shown(n: int) -> NDArray[np.int64]:
-    """Return at most 50 epochs, the first and the last among them."""
-    return np.unique(np.linspace(0, n - 1, min(n, 50)).round().astype(np.int64))
+def _shown(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return at most 50 epochs that have a value, the first and the last among them."""
+    known = np.flatnonzero(np.isfinite(values))
+    return known[np.unique(np.linspace(0, len(known) - 1, min(len(known), 50)).round().astype(np.int64))]

@@ -43,16 +43,19 @@ DROP = 0.95
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curves:
-    """Loss and accuracy by epoch, NaN replaced by the epoch before; None for what a history does not hold.
+    """Loss and accuracy by epoch; None for what a history does not hold.
 
     Parameters
     ----------
-    loss, val_loss, accuracy, val_accuracy : ndarray of float64, shape (n,), or None
-        Accuracies are shares 0..1.
+    loss, accuracy : ndarray of float64, shape (n,), or None
+        Of training; the accuracy is a share 0..1. NaN is replaced by the epoch before.
+    val_loss, val_accuracy : ndarray of float64, shape (n,), or None
+        Of validation; NaN at epochs without, as Keras leaves them with ``validation_freq``.
     rate : ndarray of float64, shape (n,), or None
         Learning rate.
     broken : int or None
-        The first epoch, from 0, whose training or validation loss is NaN or infinite though one before was a number.
+        The first epoch, from 0, from which on the training loss is NaN or infinite, though it was a number before; or
+        the validation loss, where it is infinite or had been there at every epoch before.
     """
 
     loss: NDArray[np.float64] | None
@@ -72,9 +75,9 @@ class Curves:
             If there are no validation figures.
         """
         if self.val_loss is not None:
-            return int(np.argmin(self.val_loss))
+            return int(np.nanargmin(self.val_loss))
         if self.val_accuracy is not None:
-            return int(np.argmax(self.val_accuracy))
+            return int(np.nanargmax(self.val_accuracy))
         raise CheckNotApplicable("The history holds no validation figures.")
 
     @property
@@ -101,12 +104,12 @@ def training_curves(columns: Mapping[str, NDArray[np.float64]]) -> Curves:
     accuracy = next((name for name in names if "acc" in name and not name.startswith("val_")), None)
     val_accuracy = next((name for name in names if "acc" in name and name.startswith("val_")), None)
     rate = next((name for name in ("learning_rate", "lr") if name in columns), None)
-    broken = [_broken(columns[name]) for name in ("loss", "val_loss") if name in columns]
+    broken = [look(columns[name]) for name, look in (("loss", _broken), ("val_loss", _val_broken)) if name in columns]
     return Curves(
         loss=_filled(columns, "loss"),
-        val_loss=_filled(columns, "val_loss"),
+        val_loss=_known(columns, "val_loss"),
         accuracy=_filled(columns, accuracy),
-        val_accuracy=_filled(columns, val_accuracy),
+        val_accuracy=_known(columns, val_accuracy),
         rate=_filled(columns, rate),
         broken=min((epoch for epoch in broken if epoch is not None), default=None),
     )
@@ -122,14 +125,45 @@ def _filled(columns: Mapping[str, NDArray[np.float64]], name: str | None) -> NDA
     return values[np.maximum.accumulate(np.where(known, np.arange(len(values)), 0))]
 
 
+def _known(columns: Mapping[str, NDArray[np.float64]], name: str | None) -> NDArray[np.float64] | None:
+    """Return a column with NaN for what is no number; None where nothing is one."""
+    if name is None or name not in columns:
+        return None
+    values = np.array(columns[name], dtype=np.float64)
+    values[~np.isfinite(values)] = np.nan
+    return None if np.isnan(values).all() else values
+
+
 def _broken(values: NDArray[np.float64]) -> int | None:
     """Return the first epoch that is no number and has none after it, though there was one before."""
     known = np.flatnonzero(np.isfinite(values))
     return int(known[-1]) + 1 if len(known) and known[-1] + 1 < len(values) else None
 
 
+def _val_broken(values: NDArray[np.float64]) -> int | None:
+    """Return the same of a validation loss, which is not there at every epoch: a gap alone is no sign."""
+    first = _broken(values)
+    if first is None or np.isfinite(values[:first]).all():
+        return first
+    infinite = np.flatnonzero(np.isinf(values[first:]))
+    return first + int(infinite[0]) if len(infinite) else None
+
+
+def latest(values: NDArray[np.float64], epoch: int = -1) -> float:
+    """Return the value at an epoch (from 0; -1 is the last), or the nearest one before that is a number, else NaN.
+
+    Examples
+    --------
+    >>> latest(np.array([np.nan, 0.5, np.nan])), latest(np.array([np.nan, 0.5]), 0)
+    (0.5, nan)
+    """
+    so_far = values[: epoch + 1] if epoch >= 0 else values
+    known = np.flatnonzero(np.isfinite(so_far))
+    return float(so_far[known[-1]]) if len(known) else float("nan")
+
+
 def overfitting_signs(drawn: Curves) -> dict[str, Any]:
-    """Return the gap at the last epoch or the best one, whichever is smaller, and how far the loss has risen.
+    """Return the gap at the last epoch with validation or the best one, whichever is smaller, and how the loss rose.
 
     Returns
     -------
@@ -145,7 +179,9 @@ def overfitting_signs(drawn: Curves) -> dict[str, Any]:
     if drawn.accuracy is None or drawn.val_accuracy is None:
         raise CheckNotApplicable("The history holds no accuracy of both training and validation.")
     gaps = drawn.accuracy - drawn.val_accuracy
-    at = min((len(gaps) - 1, drawn.best), key=lambda epoch: gaps[epoch])
+    known = np.flatnonzero(np.isfinite(gaps))
+    best = drawn.best if drawn.best in known else known[-1]
+    at = int(min((known[-1], best), key=lambda epoch: gaps[epoch]))
     return {
         "epoch": at + 1,
         "accuracy": float(drawn.accuracy[at]),
@@ -157,7 +193,7 @@ def overfitting_signs(drawn: Curves) -> dict[str, Any]:
 
 def loss_rise(drawn: Curves) -> float:
     """Return the last validation loss over the lowest; 1 without one."""
-    return 1.0 if drawn.val_loss is None else float(drawn.val_loss[-1] / max(1e-12, drawn.val_loss.min()))
+    return 1.0 if drawn.val_loss is None else latest(drawn.val_loss) / max(1e-12, float(np.nanmin(drawn.val_loss)))
 
 
 def is_overfitted(signs: Mapping[str, Any]) -> bool:
@@ -177,7 +213,8 @@ def underfitting_signs(drawn: Curves) -> dict[str, Any]:
     -------
     dict
         ``epochs``, ``fall`` (the smaller of the shares of the loss that the last two epochs took away), ``accuracy``
-        (the higher of the last two, training and validation), ``improving`` (the best epoch is one of the last two).
+        (the higher of the last two, training and validation), ``improving`` (the best epoch is one of the last two with
+        a validation loss).
 
     Raises
     ------
@@ -186,12 +223,12 @@ def underfitting_signs(drawn: Curves) -> dict[str, Any]:
     """
     if drawn.loss is None or drawn.accuracy is None or len(drawn.loss) < 2:
         raise CheckNotApplicable("The history holds no loss and accuracy of two epochs.")
-    last = 0.0 if drawn.val_accuracy is None else float(drawn.val_accuracy[-1])
+    last = 0.0 if drawn.val_accuracy is None else latest(drawn.val_accuracy)
     return {
         "epochs": len(drawn.loss),
         "fall": last_fall(drawn),
         "accuracy": max(float(drawn.accuracy[-1]), last),
-        "improving": drawn.val_loss is None or drawn.best >= len(drawn.val_loss) - 2,
+        "improving": drawn.val_loss is None or drawn.best in np.flatnonzero(np.isfinite(drawn.val_loss))[-2:],
     }
 
 
@@ -204,10 +241,15 @@ def last_fall(drawn: Curves) -> float:
 
 
 def given_away(drawn: Curves, epoch: int, best: int) -> tuple[float, float]:
-    """Return validation accuracy lost, and the ratio of the losses, between an epoch and the best one (from 0)."""
-    lost = 0.0 if drawn.val_accuracy is None else float(drawn.val_accuracy[best] - drawn.val_accuracy[epoch])
-    rose = 1.0 if drawn.val_loss is None else float(drawn.val_loss[epoch] / max(1e-12, drawn.val_loss[best]))
-    return lost, rose
+    """Return validation accuracy lost, and the ratio of the losses, between an epoch and the best one (from 0).
+
+    Of an epoch without validation figures the latest ones before it count.
+    """
+    at, accuracies, losses = (best, epoch), drawn.val_accuracy, drawn.val_loss
+    before, after = (0.0, 0.0) if accuracies is None else (latest(accuracies, each) for each in at)
+    lowest, loss = (1.0, 1.0) if losses is None else (latest(losses, each) for each in at)
+    lost, rose = before - after, loss / max(1e-12, lowest)
+    return lost if np.isfinite(lost) else 0.0, rose if np.isfinite(rose) else 1.0
 
 
 def matching_epoch(drawn: Curves, log_loss: float, accuracy: float, p_true: NDArray[np.float64]) -> int | None:
@@ -264,7 +306,8 @@ def rate_drops(drawn: Curves) -> list[int]:
 
 
 def accuracy_gap(drawn: Curves, epoch: int) -> float:
-    """Return training minus validation accuracy at an epoch (from 0); NaN without both."""
+    """Return training minus validation accuracy at an epoch (from 0), -1: the last that has both; NaN without."""
     if drawn.accuracy is None or drawn.val_accuracy is None:
         return float("nan")
-    return float(drawn.accuracy[epoch] - drawn.val_accuracy[epoch])
+    gaps = drawn.accuracy - drawn.val_accuracy
+    return latest(gaps) if epoch < 0 else float(gaps[epoch])

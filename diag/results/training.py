@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from diag.errors import CheckNotApplicable, DiagError, InvalidInputError
-from diag.metrics.training_curves import Curves, accuracy_gap, given_away, loss_rise, matching_epoch, training_curves
+from diag.metrics.training_curves import (
+    Curves,
+    accuracy_gap,
+    given_away,
+    latest,
+    loss_rise,
+    matching_epoch,
+    training_curves,
+)
 from diag.results.training_signs import Sign, training_signs
 
 if TYPE_CHECKING:
@@ -38,7 +46,7 @@ class TrainingRun:
     reason : str
         Why there is none; empty where there is.
     drawn : Curves or None
-        Loss and accuracy, without gaps.
+        Loss and accuracy.
     best : int or None
         The best epoch, from 1: lowest validation loss, without one highest validation accuracy; None without
         validation figures.
@@ -71,7 +79,7 @@ class TrainingRun:
         for key in ("val_loss", "val_accuracy"):
             values = None if drawn is None else getattr(drawn, key)
             row[f"best_{key}"] = np.nan if values is None or best is None else float(values[best - 1])
-            row[f"last_{key}"] = np.nan if values is None else float(values[-1])
+            row[f"last_{key}"] = np.nan if values is None else latest(values)
         row["gap_best"] = np.nan if drawn is None or best is None else accuracy_gap(drawn, best - 1)
         row["gap_last"] = np.nan if drawn is None else accuracy_gap(drawn, -1)
         row["loss_rise"] = np.nan if drawn is None or drawn.val_loss is None else loss_rise(drawn)
@@ -105,7 +113,8 @@ class Training:
         -------
         DataFrame
             ``model``, ``epochs``, ``best_epoch`` (from 1; NaN without validation figures), ``best_val_loss``,
-            ``last_val_loss``, ``best_val_accuracy``, ``last_val_accuracy`` (at the best and the last epoch),
+            ``last_val_loss``, ``best_val_accuracy``, ``last_val_accuracy`` (at the best and the last epoch
+            that has such figures),
             ``gap_best``, ``gap_last`` (training minus validation accuracy), ``loss_rise`` (last validation loss over
             the lowest), ``saved``, ``saved_epoch``, ``saved_reason`` and ``signs`` (sentences).
         """
@@ -148,7 +157,7 @@ class Training:
         return self._thinned(frame, max_rows).reset_index(drop=True)
 
     def gaps(self, max_rows: int = MAX_ROWS) -> pd.DataFrame:
-        """Return training minus validation accuracy by epoch, of the models that have both.
+        """Return training minus validation accuracy by epoch, of the models and at the epochs that have both.
 
         Returns
         -------
@@ -165,6 +174,7 @@ class Training:
             epochs = np.arange(1, len(drawn.accuracy) + 1)
             gap = drawn.accuracy - drawn.val_accuracy
             parts.append(pd.DataFrame({"model": run.name, "epoch": epochs, "gap": gap, "best": epochs == run.best}))
+        parts = [part[np.isfinite(part["gap"])] for part in parts]
         frame = pd.concat(parts) if parts else pd.DataFrame(columns=["model", "epoch", "gap", "best"])
         return self._thinned(frame, max_rows).reset_index(drop=True)
 

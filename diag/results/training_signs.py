@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from diag.errors import CheckNotApplicable
 from diag.metrics.training_curves import (
     FALLING,
@@ -120,7 +122,7 @@ def _underfitting(drawn: Curves) -> Sign | None:
             f"Underfitting: the training loss still fell by {signs['fall']:.0%} an epoch at the end, with an accuracy "
             f"of {signs['accuracy']:.1%}.",
         )
-    improving = drawn.val_loss is not None and drawn.best == len(drawn.val_loss) - 1
+    improving = drawn.val_loss is not None and drawn.best == np.flatnonzero(np.isfinite(drawn.val_loss))[-1]
     if improving and last_fall(drawn) >= FALLING:
         return Sign("still_improving", "note", "Still improving at the end: the last epoch is the best one.")
     return None

@@ -29,6 +29,36 @@ def test_a_loss_that_stops_being_a_number_is_found_and_a_gap_is_not():
     assert drawn(loss=[np.nan, np.nan]).loss is None
 
 
+NA = np.nan
+
+
+def test_validation_at_some_epochs_only_is_no_fault():
+    # Keras with validation_freq=2: a gap in the validation figures is neither a broken loss nor their absence
+    fifth = drawn(loss=[2, 1.5, 1, 0.8, 0.7], val_loss=[NA, 1.1, NA, 0.9, NA], val_accuracy=[NA, 0.5, NA, 0.7, NA])
+    assert (fifth.broken, fifth.best) == (None, 3)
+    first = drawn(loss=[2, 1.5, 1, 0.8], val_loss=[1.9, NA, 0.9, NA])
+    assert (first.broken, first.best) == (None, 2)
+    assert drawn(loss=[2, 1, NA, NA], val_loss=[NA, 1, NA, NA]).broken == 2  # the training loss says so
+    assert drawn(loss=[2, 1, 1, 1], val_loss=[1, 0.9, NA, NA]).broken == 2  # was there every epoch before
+    assert drawn(loss=[2, 1, 1, 1, 1], val_loss=[NA, 1, NA, np.inf, NA]).broken == 3
+    assert drawn(val_loss=[NA, NA]).val_loss is None
+
+
+def test_figures_are_those_of_validated_epochs():
+    found = drawn(
+        loss=[2.0, 1.5, 1.0, 0.8, 0.7], accuracy=[0.2, 0.4, 0.6, 0.8, 0.9],
+        val_loss=[NA, 0.6, NA, 0.9, NA], val_accuracy=[NA, 0.4, NA, 0.5, NA],
+    )  # fmt: skip
+    assert curves.loss_rise(found) == pytest.approx(1.5)  # 0.9 / 0.6
+    signs = curves.overfitting_signs(found)
+    assert (signs["epoch"], signs["gap"]) == (2, 0.0)  # epoch 2 is the best one, 0.4 - 0.4; epoch 4 has 0.3
+    assert curves.accuracy_gap(found, -1) == pytest.approx(0.3)
+    assert np.isnan(curves.accuracy_gap(found, 0))
+    assert curves.given_away(found, 4, 1) == pytest.approx((-0.1, 1.5))  # epoch 5 counts with the figures of epoch 4
+    assert curves.underfitting_signs(found)["improving"]  # the best is one of the last two validated
+    assert curves.matching_epoch(found, 0.9, 0.5, np.full(10, 0.5)) == 3
+
+
 def test_gap_and_rise():
     found = drawn(accuracy=[0.6, 0.9, 1.0], val_accuracy=[0.6, 0.8, 0.8], val_loss=[1.0, 0.4, 0.8])
     signs = curves.overfitting_signs(found)

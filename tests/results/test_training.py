@@ -93,6 +93,23 @@ def test_signs_in_words(columns, signs):
     assert all(text.endswith(".") for text in frame["text"])
 
 
+def test_a_history_that_was_validated_every_second_epoch():
+    na = np.nan
+    found = training({"a": history(
+        loss=[2.0, 1.5, 1.0, 0.9, 0.8], accuracy=[0.5, 0.6, 0.7, 0.8, 0.9],
+        val_loss=[na, 1.1, na, 0.9, na], val_accuracy=[na, 0.5, na, 0.75, na],
+    )})  # fmt: skip
+    row = found.frame().iloc[0]
+    assert (row["epochs"], row["best_epoch"]) == (5, 4)
+    assert (row["best_val_loss"], row["last_val_loss"]) == (0.9, 0.9)
+    assert (row["gap_best"], row["gap_last"]) == pytest.approx((0.05, 0.05))
+    assert "not_finite" not in found.signs()["sign"].tolist()
+    assert found.gaps()["epoch"].tolist() == [2, 4]
+    drawn = found.curves("loss")
+    assert drawn[drawn["split"] == "validation"]["epoch"].tolist() == [2, 4]
+    assert drawn["best"].sum() == 2
+
+
 def test_warnings_stand_before_notes():
     columns = {**RISING, "accuracy": [0.5, 0.95, 0.97, 1.0], "lr": [0.1, 0.1, 0.01, 0.01]}
     frame = training({"a": history(**columns)}).signs()
