@@ -154,8 +154,8 @@ class Comparison:
         DataFrame
             Four rows a pair: ``a``, ``b``, ``metric`` (``accuracy``, ``balanced_accuracy``, ``macro_f1``,
             ``log_loss``), ``value_a``, ``value_b``, ``difference`` (a minus b) with ``low`` and ``high`` (95 %, BCa;
-            NaN where no resample differs), and ``favours``: the model for which the interval speaks, or ``""``. The
-            intervals are each for itself, not adjusted for the number of pairs: verdicts come from `pairs`.
+            NaN where no resample differs), and ``favours``: the model for which the interval speaks, or ``""``; for
+            accuracy the verdict of `pairs`. The intervals are each for itself, not adjusted for the number of pairs.
         """
         name = f"differences {seed}"
         if name not in self.kept:

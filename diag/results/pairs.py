@@ -70,8 +70,8 @@ def turned(pair: Mapping[str, Any]) -> dict[str, Any]:
 def shown_differences(comparison: Comparison, differences: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     """Return the differences of two models as they stand beside their 2x2 table.
 
-    Accuracy has the interval and the verdict of `Comparison.pairs`: one figure, one interval. BCa is too narrow for it
-    where few samples are discordant.
+    Accuracy has the interval of `Comparison.pairs`: one figure, one interval. BCa is too narrow for it where few
+    samples are discordant.
 
     Parameters
     ----------
@@ -95,5 +95,4 @@ def shown_differences(comparison: Comparison, differences: pd.DataFrame, a: str,
         frame["difference"] = -frame["difference"]
     accuracy = frame["metric"] == "accuracy"
     frame.loc[accuracy, ["low", "high"]] = pair["difference_low"], pair["difference_high"]
-    frame.loc[accuracy, "favours"] = {"better": a, "worse": b}.get(pair["relation"], "")
     return frame.drop(columns=["a", "b"]).reset_index(drop=True)

@@ -137,8 +137,9 @@ class Optimism:
         if self.optimism < SLIGHT:
             return f"{self.best} is not flattered noticeably by having been chosen on these images."
         return (
-            f"Chosen as the best of {len(self.names)} on these images, {self.best} is flattered by about "
-            f"{points(self.optimism)[0]} points: expect {self.expected:.1%} on new ones."
+            f"Chosen as the best of {len(self.names)} on these images, {self.best} is flattered by up to about "
+            f"{points(self.optimism)[0]} points: expect {self.expected:.1%} rather than {self.observed:.1%} "
+            "on new ones."
         )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 KEPT_FROM = 3 * 10**7
 """Samples x models x resamples from which the intervals are kept on disk."""
+_RELATIONS = {"better": 1, "worse": -1, "equivalent": 0, "undecided": 0}
 COLUMNS = ("a", "b", "metric", "value_a", "value_b", "difference", "low", "high", "favours")
 
 
@@ -44,7 +45,10 @@ def difference_frame(comparison: Comparison, seed: int = 0) -> pd.DataFrame:
         for place, metric in enumerate(bootstrap.METRICS):
             low, high = (float(end) for end in of_pair[place])
             sign = (low > 0) - (high < 0)
-            favours = {0: "", 1: names[a], -1: names[b]}[-sign if metric == "log_loss" else sign]
+            sign = -sign if metric == "log_loss" else sign
+            if metric == "accuracy":  # its verdict has one home
+                sign = _RELATIONS[comparison.pair(names[a], names[b])["relation"]]
+            favours = {0: "", 1: names[a], -1: names[b]}[sign]
             values = (float(observed[a, place]), float(observed[b, place]))
             row = (names[a], names[b], metric, *values, values[0] - values[1], low, high, favours)
             rows.append(dict(zip(COLUMNS, row, strict=True)))

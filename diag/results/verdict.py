@@ -30,26 +30,20 @@ def pair_sentence(pair: Mapping[str, Any], n: int, level: float, margin: float) 
         if relation == "worse":
             a, b, difference, low, high = b, a, -difference, -high, -low
         size, low_text, high_text = points(difference, low, high)
-        slight = f", which is less than {_points_of(margin)}" if within(pair, margin) else ""
-        return (
-            f"{a} is better than {b} by {size} points ({1 - level:.0%} {low_text} to {high_text}, {p_value}){slight}."
-        )
+        slight = f", which is less than {_points_of(margin)}" if float(pair["p_equivalent"]) < level else ""
+        interval = f"{per_cent(1 - level)} {low_text} to {high_text}"
+        return f"{a} is better than {b} by {size} points ({interval}, {p_value}){slight}."
     if relation == "equivalent":
         return f"{a} and {b} are {_equivalence(pair, level, margin)}."
     return f"The data cannot separate {a} and {b} ({p_value}){power_clause([pair], n)}."
 
 
-def within(pair: Mapping[str, Any], margin: float) -> bool:
-    """Return whether a pair's interval of the two one-sided tests lies inside the margin."""
-    return bool(float(pair["equivalent_low"]) > -margin and float(pair["equivalent_high"]) < margin)
-
-
 def power_clause(pairs: Sequence[Mapping[str, Any]], n: int) -> str:
-    """Return which differences these undecided pairs can hide, and what one pair would need; or nothing."""
+    """Return below which difference four of five such test sets would not do, and how many images one pair needs."""
     smallest = max((float(pair["smallest_detectable"]) for pair in pairs), default=float("nan"))
     if smallest != smallest:
-        return f": no difference can be seen with {_images(n)}"
-    text = f": a difference under {points(smallest)[0]} points cannot be seen with {_images(n)}"
+        return f": {_images(n)} cannot show any difference"
+    text = f": {_images(n)} cannot reliably show a difference under {points(smallest)[0]} points"
     if len(pairs) != 1:
         return text
     needed, difference = float(pairs[0]["n_needed"]), abs(float(pairs[0]["difference"]))
@@ -72,7 +66,7 @@ def comparison_verdict(comparison: Comparison) -> str:
         return head
     against = _against(comparison, best, [str(name) for name in table.index[1:]])
     clauses = _clauses(comparison, against, n)
-    test = f"McNemar's exact test, {'Holm, ' if len(comparison.runs) > 2 else ''}{comparison.level:.0%}"
+    test = f"McNemar's exact test, {'Holm, ' if len(comparison.runs) > 2 else ''}{per_cent(comparison.level)}"
     if len(comparison.runs) == 2 and "better" in against:
         said = "It is better than " + clauses[0].removesuffix(")") + f"; {test})"
     elif "better" in against:
@@ -80,7 +74,8 @@ def comparison_verdict(comparison: Comparison) -> str:
     else:
         shared = float(table["accuracy"].iloc[1]) == float(table["accuracy"].iloc[0])
         lead = "No other has a higher accuracy" if shared else "It has the highest accuracy"
-        said = f"{lead}, but " + "; ".join(clauses)
+        link = "; it " if "equivalent" in against else ", but "
+        said = lead + link + "; ".join(clauses)
     said += "" if said.endswith(f"{test})") else f" ({test})"
     undecided = "undecided" in against and "better" not in against
     said += ": do not choose by this table alone." if undecided and len(comparison.runs) > 2 else "."
@@ -107,7 +102,7 @@ def _clauses(comparison: Comparison, against: Mapping[str, Sequence[Mapping[str,
     undecided = against.get("undecided", ())
     if len(better) == 1:
         size, low, high = points(*(float(better[0][f"difference{end}"]) for end in ("", "_low", "_high")))
-        interval = f"{1 - comparison.level:.0%} {low} to {high}, {p_text(float(better[0]['p_adjusted']))}"
+        interval = f"{per_cent(1 - comparison.level)} {low} to {high}, {p_text(float(better[0]['p_adjusted']))}"
         clauses.append(f"{better[0]['b']} by {size} points ({interval})")
     elif better:
         clauses.append(listed([str(pair["b"]) for pair in better]))
@@ -129,7 +124,7 @@ def _margin(pair: Mapping[str, Any], comparison: Comparison) -> str:
 
 def _equivalence(pair: Mapping[str, Any], level: float, margin: float) -> str:
     low, high = points(float(pair["equivalent_low"]), float(pair["equivalent_high"]))
-    return f"equivalent within {_points_of(margin)} ({1 - 2 * level:.0%} interval {low} to {high})"
+    return f"equivalent within {_points_of(margin)} ({per_cent(1 - 2 * level)} interval {low} to {high})"
 
 
 def _images(n: int) -> str:
@@ -163,13 +158,26 @@ def p_text(value: float) -> str:
 
     Examples
     --------
-    >>> p_text(0.00031), p_text(0.0412), p_text(0.41), p_text(1e-9), p_text(1.0)
-    ('p = 0.0003', 'p = 0.041', 'p = 0.41', 'p < 0.0001', 'p = 1')
+    >>> p_text(0.00031), p_text(0.0412), p_text(0.0499), p_text(0.41), p_text(1e-9), p_text(1.0)
+    ('p = 0.0003', 'p = 0.041', 'p = 0.0499', 'p = 0.41', 'p < 0.0001', 'p = 1')
     """
     if value < 1e-4:
         return "p < 0.0001"
     digits = 4 if value < 0.01 else 3 if value < 0.1 else 2
+    if round(value, digits) == 0.05 != value:  # never on the level's other side
+        digits = 4
     return f"p = {value:.{digits}f}" if value < 0.995 else "p = 1"
+
+
+def per_cent(share: float) -> str:
+    """Return a level or a confidence in per cent, with as many digits as it has.
+
+    Examples
+    --------
+    >>> per_cent(0.95), per_cent(0.999), per_cent(0.025)
+    ('95%', '99.9%', '2.5%')
+    """
+    return f"{100 * share:.10g}%"
 
 
 def rounded(count: float) -> str:

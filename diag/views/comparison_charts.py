@@ -8,6 +8,7 @@ import numpy as np
 
 from diag.errors import InvalidInputError
 from diag.metrics.bootstrap import METRICS
+from diag.results.verdict import per_cent
 from diag.views import theme
 from diag.views.rank_charts import critical_difference_chart as critical_difference_chart
 from diag.views.rank_charts import short_name
@@ -74,7 +75,7 @@ def difference_chart(comparison: Comparison, metric: str = "accuracy") -> alt.La
     if len(rows) > 1 and rows["a"].nunique() == 1:
         first = short_name(str(rows["a"].iloc[0]))
         title = [f"{LABELS[metric]} of {first} minus the other's{unit}", f"grey: {VERDICTS[1]}"]
-    title[0] += f", {1 - comparison.level:.0%} interval"
+    title[0] += f", {per_cent(1 - comparison.level)} interval"
     axis = _points_axis(1) if share else alt.Axis(format="+.3f", tickCount=6, labelOverlap=True)
     chart = _forest(rows, "label", ("difference", "low", "high"), "pair", "verdict", VERDICTS, title, axis, tooltip)
     return chart.properties(width="container", height=26 * max(len(rows), 2))
@@ -158,7 +159,7 @@ def class_difference_chart(comparison: Comparison, a: str, b: str) -> alt.LayerC
         alt.Tooltip("p_adjusted:Q", title="p, adjusted", format=".4f"),
     ]
     title = [
-        f"difference in recall, points, {1 - comparison.level:.0%} interval",
+        f"difference in recall, points, {per_cent(1 - comparison.level)} interval",
         f"right: {short_name(a)} is better; grey: {_SIGNIFICANT[1]}",
     ]
     ends = ("difference", "difference_low", "difference_high")

@@ -47,7 +47,8 @@ _RESULTS = {
     "n": Term("Images", "Number of labelled images.", "comparing.md#results-table"),
     "accuracy": Term("Accuracy", "Share of right answers, 0 to 1; higher is better.", "comparing.md#accuracy"),
     "accuracy_interval": Term(
-        "95% interval", "Wilson's score interval of the accuracy: where it would lie on other images of this kind.",
+        "95% interval",
+        "Wilson's score interval of the accuracy: where the accuracy over endless images of this kind lies.",
         "comparing.md#accuracy",
     ),
     "top3_accuracy": Term(
@@ -102,7 +103,8 @@ _COMPARING: dict[str, Term] = {
         "comparing.md#two-by-two-table",
     ),
     "paired_difference": Term(
-        "A - B", "Figure of A minus figure of B on the same images.", "comparing.md#difference-and-interval",
+        "A - B", "Figure of A minus figure of B on the same images; the interval is of this pair alone.",
+        "comparing.md#difference-and-interval",
     ),
     "bca_interval": Term(
         "95% interval", "Of this figure alone. Accuracy: Agresti and Min; the others: paired bootstrap (BCa).",
@@ -113,7 +115,7 @@ _COMPARING: dict[str, Term] = {
         "comparing.md#mcnemars-exact-test",
     ),
     "smallest_detectable": Term(
-        "Visible from", "Difference in points that 4 of 5 such test sets would show; smaller ones stay hidden.",
+        "Visible from", "Difference in points that 4 of 5 such test sets would show; smaller ones are often missed.",
         "comparing.md#smallest-detectable-difference",
     ),
     "n_needed": Term(

@@ -61,19 +61,22 @@ def test_sentences():
     few = models({"a": "1" * 790 + "0" * 10, "b": "1" * 785 + "0" * 15})
     assert few.pairs().iloc[0]["relation"] == "undecided"
     assert few.sentence("a", "b").startswith(
-        "The data cannot separate a and b (p = 0.062): a difference under 1.0 points cannot be seen with 800 images; "
+        "The data cannot separate a and b (p = 0.062): 800 images cannot reliably show a difference under 1.0 points; "
         "for the 0.6 observed, about "
     )
     assert few.sentence("a", "b").endswith(" would be needed.")
+    # Agresti-Min at 99.9 %: 60/102 -+ 3.2905 sqrt(61 - 3600/102) / 102.
+    strict = models({"a": "1" * 100, "b": "1" * 40 + "0" * 60}, level=0.001)
+    assert "by 60.0 points (99.9% 42.5 to 75.2, " in strict.sentence("a", "b")
     assert "both have equally many right" in models({"a": "10" * 50, "b": "01" * 50}).sentence("a", "b")
-    assert models({"a": "1", "b": "0"}).sentence("a", "b").endswith(": no difference can be seen with 1 image.")
+    assert models({"a": "1", "b": "0"}).sentence("a", "b").endswith(": 1 image cannot show any difference.")
 
 
 def test_a_slight_difference_is_called_so():
     # 300 against 100 of 100,000: surely better, and surely by less than half a point.
     pair = {**models({"a": "10", "b": "01"}).pairs().iloc[0], "relation": "better", "p_adjusted": 1e-9}
     pair |= {"difference": 0.002, "difference_low": 0.0016, "difference_high": 0.0024}
-    pair |= {"equivalent_low": 0.0017, "equivalent_high": 0.0023}
+    pair |= {"p_equivalent": 1e-9}
     said = "a is better than b by 0.20 points (95% 0.16 to 0.24, p < 0.0001), which is less than 0.5 points."
     assert pair_sentence(pair, 100_000, 0.05, 0.005) == said
 
@@ -104,7 +107,7 @@ def test_verdict_of_many():
     comparison = models({"bad": bad, "best": best, "same": same, "worse": worse})
     said = comparison.verdict()
     assert said.startswith("best: 100.0% of 200 images right (95% interval 98.1% to 100.0%). It is better than ")
-    assert "bad and worse; the data cannot separate it from same: a difference under " in said
+    assert "bad and worse; the data cannot separate it from same: 200 images cannot reliably show " in said
     assert "(McNemar's exact test, Holm, 5%)" in said
     table = comparison.table()
     assert table.index.tolist() == ["best", "same", "bad", "worse"]
@@ -113,7 +116,10 @@ def test_verdict_of_many():
 
 def test_verdict_names_equivalence_and_optimism():
     comparison = models({"a": "1" * 3000, "b": "1" * 3000})
-    assert "but is equivalent to b within 0.5 points (90% interval -0.1 to 0.1)" in comparison.verdict()
+    assert (
+        "No other has a higher accuracy; it is equivalent to b within 0.5 points (90% interval -0.1 to 0.1)"
+        in comparison.verdict()
+    )
     rng = np.random.default_rng(0)
     noise = {f"m{i}": "".join(rng.choice(["0", "1"], 100, p=[0.2, 0.8])) for i in range(6)}
     comparison = models(noise)
