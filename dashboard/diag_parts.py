@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from diag_loaders import load_tile
-from diag_state import numbered, plain, put
+from diag_state import get_choice, numbered, plain, put
 
 from diag.errors import DiagError
 from diag.views.glossary import TERMS
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CARD = 136
 SIDE = 84
+MANY = 3
+"""Models that an image's card lists; of more it shows the chosen one."""
 FRAME = "#DFE3E8"
 AXES, LEGEND = 60, 50
 """Pixels of axes and titles, and of a legend, which Streamlit takes from a chart's height."""
@@ -156,10 +158,15 @@ def choose_image(comparison: Comparison) -> int:
     return index
 
 
+def is_right(run: Evaluation, index: int) -> bool:
+    """Return whether a model has an image right."""
+    return bool(run.samples["y_pred"][index] == run.samples["y_true"][index])
+
+
 def said(run: Evaluation, index: int) -> str:
     """Return what a model says of an image, with its confidence."""
     predicted, confidence = run.samples["y_pred"][index], run.samples["confidence"][index]
-    colour = "blue" if run.correct_mask[index] else "orange"
+    colour = "blue" if is_right(run, index) else "orange"
     return f":{colour}[{plain(run.class_names[predicted])}] {confidence:.0%}"
 
 
@@ -183,9 +190,13 @@ def card(comparison: Comparison, index: int, key: str) -> None:
     st.image(load_tile(first.data.digest, index, SIDE, first.data), width=SIDE)
     true = plain(first.class_names[first.samples["y_true"][index]])
     several = len(comparison.runs) > 1
+    shown = list(zip(comparison.names, comparison.runs, strict=True))
     lines = [f"true **{true}**"]
-    for name, run in zip(comparison.names, comparison.runs, strict=True):
-        lines.append(f"{plain(name) if several else 'says'}: {said(run, index)}")
+    if len(shown) > MANY:  # the chosen model, and a count of the others
+        right = sum(is_right(run, index) for run in comparison.runs)
+        shown = [pair for pair in shown if pair[0] == get_choice("model", list(comparison.names))]
+        lines.append(f"right in {right} of {len(comparison.runs)} models")
+    lines += [f"{plain(name) if several else 'says'}: {said(run, index)}" for name, run in shown]
     st.caption("  \n".join(lines))
     if st.button(f"Explain {index}", key=key, type="tertiary", icon=":material/visibility:"):
         put("index", index)
