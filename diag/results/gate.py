@@ -37,7 +37,7 @@ class Outcome:
     condition : Condition
     status : {"held", "failed", "undefined"}
         ``failed``: the condition came true. ``undefined``: a figure does not exist, such as the recall of a class
-        without samples.
+        without samples, or too few images differ to give the interval of a loss.
     old, new : float
         The figure; with ``any``, that of the class which decided. NaN where it is undefined.
     change : float
@@ -267,6 +267,8 @@ def _outcome(old: Evaluation, new: Evaluation, condition: Condition, numbers: ND
     known = np.isfinite(found.new) & (np.isfinite(found.old) | (not changes))
     if condition.alpha is not None or condition.ci:
         known &= np.isfinite(found.p_value)
+    if condition.ci:
+        known &= np.isfinite(found.low) & np.isfinite(found.high)
     limit = np.full(len(found.new), condition.limit)
     if condition.relative:
         limit = limit * found.old

@@ -33,12 +33,15 @@ class Measure:
         What has to stand in brackets.
     test : {"mcnemar", "bootstrap", None}
         What says whether a change is significant; None where chance has no part, so ``p<`` makes no sense.
+    interval : bool
+        Whether there is an interval of its change, so that ``ci`` makes sense.
     """
 
     meaning: str
     kind: Kind = "share"
     part: Literal["", "class", "cell"] = ""
     test: Literal["mcnemar", "bootstrap"] | None = "bootstrap"
+    interval: bool = True
 
 
 MEASURES = {
@@ -49,7 +52,7 @@ MEASURES = {
     "balanced_accuracy": Measure("mean recall of the classes"),
     "macro_f1": Measure("mean F1 of the classes"),
     "top3_accuracy": Measure("share of images whose class is among the three most probable", test="mcnemar"),
-    "ece": Measure("expected calibration error, 15 equal-width bins"),
+    "ece": Measure("expected calibration error, 15 equal-width bins", interval=False),
     "log_loss": Measure("mean -ln p of the true class", kind="loss"),
     "brier": Measure("mean squared error of the probabilities, 0 to 2", kind="loss"),
     "errors": Measure("images of one class that are taken for another", kind="count", part="cell", test="mcnemar"),
@@ -292,6 +295,12 @@ class _Reader:
             self.back(mark)
             raise self.error(f"nothing more: {name} is exact, chance has no part in it", f"{name} rises 20%")
         if mark.lower() == "ci":
+            if not measure.interval:
+                self.back(mark)
+                raise self.error(
+                    f"p< or nothing: resampling gives no interval for {name}, log_loss and brier have one",
+                    "log_loss rises 0.02 ci",
+                )
             if not amount:
                 self.back(mark)
                 raise self.error("a margin above 0 before ci", f"{name} {_margin(measure.kind)} ci")

@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     from diag.results.gate_grammar import Condition
 
 
+FEWEST = 6
+"""With fewer images that differ between the models no sign test reaches 5 %, and resampling them says little."""
+_EQUAL = 1e-12  # rounding makes equal values differ by less
+Z95 = 1.959964
+"""The standard normal's quantile of 97.5 %."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
     """A figure of OLD and of NEW: arrays with one value a class that was asked for, else of length 1.
@@ -39,7 +46,7 @@ class Change:
     p_value : ndarray of float64, shape (m,)
         That the change is chance alone, two-sided, adjusted for the number of classes; NaN where it was not asked for.
     low, high : ndarray of float64, shape (m,)
-        95 % interval of new minus old; NaN where it was not asked for.
+        95 % interval of new minus old; NaN where it was not asked for, or cannot be told.
     """
 
     old: NDArray[np.float64]
@@ -68,14 +75,19 @@ def measured(old: Evaluation, new: Evaluation, condition: Condition, numbers: ND
     interval of Agresti & Min (2005), within the images that the figure is of. Everything else has the paired
     bootstrap: images are drawn again with replacement, both models keep their answers, the p-value is twice the
     smaller share of differences on one side of 0 (Efron & Tibshirani 1993, An Introduction to the Bootstrap, 13.3 and
-    15.4), and not less than a sign test of the images that differ could give. The p-values of several classes are
-    adjusted as Benjamini & Hochberg (1995).
+    15.4), and not less than a sign test of the images that differ could give. Where fewer than `FEWEST` images differ,
+    resamples hardly vary: the interval of a figure that counts images is then widened (`_at_least`), that of a loss is
+    unknown. The p-values of several classes are adjusted as Benjamini & Hochberg (1995). One file against itself, with
+    the same answers, cannot change: its interval is 0 to 0.
     """
     before, after = values(old, condition.measure, numbers), values(new, condition.measure, numbers)
     nothing = np.full(len(before), np.nan)
     test = MEASURES[condition.measure].test
     if test is None or (condition.alpha is None and not condition.ci) or not len(old):
         return Change(before, after, nothing, nothing, nothing)
+    if _is_itself(old, new):
+        change = after - before
+        return Change(before, after, np.where(np.isfinite(change), 1.0, np.nan), change, change)
     certain = _mcnemar if test == "mcnemar" else _bootstrap
     p_value, low, high = certain(old, new, condition, numbers, seed)
     if len(p_value) > 1:
@@ -151,20 +163,36 @@ def _bootstrap(
     old: Evaluation, new: Evaluation, condition: Condition, numbers: NDArray[np.int64], seed: int
 ) -> Certainty:
     """Return p-value and interval of new minus old: BCa for the figures of `METRICS`, else by percentiles."""
-    rng = np.random.default_rng(seed)
-    if condition.measure in METRICS:
-        return _bootstrap_bca(old, new, METRICS.index(condition.measure), rng)
-    draw = _sample_draws if condition.measure in ("brier", "ece") else _count_draws
-    drawn = draw(old, new, condition.measure, numbers, rng)
+    rng, measure = np.random.default_rng(seed), condition.measure
+    draw = _bootstrap_bca if measure in METRICS else _bootstrap_percentiles
+    p_value, low, high = draw(old, new, measure, numbers, rng)
+    lowest, differing = _floor(old, new, measure, numbers)
+    p_value = np.maximum(p_value, lowest)
+    if measure in ("log_loss", "brier"):
+        unknown = (differing < FEWEST) | ~(high - low > _EQUAL)
+        low, high = (np.where(unknown, np.nan, end) for end in (low, high))
+    elif measure != "ece":
+        change = values(new, measure, numbers) - values(old, measure, numbers)
+        low, high = _at_least(old, new, measure, numbers, change, low, high)
+    return p_value, low, high
+
+
+def _bootstrap_percentiles(
+    old: Evaluation, new: Evaluation, measure: str, numbers: NDArray[np.int64], rng: np.random.Generator
+) -> Certainty:
+    draw = _sample_draws if measure in ("brier", "ece") else _count_draws
+    drawn = draw(old, new, measure, numbers, rng)
     known = np.isfinite(drawn)
     ends = np.full((2, drawn.shape[1]), np.nan)
     for place in np.flatnonzero(known.any(axis=0)):
         ends[:, place] = np.quantile(drawn[known[:, place], place], [0.025, 0.975])
-    return np.maximum(_p_values(drawn), _floor(old, new, condition.measure, numbers)), ends[0], ends[1]
+    return _p_values(drawn), ends[0], ends[1]
 
 
-def _bootstrap_bca(old: Evaluation, new: Evaluation, place: int, rng: np.random.Generator) -> Certainty:
-    true, k = old.samples["y_true"], old.n_classes
+def _bootstrap_bca(
+    old: Evaluation, new: Evaluation, measure: str, numbers: NDArray[np.int64], rng: np.random.Generator
+) -> Certainty:
+    true, k, place = old.samples["y_true"], old.n_classes, METRICS.index(measure)
     answers, losses = ([run.samples[name] for run in (old, new)] for name in ("y_pred", "loss"))
     n_resamples = resamples_within_bound(len(old), 2)
     drawn = resampled_figures(true, answers, losses, k, rng, n_resamples)[:, :, place]
@@ -172,14 +200,65 @@ def _bootstrap_bca(old: Evaluation, new: Evaluation, place: int, rng: np.random.
     left = [jackknife(true, answer, loss, k)[:, place] for answer, loss in zip(answers, losses, strict=True)]
     differences = drawn[:, 1] - drawn[:, 0]
     low, high = bca_interval(float(observed[1] - observed[0]), differences, left[1] - left[0])
-    if not np.isfinite(low):  # every resample gives the same difference
-        low = high = float(observed[1] - observed[0])
-    p_value = np.maximum(_p_values(differences[:, None]), _floor(old, new, METRICS[place], np.empty(0, np.int64)))
-    return p_value, np.array([low]), np.array([high])
+    return _p_values(differences[:, None]), np.array([low]), np.array([high])
 
 
-def _floor(old: Evaluation, new: Evaluation, measure: str, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the smallest p-value that so many images can give: 2 / 2^m where m of them differ between the models.
+def _at_least(
+    old: Evaluation,
+    new: Evaluation,
+    measure: str,
+    numbers: NDArray[np.int64],
+    change: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the ends, moved apart where fewer than `FEWEST` images differ or resamples do not vary.
+
+    They then have at least the distance from the change that Agresti & Min's interval gives a share of as many images:
+    ``1.96 sqrt(b + c + 1) / (n + 2)``, with b and c images for and against NEW (their variance less the term that
+    narrows it). A class's figure is of n images with the class or the answer. A mean over classes weighs images by
+    ``1 / (k n_c)``, so that it is of ``k^2 / sum(1 / n_c)`` of them (Kish's effective number).
+
+    References
+    ----------
+    Agresti & Min (2005), Statistics in Medicine 24, 729-740. Kish (1965), Survey Sampling, 11.2.
+    """
+    true = new.samples["y_true"]
+    before, after = old.samples["y_pred"], new.samples["y_pred"]
+    support = np.bincount(true, minlength=old.n_classes)
+    if measure in ("precision", "f1"):
+        moved = before != after
+        helps, hurts = np.zeros(old.n_classes), np.zeros(old.n_classes)
+        for answer, good, bad in ((after, helps, hurts), (before, hurts, helps)):
+            for counts, right in ((good, True), (bad, False)):
+                counts += np.bincount(answer[moved & ((answer == true) == right)], minlength=old.n_classes)
+        answered = [np.bincount(each, minlength=old.n_classes) for each in (before, after)]
+        n = np.minimum(*answered) if measure == "precision" else (2 * support + answered[0] + answered[1]) / 4
+        n, helps, hurts = (each[numbers] for each in (n, helps, hurts))
+        differing = helps + hurts
+    else:
+        weights = 1.0 / support[true]
+        n = np.array([weights.sum() ** 2 / (weights**2).sum()])
+        sides = old.correct_mask & ~new.correct_mask, new.correct_mask & ~old.correct_mask
+        hurts, helps = (n * weights[side].sum() / weights.sum() for side in sides)
+        differing = np.array([sides[0].sum() + sides[1].sum()])
+    half = Z95 * np.sqrt(helps + hurts + 1) / (n + 2)
+    few = (differing < FEWEST) | ~(high - low > _EQUAL)
+    low = np.where(few, np.maximum(-1.0, np.fmin(low, change - half)), low)
+    return low, np.where(few, np.minimum(1.0, np.fmax(high, change + half)), high)
+
+
+def _is_itself(old: Evaluation, new: Evaluation) -> bool:
+    """Return whether both are one file with the same answers."""
+    digests = [getattr(run.model, "digest", None) for run in (old, new)]
+    same = digests[0] is not None and digests[0] == digests[1]
+    return same and all(np.array_equal(old.samples[name], new.samples[name]) for name in ("y_pred", "loss", "brier"))
+
+
+def _floor(
+    old: Evaluation, new: Evaluation, measure: str, numbers: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the smallest p-value that so many images can give, 2 / 2^m where m of them differ, and m.
 
     Drawing few images again says little, and drawing one says nothing: no exact paired test goes below this.
     """
@@ -187,10 +266,11 @@ def _floor(old: Evaluation, new: Evaluation, measure: str, numbers: NDArray[np.i
     before, after = old.samples[column], new.samples[column]
     differs = before != after
     if measure not in ("precision", "f1"):
-        return np.array([min(1.0, 2.0 ** (1.0 - min(int(differs.sum()), 1000)))])
-    counts = [np.bincount(each[differs], minlength=old.n_classes) for each in (before, after)]
-    lowest: NDArray[np.float64] = np.minimum(1.0, 2.0 ** (1.0 - np.minimum(counts[0] + counts[1], 1000)))
-    return lowest[numbers]
+        m = np.array([differs.sum()], dtype=np.int64)
+    else:
+        one, other = (np.bincount(each[differs], minlength=old.n_classes) for each in (before, after))
+        m = (one + other)[numbers]
+    return np.minimum(1.0, 2.0 ** (1.0 - np.minimum(m, 1000))), m
 
 
 def _p_values(drawn: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -76,6 +76,8 @@ def _certainty(condition: Condition, p_value: float, low: float, high: float, ki
 
 
 def _missing(condition: Condition) -> str:
+    if condition.ci and MEASURES[condition.measure].kind == "loss":
+        return "there is no sample, or fewer than 6 images differ between the models: that gives no interval of a loss."
     if condition.classes:
         return "no sample belongs to the class, or it is never predicted."
     return "there is no sample, or the figure is unknown."

@@ -80,6 +80,8 @@ REFUSED = {
     "accuracy drops 0.5pp p<5": "expected a level between 0 and 1 after p<. Received: '5'",
     "accuracy drops 0.5pp p<=0.05": "expected the end of the condition",
     "accuracy drops 0.5pp p<0.05 ci": "expected the end of the condition",
+    "ece rises 1pp ci": "expected p< or nothing: resampling gives no interval for ece, log_loss and brier have one. "
+    "Received: 'ci' after 'ece rises 1pp'. Example: log_loss rises 0.02 ci.",
     "accuracy drops ci": "expected a number after drops. Received: 'ci'",
     "accuracy drops 0pp ci": "expected a margin above 0 before ci",
     "accuracy drops 1pp and flips > 1%": "write each condition as its own --fail-if",
