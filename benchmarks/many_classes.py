@@ -173,7 +173,12 @@ def time_dashboard(browser: object, data: Path, models: Path, environment: dict[
                 name = link.inner_text().strip().splitlines()[-1]
                 started = time.perf_counter()
                 link.click()
-                seconds = settle(page) - started
+                ended = settle(page)
+                asked = page.get_by_role("button", name="Check the maps of this model")
+                if once and asked.count():  # a page that asks before it computes is told to
+                    asked.first.click()
+                    ended = settle(page)
+                seconds = ended - started
                 row(f"dashboard: {name}", seconds, "the first time" if once else "")
         page.close()
     finally:
