@@ -126,6 +126,18 @@ def row(name: str, seconds: float, note: str = "") -> None:
     print(f"{name:44} {seconds:7.2f} s  {note}{'  OVER' if seconds > LIMIT and not note else ''}", flush=True)
 
 
+def time_order(k: int) -> None:
+    """Print how long it takes to order k classes of which each is taken for ten others, all of them connected."""
+    from diag.metrics.confusion_order import class_order
+
+    rng = np.random.default_rng(0)
+    counts = 50 * np.eye(k, dtype=np.int64)
+    np.add.at(counts, (np.repeat(np.arange(k), 10), rng.integers(0, k, 10 * k)), 1)
+    started = time.perf_counter()
+    class_order(counts)
+    row(f"ordering {k:,} classes", time.perf_counter() - started, "connected by 10 random confusions each")
+
+
 def time_report(browser: object, report: Path) -> None:
     """Print how long the report takes to open, and each of its pages."""
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
@@ -216,6 +228,8 @@ def main() -> None:
         files = [str(path) for path in sorted(models.glob("*.keras"))]
         diag = [sys.executable, "-m", "diag"]
         print(f"{arguments.classes:,} classes x {arguments.images:,} images, {len(files)} models")
+        for k in (300, 1000, 5000):
+            time_order(k)
         seconds, memory = measured([*diag, "evaluate", *files, "--data", str(data)], environment)
         row("diag evaluate", seconds, f"peak {memory:,.0f} MB")
         command = [*diag, "report", *files, "--data", str(data), "--out", str(report)]
