@@ -155,6 +155,6 @@ def test_what_cannot_be_ordered_is_named():
 
 def test_a_thousand_classes_take_less_than_a_second():
     counts, _ = planted(1000, 1000, seed=0)
-    started = time.perf_counter()
+    started = time.process_time()
     class_order(counts)
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
