@@ -34,6 +34,12 @@ def main() -> None:
         page.goto(report.as_uri())
         page.locator("figure[data-chart=accuracy] svg").wait_for()
         page.screenshot(path=IMAGES / "report.png")
+        page.goto(f"{report.as_uri()}#page=compare")
+        page.locator(".quadrant-images .card").first.wait_for()
+        page.locator("#class-differences svg").wait_for(state="attached")
+        page.locator(".choose-pair").evaluate("box => window.scrollTo(0, box.getBoundingClientRect().top - 170)")
+        page.wait_for_timeout(1500)
+        page.screenshot(path=IMAGES / "compare.png")
         page.goto(f"{report.as_uri()}#page=model")
         maps = page.locator("article:not([hidden]) .maps")
         for _ in range(3):  # charts above are drawn late, and move what is below
