@@ -20,19 +20,13 @@ from diag.metrics.comparison import benjamini_hochberg, mcnemar_p_values, paired
 from diag.metrics.reliability import equal_width_bins
 from diag.metrics.summaries import N_BINS, TOP
 from diag.results.gate_grammar import MEASURES
+from diag.results.gate_intervals import EQUAL, FEWEST, Moved, moved_by_class, moved_of_classes, widened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from diag.results.evaluation import Evaluation
     from diag.results.gate_grammar import Condition
-
-
-FEWEST = 6
-"""With fewer images that differ between the models no sign test reaches 5 %, and resampling them says little."""
-_EQUAL = 1e-12  # rounding makes equal values differ by less
-Z95 = 1.959964
-"""The standard normal's quantile of 97.5 %."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,9 +70,9 @@ def measured(old: Evaluation, new: Evaluation, condition: Condition, numbers: ND
     bootstrap: images are drawn again with replacement, both models keep their answers, the p-value is twice the
     smaller share of differences on one side of 0 (Efron & Tibshirani 1993, An Introduction to the Bootstrap, 13.3 and
     15.4), and not less than a sign test of the images that differ could give. Where fewer than `FEWEST` images differ,
-    resamples hardly vary: the interval of a figure that counts images is then widened (`_at_least`), that of a loss is
-    unknown. The p-values of several classes are adjusted as Benjamini & Hochberg (1995). One file against itself, with
-    the same answers, cannot change: its interval is 0 to 0.
+    resamples hardly vary: the interval of a figure that counts images is then `widened`, that of a loss unknown; with
+    ``ci`` McNemar's intervals are widened too. The p-values of several classes are adjusted as Benjamini & Hochberg
+    (1995). One file against itself, with the same answers, cannot change: its interval is 0 to 0.
     """
     before, after = values(old, condition.measure, numbers), values(new, condition.measure, numbers)
     nothing = np.full(len(before), np.nan)
@@ -153,7 +147,9 @@ def _mcnemar(
     else:
         rows = numbers[:1] if condition.measure == "errors" else numbers
         only_old, only_new, n = (each[rows] for each in counts)
-    _, low, high = paired_difference_intervals(n, only_new, only_old)
+    change, low, high = paired_difference_intervals(n, only_new, only_old)
+    if condition.ci:
+        low, high = widened(low, high, change, Moved(n, only_old, only_new, only_old + only_new))
     p_value = np.where(n > 0, mcnemar_p_values(only_old, only_new), np.nan)
     factor = n if condition.measure == "errors" else 1
     return p_value, low * factor, high * factor
@@ -169,11 +165,13 @@ def _bootstrap(
     lowest, differing = _floor(old, new, measure, numbers)
     p_value = np.maximum(p_value, lowest)
     if measure in ("log_loss", "brier"):
-        unknown = (differing < FEWEST) | ~(high - low > _EQUAL)
+        unknown = (differing < FEWEST) | ~(high - low > EQUAL)
         low, high = (np.where(unknown, np.nan, end) for end in (low, high))
     elif measure != "ece":
         change = values(new, measure, numbers) - values(old, measure, numbers)
-        low, high = _at_least(old, new, measure, numbers, change, low, high)
+        of_class = measure in ("precision", "f1")
+        moved = moved_by_class(old, new, measure, numbers) if of_class else moved_of_classes(old, new)
+        low, high = widened(low, high, change, moved)
     return p_value, low, high
 
 
@@ -201,51 +199,6 @@ def _bootstrap_bca(
     differences = drawn[:, 1] - drawn[:, 0]
     low, high = bca_interval(float(observed[1] - observed[0]), differences, left[1] - left[0])
     return _p_values(differences[:, None]), np.array([low]), np.array([high])
-
-
-def _at_least(
-    old: Evaluation,
-    new: Evaluation,
-    measure: str,
-    numbers: NDArray[np.int64],
-    change: NDArray[np.float64],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the ends, moved apart where fewer than `FEWEST` images differ or resamples do not vary.
-
-    They then have at least the distance from the change that Agresti & Min's interval gives a share of as many images:
-    ``1.96 sqrt(b + c + 1) / (n + 2)``, with b and c images for and against NEW (their variance less the term that
-    narrows it). A class's figure is of n images with the class or the answer. A mean over classes weighs images by
-    ``1 / (k n_c)``, so that it is of ``k^2 / sum(1 / n_c)`` of them (Kish's effective number).
-
-    References
-    ----------
-    Agresti & Min (2005), Statistics in Medicine 24, 729-740. Kish (1965), Survey Sampling, 11.2.
-    """
-    true = new.samples["y_true"]
-    before, after = old.samples["y_pred"], new.samples["y_pred"]
-    support = np.bincount(true, minlength=old.n_classes)
-    if measure in ("precision", "f1"):
-        moved = before != after
-        helps, hurts = np.zeros(old.n_classes), np.zeros(old.n_classes)
-        for answer, good, bad in ((after, helps, hurts), (before, hurts, helps)):
-            for counts, right in ((good, True), (bad, False)):
-                counts += np.bincount(answer[moved & ((answer == true) == right)], minlength=old.n_classes)
-        answered = [np.bincount(each, minlength=old.n_classes) for each in (before, after)]
-        n = np.minimum(*answered) if measure == "precision" else (2 * support + answered[0] + answered[1]) / 4
-        n, helps, hurts = (each[numbers] for each in (n, helps, hurts))
-        differing = helps + hurts
-    else:
-        weights = 1.0 / support[true]
-        n = np.array([weights.sum() ** 2 / (weights**2).sum()])
-        sides = old.correct_mask & ~new.correct_mask, new.correct_mask & ~old.correct_mask
-        hurts, helps = (n * weights[side].sum() / weights.sum() for side in sides)
-        differing = np.array([sides[0].sum() + sides[1].sum()])
-    half = Z95 * np.sqrt(helps + hurts + 1) / (n + 2)
-    few = (differing < FEWEST) | ~(high - low > _EQUAL)
-    low = np.where(few, np.maximum(-1.0, np.fmin(low, change - half)), low)
-    return low, np.where(few, np.minimum(1.0, np.fmax(high, change + half)), high)
 
 
 def _is_itself(old: Evaluation, new: Evaluation) -> bool:
