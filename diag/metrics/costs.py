@@ -150,8 +150,8 @@ def best_threshold(
     Returns
     -------
     dict of str to float
-        ``threshold``, ``cost`` (on the samples that chose it: too low) and ``cross_validated_cost``: of each fifth
-        of the samples with the threshold that the other four chose.
+        ``threshold`` (infinite where saying class 1 never is cheapest), ``cost`` (on the samples that chose it: too
+        low) and ``cross_validated_cost``: of each fifth of the samples with the threshold that the other four chose.
     """
     folds = stratified_folds(y_true, N_FOLDS, seed)
     chosen = _least(y_true, score, costs)
@@ -167,12 +167,15 @@ def best_threshold(
 
 
 def _least(y_true: NDArray[Any], score: NDArray[Any], costs: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the cheapest threshold and its cost: half-way between two scores; of equally cheap ones the middle one."""
+    """Return the cheapest threshold and its cost: half-way between two scores; of equally cheap ones the middle one.
+
+    Infinity is one of them: no score reaches it, not even a score of 1.
+    """
     if not len(score):
         return float("nan"), float("nan")
     levels = np.unique(score.astype(float))
-    cuts = np.concatenate([[0.0], (levels[1:] + levels[:-1]) / 2, [np.nextafter(max(levels[-1], 1.0), 2)]])
+    cuts = np.concatenate([[0.0], (levels[1:] + levels[:-1]) / 2, [np.inf]])
     cost = cost_by_threshold(y_true, score, costs, cuts)["cost"]
     places = np.flatnonzero(cost <= cost.min() + 1e-12)
     place = places[(len(places) - 1) // 2]
-    return float(min(cuts[place], 1.0)), float(cost[place])
+    return float(cuts[place]), float(cost[place])

@@ -206,7 +206,7 @@ def curve_rows(
     parts: list[list[pd.DataFrame]] = [[], []]
     for name in shown_models(list(results)):
         found = results[name]
-        share = np.nan if isinstance(which, str) else float((found.run.samples["y_true"] == which).mean())
+        share = np.nan if isinstance(which, str) else found.share(int(which))
         for place, frame in enumerate((found.roc_frame(which, points), found.precision_recall_frame(which, points))):
             x, y = (frame.iloc[:, column].round(4) for column in (0, 1))
             parts[place].append(
@@ -306,7 +306,7 @@ def top_k_chart(results: Mapping[str, Discrimination]) -> Any:
 
 
 def cost_chart(results: Mapping[str, ExpectedCost], chosen: str | None = None) -> Any:
-    """Return the mean cost by threshold for two classes, one line a model; the best threshold of each is marked."""
+    """Return the mean cost by threshold for two classes, one line a model; best thresholds are marked."""
     import altair as alt
     import pandas as pd
 
@@ -315,7 +315,8 @@ def cost_chart(results: Mapping[str, ExpectedCost], chosen: str | None = None) -
         frame = results[name].threshold_frame()
         parts.append(frame[np.isfinite(frame["threshold"])].assign(model=name))
         values = results[name].values
-        marks.append({"model": name, "threshold": values["threshold"], "cost": values["threshold_cost"]})
+        if np.isfinite(values["threshold"]):
+            marks.append({"model": name, "threshold": values["threshold"], "cost": values["threshold_cost"]})
     second = next(iter(results.values())).run.class_names[1]
     base = alt.Chart(pd.concat(parts, ignore_index=True).round(6))
     x = alt.X("threshold:Q", title=f"say {second} from this probability on", scale=_unit(), axis=_percent())
@@ -331,7 +332,7 @@ def cost_chart(results: Mapping[str, ExpectedCost], chosen: str | None = None) -
         ],
     )
     best = (
-        alt.Chart(pd.DataFrame(marks))
+        alt.Chart(pd.DataFrame(marks, columns=["model", "threshold", "cost"]))
         .mark_point(filled=True, size=90, opacity=1)
         .encode(x=x, y="cost:Q", color=_model_color(list(results)), tooltip=tooltip)
     )

@@ -57,7 +57,17 @@ def test_the_best_threshold_is_no_worse_than_any(n, seed):
     score = score.round(1)
     best = best_threshold(y_true, score, MISS, seed)
     assert best["cost"] <= cost_by_threshold(y_true, score, MISS)["cost"].min() + 1e-9
-    assert 0 <= best["threshold"] <= 1
+    assert 0 <= best["threshold"] <= 1 or best["threshold"] == np.inf
+
+
+def test_never_is_a_threshold_where_scores_are_saturated():
+    # 30 negatives at 1 and 10 positives at .3. Saying 1 from 1 on: 30 false alarms at 10 and 10 misses at 1, 310 / 40.
+    # Never: 10 misses, .25. A cut at 1 would not do: a score of 1 reaches it.
+    y_true, score = np.repeat([0, 1], [30, 10]), np.repeat([1.0, 0.3], [30, 10])
+    costs = np.array([[0.0, 10.0], [1.0, 0.0]])
+    best = best_threshold(y_true, score, costs)
+    assert best == {"threshold": np.inf, "cost": 0.25, "cross_validated_cost": 0.25}
+    assert cost_by_threshold(y_true, score, costs, np.array([1.0, np.inf]))["cost"].tolist() == [7.75, 0.25]
 
 
 def test_the_cost_of_the_chosen_threshold_is_too_low_where_it_was_chosen():
