@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 LOWEST, HIGHEST = 0.05, 20.0
 """Temperatures are looked for between these. One at the edge means that there is no best one."""
 N_FOLDS = 5
+SATURATED = 0.9
+"""With a larger share of samples whose probabilities are only 0 and 1, no temperature is fitted."""
 _ROUNDS = 60
+_ROUNDING = 1e-4
 _CHUNK = 4_000_000
 
 
@@ -51,15 +54,15 @@ def log_probabilities(proba: NDArray[Any]) -> NDArray[np.float32]:
 
     With two classes p is kept above float32's epsilon: one of the two is 1 minus the other, and knows no smaller step.
     """
-    least = EPSILON if proba.shape[1] <= 2 else float(np.finfo(np.float32).tiny)
-    return np.log(np.maximum(np.asarray(proba, dtype=np.float32), np.float32(least)))
+    return np.log(np.maximum(np.asarray(proba, dtype=np.float32), _least(proba.shape[1])))
 
 
 def fit_temperature(y_true: NDArray[Any], log_proba: NDArray[np.float32], start: float = 1.0) -> float:
     """Return the temperature T with the least log loss of softmax(ln p / T), between `LOWEST` and `HIGHEST`.
 
     The log loss is convex in 1 / T: Newton's steps, kept between bounds that close in. Where all temperatures are
-    equally good (all classes equally probable in every sample) it is 1.
+    equally good (all classes equally probable in every sample) it is 1; where the log loss falls without end, as when
+    all answers are right, it is at an edge.
 
     Parameters
     ----------
@@ -79,7 +82,7 @@ def fit_temperature(y_true: NDArray[Any], log_proba: NDArray[np.float32], start:
     for attempt in range(_ROUNDS):
         slope, bend = _slope(y_true, log_proba, sharpness)
         if bend < 1e-12 and abs(slope) < 1e-9:
-            return LOWEST if attempt else 1.0
+            return LOWEST if attempt or np.ptp(log_proba, axis=1).any() else 1.0
         if slope > 0:
             high = sharpness
         else:
@@ -105,7 +108,8 @@ def cross_fit_temperature(y_true: NDArray[Any], proba: NDArray[Any], seed: int =
     Raises
     ------
     CheckNotApplicable
-        With fewer than 10 samples, or fewer than 2 classes.
+        With fewer than 10 samples, or fewer than 2 classes; or where the answer would be that of the smallest number
+        that takes the place of 0 (see `saturation`).
     """
     n, k = proba.shape
     if n < 2 * N_FOLDS or k < 2:
@@ -113,6 +117,7 @@ def cross_fit_temperature(y_true: NDArray[Any], proba: NDArray[Any], seed: int =
             f"temperature scaling: expected at least {2 * N_FOLDS} samples and 2 classes. Received: {n} and {k}."
         )
     log_proba = log_probabilities(proba)
+    _refuse_saturated(y_true, log_proba)
     temperature = fit_temperature(y_true, log_proba)
     folds = stratified_folds(y_true, N_FOLDS, seed)
     after = np.empty((3, n))
@@ -122,6 +127,46 @@ def cross_fit_temperature(y_true: NDArray[Any], proba: NDArray[Any], seed: int =
         found.append(fit_temperature(y_true[kept], log_proba[kept], temperature))
         after[:, held] = _scaled_columns(y_true[held], log_proba[held], found[-1])
     return TemperatureFit(temperature, tuple(found), *(_frozen(row) for row in after))
+
+
+def saturation(y_true: NDArray[Any], log_proba: NDArray[np.float32]) -> tuple[float, float]:
+    """Return the share of samples with no probability but 0 and 1, and of the wrong answers whose true class has 0.
+
+    0 is what is no larger than the least of `log_probabilities`. NaN for the second where no answer is wrong. Such a
+    probability does not say how sure the model was: the logits behind it could be any.
+
+    Examples
+    --------
+    >>> proba = np.array([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.6, 0.3, 0.1], [0.2, 0.5, 0.3]])
+    >>> saturation(np.array([0, 1, 0, 2]), log_probabilities(proba))  # rows 1 and 2; rows 2 and 4 are wrong
+    (0.5, 0.5)
+    """
+    zero = log_proba <= np.log(_least(log_proba.shape[1])) + _ROUNDING
+    rows = np.arange(len(log_proba))
+    wrong = log_proba.argmax(axis=1) != y_true
+    lost = zero[rows, y_true][wrong]
+    certain = zero.sum(axis=1) >= log_proba.shape[1] - 1
+    return float(certain.mean()), float(lost.mean()) if len(lost) else float("nan")
+
+
+def _refuse_saturated(y_true: NDArray[Any], log_proba: NDArray[np.float32]) -> None:
+    certain, lost = saturation(y_true, log_proba)
+    if certain > SATURATED:
+        raise CheckNotApplicable(
+            "temperature scaling: expected probabilities between 0 and 1. Received: only 0 and 1 in "
+            f"{100 * certain:.4g} % of the images, which do not say how sure the model was. Use a model that gives "
+            "probabilities."
+        )
+    if lost > 0.5:
+        raise CheckNotApplicable(
+            "temperature scaling: expected true classes with a probability above 0. Received: 0 in "
+            f"{100 * lost:.4g} % of the wrong answers, so that the temperature would follow from how 0 is rounded. Use "
+            "probabilities that keep small values."
+        )
+
+
+def _least(n_classes: int) -> np.float32:
+    return np.float32(EPSILON if n_classes <= 2 else np.finfo(np.float32).tiny)
 
 
 def scaled(proba: NDArray[Any], temperature: float) -> NDArray[np.float64]:

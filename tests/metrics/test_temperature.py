@@ -16,6 +16,7 @@ from diag.metrics.temperature import (
     cross_fit_temperature,
     fit_temperature,
     log_probabilities,
+    saturation,
     scaled,
     stratified_folds,
 )
@@ -71,11 +72,32 @@ def test_models_without_a_best_temperature():
     right = np.eye(3)[labels] * 0.7 + 0.1
     assert cross_fit_temperature(labels, right).temperature == pytest.approx(LOWEST)  # bolder is always better
     assert cross_fit_temperature(labels, right).at_edge
-    constant = np.eye(3)[np.zeros(30, int)]
-    assert cross_fit_temperature(labels, constant).temperature == pytest.approx(HIGHEST, rel=1e-3)
-    assert cross_fit_temperature(labels, constant).at_edge
+    wrong = np.eye(3)[(labels + 1) % 3] * 0.7 + 0.1
+    assert cross_fit_temperature(labels, wrong).temperature == pytest.approx(HIGHEST, rel=1e-3)
+    assert cross_fit_temperature(labels, wrong).at_edge
+    sure = np.full((30, 3), 1e-14) + np.eye(3)[labels]  # its log loss is 0 to the last digit, and falls on
+    assert cross_fit_temperature(labels, sure).at_edge
     assert cross_fit_temperature(labels, np.full((30, 3), 1 / 3)).temperature == 1  # all are equally good
-    assert np.isfinite(cross_fit_temperature(labels, np.eye(3)[labels]).loss).all()
+
+
+@pytest.mark.parametrize("wrong", [0, 10, 200])
+def test_only_zeros_and_ones_say_nothing_of_a_temperature(wrong):
+    # 200 answers of a model that only says 0 and 1: the logits behind them could be any.
+    labels = np.arange(200) % 10
+    proba = np.eye(10)[np.where(np.arange(200) < wrong, (labels + 1) % 10, labels)]
+    with pytest.raises(CheckNotApplicable, match="Received: only 0 and 1 in 100 % of the images"):
+        cross_fit_temperature(labels, proba)
+
+
+def test_wrong_answers_whose_true_class_has_no_probability_decide_no_temperature():
+    # 100 soft right answers, 30 soft wrong ones, 40 wrong ones with 0 for the true class: 40 of 70 are lost.
+    labels = np.zeros(170, int)
+    proba = np.repeat([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.0, 0.5, 0.5]], [100, 30, 40], axis=0)
+    assert saturation(labels, log_probabilities(proba)) == (0, pytest.approx(4 / 7))
+    with pytest.raises(CheckNotApplicable, match="Received: 0 in 57.14 % of the wrong answers"):
+        cross_fit_temperature(labels, proba)
+    proba[:, 0] += 1e-30
+    assert cross_fit_temperature(labels, proba).temperature > 1
 
 
 def test_too_few_samples_or_classes():
