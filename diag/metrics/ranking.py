@@ -86,6 +86,7 @@ def selective_figures(confidence: NDArray[Any], correct: NDArray[np.bool_], seed
         ``excess_aurc``: what of it a perfect order of the same answers would avoid. ``accuracy_at_coverage``: of the
         surest 90 %, with Wilson's interval; the others have the bootstrap's percentiles. ``coverage_at_accuracy``: the
         largest share of answers that is at least 99 % right, 0 if none.
+        Where all answers are right, or all are wrong, resampling shows no spread: the bootstrap's intervals are NaN.
         Samples of equal confidence are in random order: an error among them counts evenly. For the intervals, more
         than 1,000 samples are taken in 1,000 blocks of neighbouring confidence.
 
@@ -110,6 +111,8 @@ def selective_figures(confidence: NDArray[Any], correct: NDArray[np.bool_], seed
     drawn = drawn.reshape(len(drawn), 2, len(ends)).cumsum(axis=2)
     places = np.unique(np.linspace(1, n, min(n, _BLOCKS)).round().astype(int))
     low, high = np.quantile(_selective(drawn.sum(axis=1), drawn[:, 1], places), [0.025, 0.975], axis=0)
+    if falses.sum() in (0, n):
+        low, high = np.full((2, len(names)), np.nan)
     figures: dict[str, float] = {}
     for name, value, *interval in zip(names, values, low, high, strict=True):
         figures |= {name: float(value), f"{name}_low": float(interval[0]), f"{name}_high": float(interval[1])}

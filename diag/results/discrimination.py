@@ -12,9 +12,11 @@ from diag.errors import CheckNotApplicable, InvalidInputError
 from diag.io import store
 from diag.metrics.curves import (
     Separation,
+    auc_interval,
     influence_variance,
     logit_interval,
     precision_at,
+    precision_interval,
     precision_recall_points,
     roc_points,
     separation,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 AVERAGES: tuple[Average, ...] = ("macro", "micro")
 AREAS = ("auc", "auc_low", "auc_high", "average_precision", "average_precision_low", "average_precision_high")
 _GRID = np.linspace(0, 1, 101)
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,15 +94,23 @@ class Discrimination:
         Returns
         -------
         DataFrame
-            Index ``class``. AUC has DeLong's interval, average precision the infinitesimal jackknife's, both on the
-            logit scale; all are shares 0..1. Classes without samples, or with all of them, have NaN and come last.
+            Index ``class``. ``count``: images of the class among those behind the areas (all of its images where there
+            are no areas). AUC has DeLong's interval, widened where images are few (see
+            `diag.metrics.curves.auc_interval`), average precision the infinitesimal jackknife's, on the logit scale;
+            all are shares 0..1. Classes without samples, or with all of them, have NaN and come last.
         """
         import pandas as pd
 
         frame = pd.DataFrame(self.areas[:-2], columns=list(AREAS), index=pd.Index(self.run.class_names, name="class"))
         frame.insert(0, "class_number", np.arange(len(frame)))
-        frame.insert(1, "count", np.bincount(self.run.samples["y_true"], minlength=len(frame)))
+        y_true = self.run.samples["y_true"]
+        used = y_true[sampled_rows(self.run, self.seed)] if self.n_used else y_true
+        frame.insert(1, "count", np.bincount(used, minlength=len(frame)))
         return frame.sort_values("auc", kind="stable")
+
+    def share(self, number: int) -> float:
+        """Return a class's share of the images behind the areas: the precision of a model that knows nothing."""
+        return float((self.run.samples["y_true"][sampled_rows(self.run, self.seed)] == number).mean())
 
     def averages_frame(self) -> pd.DataFrame:
         """Return the columns of `AREAS` for the macro average (each class counts alike) and the micro average."""
@@ -219,8 +229,16 @@ def _class_curves(y_true: NDArray[Any], proba: NDArray[np.float32]) -> dict[str,
     for number in range(k):
         score, positive = np.ascontiguousarray(proba[:, number]), y_true == number
         found = separation(score, positive)
+        count = int(positive.sum())
         rows.append(
-            _row(found.auc, found.auc_variance, found.average_precision, influence_variance(found.ap_influence))
+            np.array(
+                [
+                    found.auc,
+                    *auc_interval(found.auc, found.auc_variance, count, n - count),
+                    found.average_precision,
+                    *precision_interval(found.average_precision, influence_variance(found.ap_influence), count),
+                ]
+            )
         )
         if not positive.any() or positive.all():
             continue
@@ -230,12 +248,12 @@ def _class_curves(y_true: NDArray[Any], proba: NDArray[np.float32]) -> dict[str,
         roc.append(np.interp(_GRID, points["false_positive_rate"], points["true_positive_rate"]))
         pr.append(precision_at(precision_recall_points(score, positive), _GRID))
     empty = np.full(len(_GRID), np.nan)
-    count = max(len(roc), 1)
+    real_count = max(len(roc), 1)
     areas = np.array(rows).reshape(k, len(AREAS))
     # The average is over classes that have both kinds of samples, in both areas.
     real = np.isfinite(areas[:, 0])
     auc, ap = (float(areas[real, place].mean()) if real.any() else float("nan") for place in (0, 3))
-    macro = _row(auc, influence_variance(auc_influence / count), ap, influence_variance(ap_influence / count))
+    macro = _row(auc, influence_variance(auc_influence / real_count), ap, influence_variance(ap_influence / real_count))
     hits = np.zeros((n, k), dtype=bool)
     hits[np.arange(n), y_true] = True
     pooled, hit = proba.ravel(), hits.ravel()

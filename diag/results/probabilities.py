@@ -22,6 +22,9 @@ _KEYED = ("y_true", "y_pred", "confidence", "p_true", "margin", "entropy", "brie
 def sampled_rows(run: Evaluation, seed: int = 0) -> NDArray[np.int64]:
     """Return the rows of the samples that costly steps look at: all, or a random part that is the same for each model.
 
+    The part is stratified: each class has the same share of it as of all samples (to one sample), and every sample has
+    the same chance of being in it.
+
     Raises
     ------
     CheckNotApplicable
@@ -35,7 +38,10 @@ def sampled_rows(run: Evaluation, seed: int = 0) -> NDArray[np.int64]:
     most = max(1, MOST_NUMBERS // max(run.n_classes, 1))
     if len(run) <= most:
         return np.arange(len(run))
-    return np.sort(np.random.default_rng(seed).choice(len(run), most, replace=False))
+    rng = np.random.default_rng(seed)
+    order = np.lexsort((rng.random(len(run)), run.samples["y_true"]))
+    places = ((np.arange(most) + rng.random()) * (len(run) / most)).astype(np.int64)
+    return np.sort(order[np.minimum(places, len(run) - 1)])
 
 
 def sampled(run: Evaluation, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:

@@ -53,6 +53,17 @@ def test_a_perfect_order_has_no_excess():
     assert found["aurc_low"] < found["aurc"] < found["aurc_high"]
 
 
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("n", [1, 40])
+def test_answers_that_are_all_alike_have_no_spread_to_resample(n, right):
+    found = selective_figures(np.linspace(0.5, 0.9, n), np.full(n, right))
+    assert found["aurc"] == 1 - right
+    assert found["coverage_at_accuracy"] == right
+    for name in ("aurc", "excess_aurc", "coverage_at_accuracy"):
+        assert np.isnan([found[f"{name}_low"], found[f"{name}_high"]]).all()
+    assert found["accuracy_at_coverage_low"] < found["accuracy_at_coverage_high"]  # Wilson's
+
+
 def test_intervals_hold_the_truth_also_in_blocks():
     # Confidences uniform and true: the surest 90 % are right .55 of the time; 5,000 samples are taken in blocks.
     held = 0

@@ -107,6 +107,17 @@ def test_without_probabilities_ranks_and_confidences_still_speak():
             found.roc_frame(which)
 
 
+def test_images_that_are_all_alike_have_no_interval():
+    # Three equal images: every resample gives the same areas, which says nothing about others.
+    found = discrimination(build_run([0, 0, 1], np.full((3, 2), 0.5)))
+    figures = found.figures()
+    for name in ("macro_auc", "micro_auc"):
+        assert np.isfinite(figures[name])
+        assert np.isnan([figures[f"{name}_low"], figures[f"{name}_high"]]).all()
+    frame = found.class_frame().sort_values("class_number")
+    assert np.isnan(frame["average_precision_low"].iloc[1])  # one image of the class
+
+
 def test_it_is_kept_by_content(monkeypatch):
     run = drawn()
     first = discrimination(run)
