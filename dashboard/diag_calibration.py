@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from diag_loaders import load_comparison
 from diag_loaders_calibration import load_calibrations, load_costs, load_discriminations
-from diag_parts import AXES, LEGEND, clicked, draw_chart, frame_table, gallery, say
+from diag_parts import AXES, LEGEND, clicked, draw_chart, frame_table, gallery, headline, say
 from diag_state import get, get_choice, plain, put, segmented
 
 from diag.views import calibration_charts as charts
@@ -42,6 +42,7 @@ FIGURES = {
     "classwise_ece": ("classwise_ece", "%.4f"),
     "log_loss": ("log_loss", "%.3f"),
     "brier": ("brier", "%.3f"),
+    "brier_of_parts": ("brier_of_parts", "%.3f"),
     "reliability": ("brier_reliability", "%.4f"),
     "resolution": ("brier_resolution", "%.3f"),
     "uncertainty": ("brier_uncertainty", "%.3f"),
@@ -95,7 +96,7 @@ COSTS = {
     "difference_high": ("to", "%.4f"),
     "changed": ("answers changed", "localized"),
     "indifferent_threshold": ("indifferent_threshold", "%.3f"),
-    "threshold": ("best_threshold", "%.3f"),
+    "threshold": ("best_threshold", None),
     "threshold_cost": ("cost there", "%.4f"),
     "cross_validated_cost": ("cross_validated_cost", "%.4f"),
 }
@@ -104,7 +105,7 @@ COSTS = {
 def draw_headline(comparison: Comparison, name: str) -> None:
     """Say what the figures of a model say, and what was assumed."""
     found = load_calibrations(comparison)[name]
-    st.markdown(f"#### {plain(name + found.sentence().removeprefix(found.name))}")
+    headline(found.sentence(name))
     for note in found.notes:
         st.caption(plain(note))
 
@@ -222,6 +223,8 @@ def draw_costs(comparison: Comparison, name: str) -> None:
     if len(names) == 2:
         draw_chart(charts.cost_chart(results, name), AXES + LEGEND, key="cost")
     frame = stacked(results)
+    if "threshold" in frame:
+        frame["threshold"] = frame["threshold"].map(lambda value: "never" if value > 1 else f"{value:.3f}")
     frame_table(frame.reindex(columns=[column for column in COSTS if column in frame]), "costs", COSTS, index=True)
     changed = results[name].changed_samples()
     if len(changed):

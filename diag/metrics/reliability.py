@@ -17,7 +17,9 @@ MOST_DRAWS = 20_000_000
 """Resampling draws at most so many numbers: with many samples there are fewer resamples, but never under `LEAST`."""
 LEAST, MOST = 200, 1000
 _CHUNK = 2_000_000
-_WIDEST, _HALVINGS = 5.0, 12
+TAIL = 0.025
+"""On either side of a 95 % interval."""
+_HALVINGS = 16
 
 
 def equal_width_bins(values: NDArray[Any], n_bins: int) -> NDArray[np.int64]:
@@ -135,20 +137,22 @@ def debiased_squared_error(confidence: NDArray[Any], correct: NDArray[np.bool_],
 
     The plug-in estimate, the mean of (confidence - accuracy)^2 over bins, is too large: the accuracy of few samples
     differs from the truth by chance. From each bin's term the variance of its accuracy, a (1 - a) / (m - 1) for m
-    samples, is taken off. The result can fall below 0. A bin with one sample cannot tell its chance and adds nothing.
+    samples, is taken off. The result can fall below 0. A bin with one sample cannot tell its chance: the mean is over
+    the samples of the other bins, and NaN where there are none.
 
     References
     ----------
     Kumar, Liang & Ma (2019), Verified uncertainty calibration, section 5: the debiased estimator. arXiv:1909.10155
     """
-    if not len(bins):
-        return float("nan")
     count = np.bincount(bins).astype(float)
+    usable = count > 1
+    if not usable.any():
+        return float("nan")
     with np.errstate(invalid="ignore", divide="ignore"):
         accuracy = np.bincount(bins, weights=correct) / count
         gap = np.bincount(bins, weights=confidence) / count - accuracy
         terms = gap**2 - accuracy * (1 - accuracy) / (count - 1)
-    return float((terms * count)[count > 1].sum() / len(bins))
+    return float((terms * count)[usable].sum() / count[usable].sum())
 
 
 def calibrated_draws(
@@ -197,16 +201,69 @@ def calibrated_errors(confidence: NDArray[Any], bins: NDArray[np.int64], seed: i
     return errors
 
 
+def calibration_p_value(error: float, by_chance: NDArray[np.float64]) -> float:
+    """Return how often a model whose confidences are true shows at least an error; NaN without `calibrated_errors`.
+
+    Examples
+    --------
+    >>> calibration_p_value(0.2, np.array([0.1, 0.2, 0.3]))  # (1 + 2) / (1 + 3)
+    0.75
+    """
+    if not len(by_chance):
+        return float("nan")
+    return float((1 + (by_chance >= error - 1e-12).sum()) / (1 + len(by_chance)))
+
+
+def overconfidence_interval(confidence: NDArray[Any], correct: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Return mean confidence minus accuracy, with a 95 % interval, for these confidences; NaN for no samples.
+
+    The interval is the mean confidence minus the exact interval of the accuracy. With few errors, or none, the spread
+    of the gaps says next to nothing about chance, and an interval made from it would have hardly any width. Where
+    the chances of being right differ between samples the exact interval is too wide rather than too narrow.
+
+    References
+    ----------
+    Clopper & Pearson (1934), Biometrika 26, 404-413. Unequal chances: Hoeffding (1956), On the distribution of the
+    number of successes in independent trials. Annals of Mathematical Statistics 27, 713-721.
+
+    Examples
+    --------
+    >>> [round(end, 4) for end in overconfidence_interval(np.full(50, 0.99), np.full(50, True))]  # all right
+    [-0.01, -0.01, 0.0611]
+    """
+    if not len(confidence):
+        return (float("nan"),) * 3
+    low, high = clopper_pearson_interval(np.count_nonzero(correct), len(correct))
+    stated = float(np.mean(confidence, dtype=np.float64))
+    return stated - float(np.mean(correct)), stated - float(high), stated - float(low)
+
+
 def calibration_error_interval(
-    confidence: NDArray[Any], correct: NDArray[np.bool_], bins: NDArray[np.int64], seed: int = 0
+    confidence: NDArray[Any],
+    correct: NDArray[np.bool_],
+    bins: NDArray[np.int64],
+    seed: int = 0,
+    by_chance: NDArray[np.float64] | None = None,
 ) -> tuple[float, float]:
     """Return a 95 % interval of the binned calibration error that the model would show with endless samples.
 
     Percentiles of a bootstrap will not do: chance makes every gap larger, in the estimate and once more in each
     resample, so that the interval of a calibrated model would never reach 0. Instead the test is turned round: gaps of
     s times those that were measured are held possible while the error that was measured is neither above 97.5 % nor
-    below 2.5 % of the errors they give, with chance drawn by resampling the samples in their bins; the interval is from
-    the least to the largest such s, times the measured error.
+    below 2.5 % of the errors they give with chance added; the interval is from the least to the largest such s, times
+    the measured error. Chance is a binomial draw in each bin of m samples, r of them right, at (r + 1/2) / (m + 1), so
+    that bins without an error have some, too. For s = 0 it is that of true confidences: the interval reaches 0 exactly
+    where `calibration_p_value` is above 0.025. An error is at least as large as the mean gap, so the upper end is at
+    least as far from 0 as the ends of `overconfidence_interval`.
+
+    Parameters
+    ----------
+    confidence : ndarray of float, shape (n,)
+    correct : ndarray of bool, shape (n,)
+    bins : ndarray of int, shape (n,)
+    seed : int
+    by_chance : ndarray of float64, optional
+        `calibrated_errors` of the same bins, if they were drawn already.
 
     References
     ----------
@@ -214,27 +271,28 @@ def calibration_error_interval(
     """
     if not len(bins):
         return float("nan"), float("nan")
-    gap, n_bins, n = correct - confidence, int(bins.max()) + 1, len(bins)
-    rng = np.random.default_rng(seed)
-
-    def sums(size: int) -> NDArray[np.float64]:
-        rows = rng.integers(0, n, (size, n), dtype=np.int32)
-        flat = (np.arange(size)[:, None] * n_bins + bins[rows]).ravel()
-        total = np.bincount(flat, weights=gap[rows].ravel(), minlength=size * n_bins)
-        return total.reshape(size, n_bins).astype(float)
-
-    measured = np.bincount(bins, weights=gap, minlength=n_bins)
-    chance = _chunked(sums, n, n_bins) - measured
+    n_bins, n = int(bins.max()) + 1, len(bins)
+    by_chance = calibrated_errors(confidence, bins, seed) if by_chance is None else by_chance
+    count = np.bincount(bins, minlength=n_bins)
+    measured = np.bincount(bins, weights=correct - confidence, minlength=n_bins)
+    rate = (np.bincount(bins, weights=correct, minlength=n_bins) + 0.5) / (count + 1)
+    chance = np.random.default_rng([seed, 1]).binomial(count, rate, (MOST, n_bins)) - count * rate
     error = float(np.abs(measured).sum())
 
     def above(scale: float) -> bool:
-        return bool((np.abs(scale * measured + chance).sum(axis=1) >= error - 1e-12).mean() > 0.025)
+        return bool((np.abs(scale * measured + chance).sum(axis=1) >= error - 1e-12).mean() > TAIL)
 
     def below(scale: float) -> bool:
-        return bool((np.abs(scale * measured + chance).sum(axis=1) <= error + 1e-12).mean() > 0.025)
+        return bool((np.abs(scale * measured + chance).sum(axis=1) <= error + 1e-12).mean() > TAIL)
 
-    low = 0.0 if above(0.0) else _edge(above, 1.0, 0.0)
-    return low * error / n, max(_edge(below, 1.0, _WIDEST), low) * error / n
+    ends = overconfidence_interval(confidence, correct)[1:]
+    low = high = 0.0
+    if error > 0:
+        reachable = calibration_p_value(error / n, by_chance) > TAIL
+        low = 0.0 if reachable else _edge(above, 1.0, 0.0)
+        widest = 1 + float(np.quantile(np.abs(chance).sum(axis=1), 1 - TAIL)) / error
+        high = _edge(below, 1.0, widest)
+    return low * error / n, max(high * error / n, *(abs(end) for end in ends))
 
 
 def _edge(holds: Callable[[float], bool], inside: float, outside: float) -> float:

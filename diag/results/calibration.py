@@ -15,9 +15,11 @@ from diag.metrics.reliability import (
     binned_calibration_error,
     calibrated_errors,
     calibration_error_interval,
+    calibration_p_value,
     debiased_squared_error,
     equal_mass_bins,
     equal_width_bins,
+    overconfidence_interval,
     reliability_bins,
 )
 from diag.metrics.summaries import N_BINS
@@ -49,7 +51,7 @@ COLUMNS = (
     "expected_low",
     "expected_high",
 )
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,12 +96,14 @@ class Calibration:
         Returns
         -------
         dict of str to float
-            ``overconfidence``: mean confidence minus accuracy, -1..1, with ``_low`` and ``_high`` (95 %).
+            ``overconfidence``: mean confidence minus accuracy, -1..1, with ``_low`` and ``_high`` (95 %, see
+            `diag.metrics.reliability.overconfidence_interval`).
             ``ece``: expected calibration error over 15 bins of equal width, with ``_low`` and ``_high``;
             ``ece_by_chance``: what a model whose confidences are true would show with as many samples;
             ``ece_p_value``: how often such a model shows at least this much. ``ece_equal_mass``; ``debiased_error``:
             root of the debiased mean squared gap over bins of equal mass; ``classwise_ece``.
-            ``brier`` = ``reliability`` - ``resolution`` + ``uncertainty`` + ``within``; ``log_loss`` in nats.
+            ``brier``; ``log_loss`` in nats. ``brier_of_parts`` = ``reliability`` - ``resolution`` + ``uncertainty`` +
+            ``within``: the Brier score of the samples of `rows`, which are all of them unless there are very many.
             ``temperature`` with its lowest and highest over folds (``_low``, ``_high``); ``ece_before``,
             ``log_loss_before``, ``brier_before`` and, on samples that the temperature was not fitted on, ``ece_after``,
             ``log_loss_after``, ``brier_after``. NaN for what could not be computed.
@@ -185,9 +189,9 @@ class Calibration:
         }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("when")
 
-    def sentence(self) -> str:
-        """Return what the figures say, in two or three sentences."""
-        return sentence(self)
+    def sentence(self, name: str | None = None) -> str:
+        """Return what the figures say, in two or three sentences; `name`: what to call the model."""
+        return sentence(self, name or self.name)
 
 
 def calibration(run: Evaluation, seed: int = 0, cache: bool = True) -> Calibration:
@@ -266,6 +270,7 @@ def _measured(run: Evaluation, seed: int) -> store.Entry:
 _LATER: tuple[str, ...] = (
     "classwise_ece",
     "brier",
+    "brier_of_parts",
     "reliability",
     "resolution",
     "uncertainty",
@@ -282,23 +287,19 @@ def _confidence_figures(run: Evaluation, mass: NDArray[np.int64], seed: int) -> 
     bins = equal_width_bins(confidence, N_BINS)
     overall = run.figures()
     ece = float(overall["ece"])
-    low, high = calibration_error_interval(confidence, correct, bins, seed)
     by_chance = calibrated_errors(confidence, bins, seed)
-    gap = confidence - correct
-    half = 1.96 * float(gap.std(ddof=1)) / np.sqrt(n) if n > 1 else float("nan")
-    mean = float(gap.mean()) if n else float("nan")
+    low, high = calibration_error_interval(confidence, correct, bins, seed, by_chance)
+    gap = overconfidence_interval(confidence, correct)
     squared = debiased_squared_error(confidence, correct, mass)
     return {
-        "overconfidence": mean,
-        "overconfidence_low": mean - half,
-        "overconfidence_high": mean + half,
+        **dict(zip(("overconfidence", "overconfidence_low", "overconfidence_high"), gap, strict=True)),
         "ece": ece,
         "ece_low": low,
         "ece_high": high,
         "ece_by_chance": float(by_chance.mean()) if n else float("nan"),
-        "ece_p_value": float((1 + (by_chance >= ece - 1e-12).sum()) / (1 + len(by_chance))) if n else float("nan"),
+        "ece_p_value": calibration_p_value(ece, by_chance),
         "ece_equal_mass": binned_calibration_error(confidence, correct, mass),
-        "debiased_error": float(np.sqrt(max(squared, 0.0))),
+        "debiased_error": float(np.sqrt(np.maximum(squared, 0.0))),
         "log_loss": float(overall["log_loss"]),
         "brier": float(overall["brier"]),
     }
@@ -308,7 +309,7 @@ def _class_figures(y_true: NDArray[Any], proba: NDArray[Any]) -> tuple[dict[str,
     sums = ClassBins.from_probabilities(y_true, proba)
     errors = classwise_calibration_error(sums)
     parts = brier_parts(sums)
-    del parts["brier"]
+    parts["brier_of_parts"] = parts.pop("brier")
     with np.errstate(invalid="ignore"):
         stated, shares = (part.sum(axis=1) / np.float64(sums.n or np.nan) for part in (sums.total, sums.hits))
     return {"classwise_ece": float(errors.mean()), **parts}, np.stack([errors, stated, shares])

@@ -12,11 +12,11 @@ CALIBRATION: dict[str, tuple[str, str, str]] = {
         "calibration.md#consistency-band",
     ),
     "overconfidence": (
-        "Over-confidence", "Mean confidence minus accuracy, in points; above 0 the model is too sure.",
+        "Over-confidence", "Mean confidence minus accuracy, in points; too sure where the interval is above 0.",
         "calibration.md#over-confidence",
     ),
     "ece_interval": (
-        "95% interval", "Of the calibration error that endless images would show; reaches 0 if chance may explain it.",
+        "95% interval", "Of the calibration error that endless images would show; it reaches 0 where p is above 0.025.",
         "calibration.md#expected-calibration-error",
     ),
     "ece_by_chance": (
@@ -52,7 +52,11 @@ CALIBRATION: dict[str, tuple[str, str, str]] = {
         "calibration.md#parts-of-the-brier-score",
     ),
     "brier_within": (
-        "Brier: within", "What differs inside bins: with the other three parts it makes the Brier score exactly.",
+        "Brier: within", "What differs inside bins: with the other three parts it makes their Brier score exactly.",
+        "calibration.md#parts-of-the-brier-score",
+    ),
+    "brier_of_parts": (
+        "Brier of the parts", "Brier score of the images that were split into parts: a random part of very many.",
         "calibration.md#parts-of-the-brier-score",
     ),
     "temperature": (
@@ -72,7 +76,7 @@ CALIBRATION: dict[str, tuple[str, str, str]] = {
         "calibration.md#roc-and-auc",
     ),
     "auc_interval": (
-        "95% interval", "DeLong's interval of the AUC, on the logit scale; none where the AUC is 1.",
+        "95% interval", "DeLong's; under 500 images of the class wide enough for Newcombe's, too; none under 2.",
         "calibration.md#roc-and-auc",
     ),
     "average_precision": (
@@ -80,7 +84,7 @@ CALIBRATION: dict[str, tuple[str, str, str]] = {
         "calibration.md#precision-recall-and-average-precision",
     ),
     "ap_interval": (
-        "95% interval", "Of the average precision: infinitesimal jackknife over images, on the logit scale.",
+        "95% interval", "Infinitesimal jackknife with Student's t; a little too narrow for few images; none under 2.",
         "calibration.md#precision-recall-and-average-precision",
     ),
     "macro_average": (
@@ -99,7 +103,8 @@ CALIBRATION: dict[str, tuple[str, str, str]] = {
         "calibration.md#coverage-and-accuracy",
     ),
     "aurc": (
-        "AURC", "Mean error rate of the surest answers over all coverages; 0 is best.", "calibration.md#aurc"
+        "AURC", "Mean error rate of the surest answers over all coverages; 0 is best. No interval without errors.",
+        "calibration.md#aurc",
     ),
     "excess_aurc": (
         "Excess AURC", "The part of AURC that a perfect order of the same answers would avoid; 0 is best.",
@@ -129,7 +134,8 @@ CALIBRATION: dict[str, tuple[str, str, str]] = {
         "calibration.md#threshold-for-two-classes",
     ),
     "best_threshold": (
-        "Best threshold", "The one that costs least on these very images.", "calibration.md#threshold-for-two-classes"
+        "Best threshold", "The one that costs least on these very images; never: no probability is high enough.",
+        "calibration.md#threshold-for-two-classes"
     ),
     "cross_validated_cost": (
         "Cost, cross-validated", "Cost on images other than those that chose the threshold.",

@@ -55,12 +55,13 @@ def calibration_page(comparison: Comparison, context: PageContext) -> ReportPage
         "temperature": _records(charts.temperature_rows(calibrated, first)),
         "curves": curves,
         "costs": costs,
+        "sampled": any(0 < len(found.rows) < len(found.run) for found in calibrated.values()),
     }
     if payload["temperature"]:
         drawn["temperature"] = charts.temperature_chart(calibrated, first)
         drawn["change"] = charts.temperature_change_chart(calibrated)
     content = {
-        "sentences": [_renamed(name, calibrated[name]) for name in ranking],
+        "sentences": [calibrated[name].sentence(name) for name in ranking],
         "notes": _notes(calibrated, ranked),
         "temperature": bool(payload["temperature"]),
         "classes": comparison.runs[0].n_classes,
@@ -147,19 +148,16 @@ def _costs(comparison: Comparison, seed: int, drawn: dict[str, Any]) -> list[dic
         known = {name: each for name, each in found.items() if each.run.proba is not None and len(each.run)}
         if known:
             drawn["cost"] = charts.cost_chart(known)
-    return [{"name": name, **_rounded(each.figures())} for name, each in found.items()]
+    return [
+        {"name": name, **_rounded(each.figures()), "never": bool(np.isinf(each.values.get("threshold", 0.0)))}
+        for name, each in found.items()
+    ]
 
 
 def _notes(calibrated: Mapping[str, Calibration], ranked: Mapping[str, Discrimination]) -> list[str]:
     """Return what was assumed, each sentence once."""
     found = [note for each in calibrated.values() for note in each.notes]
     return list(dict.fromkeys([*found, *(note for each in ranked.values() for note in each.notes)]))
-
-
-def _renamed(name: str, found: Calibration) -> str:
-    """Return a model's sentence under the name that it has in the comparison."""
-    sentence = found.sentence()
-    return name + sentence.removeprefix(found.name)
 
 
 def _samples(models: list[dict[str, Any]]) -> Iterator[int]:

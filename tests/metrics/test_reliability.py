@@ -16,9 +16,11 @@ from diag.metrics.reliability import (
     binned_calibration_error,
     calibrated_errors,
     calibration_error_interval,
+    calibration_p_value,
     debiased_squared_error,
     equal_mass_bins,
     equal_width_bins,
+    overconfidence_interval,
     reliability_bins,
 )
 
@@ -82,12 +84,14 @@ def test_clopper_pearson_equals_scipy(x, n):
 
 
 def test_the_debiased_error_by_hand():
-    # Bin 0: 4 at .75, 2 right: .25^2 - .25/3. Bin 1: 2 at .9, both right: .1^2 - 0. Bin 2: one sample, adds nothing.
+    # Bin 0: 4 at .75, 2 right: .25^2 - .25/3. Bin 1: 2 at .9, both right: .1^2 - 0. Bin 2: one sample, left out.
     confidence = np.array([0.75] * 4 + [0.9] * 2 + [0.95])
     correct = np.array([1, 1, 0, 0, 1, 1, 0], dtype=bool)
     bins = np.array([0, 0, 0, 0, 1, 1, 2])
-    expected = (4 * (0.0625 - 0.25 / 3) + 2 * 0.01) / 7
+    expected = (4 * (0.0625 - 0.25 / 3) + 2 * 0.01) / 6
     assert debiased_squared_error(confidence, correct, bins) == pytest.approx(expected)
+    # Ten answers, all wrong, each alone in its bin: nothing can be told, which is not "no miscalibration".
+    assert np.isnan(debiased_squared_error(np.linspace(0.8, 0.95, 10), np.zeros(10, bool), np.arange(10)))
 
 
 def test_debiasing_takes_off_what_chance_adds():
@@ -128,12 +132,60 @@ def test_the_intervals_of_the_error_cover():
     assert zero >= 54  # and those of calibrated models reach 0
 
 
+def test_answers_without_an_error_leave_room_for_chance():
+    # 50 at .99, all right. Mean gap -.01; the exact interval of 50 of 50 starts at .025 ** (1 / 50) = .9289.
+    confidence, correct, bins = np.full(50, 0.99), np.ones(50, bool), np.full(50, 14)
+    gap, low, high = overconfidence_interval(confidence, correct)
+    assert (gap, low, high) == pytest.approx((-0.01, -0.01, 0.99 - 0.025 ** (1 / 50)))
+    by_chance = calibrated_errors(confidence, bins)
+    # P(50 right) = .605: the gap .01 is the least there is, so that every calibrated model shows as much.
+    assert calibration_p_value(0.01, by_chance) == 1
+    assert calibration_error_interval(confidence, correct, bins) == pytest.approx((0, 0.99 - 0.025 ** (1 / 50)))
+    # One right answer at 1: error 0, but the accuracy may be as low as .025.
+    one = np.ones(1)
+    assert calibration_error_interval(one, one > 0, np.zeros(1, int)) == pytest.approx((0, 0.975))
+
+
+@given(st.integers(1, 60), st.floats(0, 0.6), st.integers(0, 30))
+def test_the_interval_of_the_error_reaches_zero_where_its_test_says_so(n, gap, seed):
+    rng = np.random.default_rng(seed)
+    confidence = rng.beta(9, 1, n)
+    correct = rng.random(n) < confidence - gap
+    bins = equal_width_bins(confidence, 15)
+    low, high = calibration_error_interval(confidence, correct, bins, seed)
+    error = binned_calibration_error(confidence, correct, bins)
+    p_value = calibration_p_value(error, calibrated_errors(confidence, bins, seed))
+    assert low == 0 if p_value > 0.025 else low >= 0
+    assert low <= error + 1e-9
+    assert high >= max(abs(end) for end in overconfidence_interval(confidence, correct)) - 1e-12
+
+
+@pytest.mark.parametrize("n", [50, 100, 300])
+def test_high_true_confidences_raise_few_alarms(n):
+    # Confidences of Beta(99, 1), all true: over- or under-confidence is claimed in at most 5 % of 300 data sets (and
+    # 3.3 % of chance for the count), and the interval of the calibration error holds 0 in 95 %.
+    claimed, held = 0, 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        confidence = rng.beta(99, 1, n)
+        correct = rng.random(n) < confidence
+        _, low, high = overconfidence_interval(confidence, correct)
+        claimed += low > 0 or high < 0
+        if seed < 60:
+            low, high = calibration_error_interval(confidence, correct, equal_width_bins(confidence, 15), seed)
+            held += low == 0
+    assert claimed <= 0.05 * 300 + 10
+    assert held >= 54
+
+
 def test_nothing_to_measure_is_nan():
     none, bins = np.zeros(0), np.zeros(0, np.int64)
     assert np.isnan(binned_calibration_error(none, none.astype(bool), bins))
     assert np.isnan(debiased_squared_error(none, none.astype(bool), bins))
     assert np.isnan(calibration_error_interval(none, none.astype(bool), bins)).all()
     assert len(calibrated_errors(none, bins)) == 0
+    assert np.isnan(calibration_p_value(0.0, np.zeros(0)))
+    assert np.isnan(overconfidence_interval(none, none.astype(bool))).all()
 
 
 def test_classwise_error_by_hand():

@@ -59,6 +59,34 @@ def test_a_calibrated_model_is_let_be():
     assert "under-confident" in shy
 
 
+def test_what_chance_explains_is_not_called_over_or_under_confidence():
+    # 50 images, all right at .99, and 3 at .5: "1.0 points (95% 1.0 to 1.0)" would be no interval.
+    sure = build_run(np.zeros(50, int), np.tile([0.99, 0.01], (50, 1)))
+    even = build_run(np.zeros(3, int), np.tile([0.5, 0.5], (3, 1)))
+    for run in (sure, even):
+        found = calibration(run)
+        figures = found.figures()
+        assert figures["overconfidence_low"] < 0 < figures["overconfidence_high"]
+        assert figures["ece_low"] == 0
+        assert "neither over- nor under-confident" in found.sentence()
+        assert "may well be calibrated" in found.sentence()
+    # Where only the mean leans and the test of the error does not agree, both are said and nothing is claimed.
+    values = {**found.figures(), "overconfidence": 0.02, "overconfidence_low": 0.001, "overconfidence_high": 0.04}
+    text = dataclasses.replace(found, values={**values, "ece_p_value": 0.08}).sentence("O")
+    assert text.startswith("On average O is 2.0 points more sure than it is right (95% 0.1 to 4.0), but the test")
+    assert "over-confident" not in text
+
+
+def test_one_hot_answers_have_no_temperature():
+    labels = np.arange(400) % 10
+    proba = np.eye(10)[np.where(np.arange(400) < 20, (labels + 1) % 10, labels)]  # 95 % right
+    found = calibration(build_run(labels, proba))
+    assert found.scaled is None
+    assert np.isnan(found.figures()["temperature"])
+    assert any("only 0 and 1 in 100 % of the images" in note for note in found.notes)
+    assert np.isfinite(found.figures()["brier_of_parts"])
+
+
 def test_ninety_five_to_a_hundred_per_cent_sure_and_wrong():
     run = planted()
     found = calibration(run)
@@ -117,6 +145,19 @@ def test_very_many_probabilities_are_sampled_and_a_note_says_so(monkeypatch):
     )
     assert found.figures()["ece"] == run.figures()["ece"]
     assert len(found.scaled.loss) == 500
+    figures, rows = found.figures(), found.rows
+    parts = figures["reliability"] - figures["resolution"] + figures["uncertainty"] + figures["within"]
+    assert figures["brier_of_parts"] == pytest.approx(run.samples["brier"][rows].mean())
+    assert figures["brier_of_parts"] == pytest.approx(parts)
+    assert figures["brier"] == run.figures()["brier"] != pytest.approx(figures["brier_of_parts"])
+    assert "On 500 sampled images, a temperature of" in found.sentence()
+    # Each class has the same share of the sample as of all images, to one image.
+    shares = np.bincount(run.samples["y_true"][rows]) - np.bincount(run.samples["y_true"]) / 3
+    assert (np.abs(shares) < 1 + 1e-9).all()
+    ranked = diag.discrimination(run)
+    counts = ranked.class_frame().sort_values("class_number")["count"]
+    assert counts.tolist() == np.bincount(run.samples["y_true"][rows]).tolist()
+    assert ranked.share(2) == counts.iloc[2] / 500
 
 
 @pytest.mark.parametrize(

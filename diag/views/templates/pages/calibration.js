@@ -25,7 +25,9 @@
         plain("debiased_error", "debiased_error", three), plain("classwise_ece", "classwise_ece", (value) => number(value, 4)),
       ]) });
     table(root.querySelector(".brier-parts"), { name: "brier score", rows: section.models, columns: named([
-        plain("log_loss", "log_loss", three), plain("brier", "brier", three), plain("reliability", "brier_reliability", three),
+        plain("log_loss", "log_loss", three), plain("brier", "brier", three),
+        ...(section.sampled ? [plain("brier_of_parts", "brier_of_parts", three)] : []),
+        plain("reliability", "brier_reliability", three),
         plain("resolution", "brier_resolution", three), plain("uncertainty", "brier_uncertainty", three), plain("within", "brier_within", three),
       ]) });
   }
@@ -146,7 +148,7 @@
     table(root.querySelector(".cost-table"), { name: "costs", rows: section.costs, all: () => section.costs,
       more: ends("cost", "Cost"), columns: named([
         { ...withRange("cost", (value) => number(value, 4)), tip: "expected_cost", label: "Cost (95%)" },
-        ...(two ? [plain("threshold", "best_threshold", three), plain("threshold_cost", null, (value) => number(value, 4), "Cost there"),
+        ...(two ? [{ ...plain("threshold", "best_threshold", three), cell: (row) => (row.never ? "never" : three(row.threshold)) }, plain("threshold_cost", null, (value) => number(value, 4), "Cost there"),
           plain("cross_validated_cost", "cross_validated_cost", (value) => number(value, 4))] : []) ]) });
   }
 
