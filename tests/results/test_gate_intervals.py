@@ -98,17 +98,18 @@ def test_a_file_against_itself_needs_no_images():
 
 
 def test_a_limit_as_large_as_the_loss_is_seldom_passed():
-    """The exact bound's promise, summed over all outcomes: at most 2.5 % where fewer than 6 images can differ."""
+    """How often the gate opens though NEW is worse by the limit, summed over what can come; docs/ci.md says so."""
     from scipy.stats import binom
 
-    for n, lost in ((60, 0.03), (60, 0.0595), (200, 0.0184)):
+    # Few images differ: the exact bound's 2.5 %. A dozen, all against NEW: the worst case of Agresti & Min's interval.
+    for n, lost, most in ((60, 0.03, 0.025), (60, 0.0595, 0.025), (200, 0.0184, 0.025), (400, 12.5 / 400, 0.07)):
         y, opened = np.zeros(n, int), 0.0
-        for broken in range(6):
+        for broken in range(10):
             new = y.copy()
             new[:broken] = 1
             condition = f"accuracy drops {lost} ci"
             opened += binom.pmf(broken, n, lost) * (only(pair(y, y, new), condition).status == "held")
-        assert opened <= 0.025
+        assert opened <= most
 
 
 def test_a_model_that_lost_three_points_seldom_passes_a_limit_of_two():
