@@ -70,6 +70,8 @@ def training_signs(
         lambda: _rate(drawn),
     ]
     found = [sign for look in looks if (sign := look()) is not None]
+    if any(sign.key == "overfitting" for sign in found):  # what is learned by heart is not learned too little
+        found = [sign for sign in found if sign.key != "underfitting"]
     return tuple(sorted(found, key=lambda sign: sign.severity != "warning"))
 
 

@@ -54,7 +54,7 @@ def curve_chart(trained: Training, metric: str = "loss") -> alt.LayerChart | alt
     names = [run.name for run in trained.told]
     run = alt.selection_point(name="run", fields=["model"], bind="legend")
     wide = _spans_decades(frame)
-    scale = alt.Scale(type="log", nice=False) if wide else alt.Scale(zero=False)
+    scale = alt.Scale(type="log", nice=False, padding=6) if wide else alt.Scale(zero=False, padding=6)
     axis = alt.Axis(format="%") if share else alt.Axis(format="~g", values=_decades(frame)) if wide else alt.Axis()
     title = f"{metric_label(metric)}, logarithmic" if wide else metric_label(metric)
     base = _base(frame, names, run).encode(
@@ -70,7 +70,9 @@ def curve_chart(trained: Training, metric: str = "loss") -> alt.LayerChart | alt
     dash = alt.StrokeDash(
         "split:N",
         scale=alt.Scale(domain=splits, range=[theme.DASHES[name] for name in splits]),
-        legend=alt.Legend(title=None, orient="top", symbolStrokeColor=theme.NEUTRAL) if len(splits) > 1 else None,
+        legend=alt.Legend(title=None, orient="top", symbolStrokeColor=theme.NEUTRAL, symbolSize=700, labelFontSize=12)
+        if len(splits) > 1
+        else None,
     )
     lines = base.mark_line(strokeWidth=2).encode(strokeDash=dash).add_params(run)
     points = base.mark_point(size=90, opacity=0, filled=True).encode(opacity=alt.value(0))  # what the pointer meets
@@ -93,7 +95,8 @@ def gap_chart(trained: Training) -> alt.LayerChart | alt.FacetChart:
         alt.Tooltip("points:Q", title="gap in points", format="+.1f"),
     ]
     base = _base(frame, [each.name for each in trained.told], run).encode(
-        y=alt.Y("points:Q", title="training − validation accuracy, points"), tooltip=tooltip
+        y=alt.Y("points:Q", title="training − validation accuracy, points", scale=alt.Scale(padding=6)),
+        tooltip=tooltip,
     )
     zero = alt.Chart().mark_rule(color=theme.NEUTRAL, strokeDash=[2, 3]).encode(y=alt.datum(0))
     lines = base.mark_line(strokeWidth=2).add_params(run)

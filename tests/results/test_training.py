@@ -78,6 +78,15 @@ def test_a_last_epoch_that_is_the_best_needs_no_telling_and_no_validation_cannot
     ("columns", "signs"),
     [
         ({**RISING, "accuracy": [0.5, 0.95, 0.97, 1.0]}, ["overfitting"]),
+        (
+            {
+                "loss": [1.0, 0.8, 0.6],
+                "accuracy": [0.5, 0.7, 0.9],
+                "val_loss": [1, 0.9, 0.8],
+                "val_accuracy": [0.1, 0.1, 0.1],
+            },
+            ["overfitting"],
+        ),  # the loss falls still: not underfitting too
         (RISING, ["rising_loss"]),  # training and validation are level at the best epoch: the doctor's rule
         ({"loss": [1.0, 0.9, 0.8], "accuracy": [0.2, 0.3, 0.4], "val_loss": [1, 0.9, 0.8]}, ["underfitting"]),
         ({"loss": [1.0, 0.5, 0.4], "val_loss": [1, 0.9, 0.8]}, ["still_improving"]),
