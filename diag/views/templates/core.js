@@ -333,8 +333,11 @@ const report = (() => {
     const wanted = sections.some((section) => section.dataset.page === key) ? key : sections[0].dataset.page;
     for (const section of sections) section.hidden = section.dataset.page !== wanted;
     for (const link of document.querySelectorAll("nav a[data-page]")) {
-      if (link.dataset.page === wanted) link.setAttribute("aria-current", "page");
-      else link.removeAttribute("aria-current");
+      if (link.dataset.page === wanted) {
+        link.setAttribute("aria-current", "page");
+        const nav = link.closest("nav"); // narrow windows show some of the links only
+        nav.scrollLeft = link.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
+      } else link.removeAttribute("aria-current");
     }
     const section = sections.find((each) => each.dataset.page === wanted);
     if (!opened.has(wanted)) {
