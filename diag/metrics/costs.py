@@ -70,12 +70,15 @@ def minimal_decisions(proba: NDArray[Any], costs: NDArray[np.float64]) -> NDArra
 def mean_interval(values: NDArray[Any], seed: int = 0) -> tuple[float, float, float]:
     """Return a mean with its 95 % bootstrap interval (percentiles). Of paired differences, it is a paired bootstrap.
 
-    Equal values are drawn together, so that many samples with few different values are quick.
+    Where all values are equal, resampling shows no spread and the interval is NaN. Equal values are drawn together, so
+    that many samples with few different values are quick.
     """
     n = len(values)
     if not n:
         return (float("nan"),) * 3
     levels, counts = np.unique(values, return_counts=True)
+    if len(levels) == 1:
+        return float(levels[0]), float("nan"), float("nan")
     rng = np.random.default_rng(seed)
     if len(levels) <= 1000:
         drawn = rng.multinomial(n, counts / n, resamples(n)) @ levels / n

@@ -68,8 +68,8 @@ class ExpectedCost:
             ``cost`` of the most probable class, ``minimal_cost`` of the decisions with the least expected cost,
             ``difference`` (minimal_cost - cost), each with ``_low`` and ``_high`` (95 %, bootstrap over images; the
             difference is paired); ``changed``: images that get another class. With two classes also
-            ``indifferent_threshold`` (Elkan 2001), and ``threshold`` with its ``threshold_cost`` (on these images) and
-            ``cross_validated_cost``.
+            ``indifferent_threshold`` (Elkan 2001), and ``threshold`` (infinite: class 1 is best never said) with its
+            ``threshold_cost`` (on these images) and ``cross_validated_cost``.
         """
         return dict(self.values)
 
@@ -108,20 +108,19 @@ class ExpectedCost:
     def sentence(self) -> str:
         """Return what the figures say."""
         values = self.values
-        head = (
-            f"{self.name}: a decision costs {values['cost']:.4g} on average "
-            f"(95% {values['cost_low']:.4g} to {values['cost_high']:.4g})."
-        )
+        ends = values["cost_low"], values["cost_high"]
+        range_ = " (95% {:.4g} to {:.4g})".format(*ends) if np.isfinite(ends).all() else ""
+        head = f"{self.name}: a decision costs {values['cost']:.4g} on average{range_}."
         if not np.isfinite(values["minimal_cost"]):
             return head
         if not values["changed"]:
             return f"{head} Deciding by expected cost changes nothing."
         low, high = values["difference_low"], values["difference_high"]
         verdict = "which is less" if high < 0 else "which is more" if low > 0 else "no certain difference"
+        range_ = f", 95% {low:+.4g} to {high:+.4g}" if np.isfinite([low, high]).all() else ""
         return (
             f"{head} Deciding by expected cost changes {int(values['changed']):,} answers and costs "
-            f"{values['minimal_cost']:.4g}: {verdict} (difference {values['difference']:+.4g}, 95% {low:+.4g} to "
-            f"{high:+.4g})."
+            f"{values['minimal_cost']:.4g}: {verdict} (difference {values['difference']:+.4g}{range_})."
         )
 
 

@@ -85,6 +85,8 @@ def test_means_have_intervals():
         assert mean == values.mean()
         assert (low, high) == pytest.approx((mean - half, mean + half), abs=0.2 * half)
     assert np.isnan(mean_interval(np.zeros(0))).all()
+    mean, low, high = mean_interval(np.ones(3))  # equal values show no spread
+    assert (mean, np.isnan(low), np.isnan(high)) == (1, True, True)
 
 
 @pytest.mark.parametrize("costs", [[[0, 1]], "costs", [[0, np.nan], [1, 0]], [[0, "a"], [1, 0]], np.zeros((3, 3))])

@@ -183,6 +183,11 @@ def test_a_miss_that_costs_ten_times_as_much():
     assert len(changed) == figures["changed"]
 
 
+def test_costs_that_are_all_alike_have_no_interval():
+    text = diag.expected_cost(build_run([0, 0, 0], np.tile([0.2, 0.8], (3, 1)))).sentence()
+    assert text.endswith("a decision costs 1 on average. Deciding by expected cost changes nothing.")
+
+
 def test_costs_without_probabilities_or_of_another_shape():
     run = dataclasses.replace(drawn(), proba=None)
     found = diag.expected_cost(run)

@@ -74,6 +74,25 @@ def test_from_one_image_to_many_classes_and_models(k, n, m):
     assert len(json.dumps(plain(dict(made.payload)), allow_nan=False)) < 2_000_000
 
 
+def test_a_threshold_that_no_probability_should_reach_is_never():
+    # The negatives have 1, the positives .3: saying the second class never costs least.
+    score = np.repeat([1.0, 0.3], [30, 10])
+    run = build_run(np.repeat([0, 1], [30, 10]), np.stack([1 - score, score], axis=1))
+    made = calibration_page(diag.compare([run, dataclasses.replace(run)]), CONTEXT)
+    (first, _) = plain(made.payload["costs"])
+    assert (first["never"], first["threshold"], first["threshold_cost"]) == (True, None, 0.25)
+    assert not made.payload["sampled"]
+    assert made.charts["cost"].to_dict()
+
+
+def test_very_many_probabilities_show_the_brier_score_of_the_parts(monkeypatch):
+    monkeypatch.setattr("diag.results.probabilities.MOST_NUMBERS", 300)
+    made = calibration_page(random_runs(3, 400), CONTEXT)
+    assert made.payload["sampled"]
+    for model in made.payload["models"]:
+        assert model["brier_of_parts"] != model["brier"]
+
+
 def test_without_probabilities_the_page_says_what_is_missing():
     comparison = random_runs(3, 50)
     bare = diag.compare([dataclasses.replace(run, proba=None) for run in comparison.runs])
