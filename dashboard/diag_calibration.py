@@ -173,6 +173,8 @@ def draw_curves(comparison: Comparison, name: str) -> None:
     classes = {str(number): plain(label) for label, number in numbers.items()}
     which = choose_curve(classes)
     roc, pr = charts.curve_rows(results, int(which) if which.isdigit() else which)
+    for note in found.notes:
+        st.caption(plain(note))
     left, right = st.columns(2)
     with left:
         say("auc", "ROC")
@@ -224,12 +226,17 @@ def draw_costs(comparison: Comparison, name: str) -> None:
         draw_chart(charts.cost_chart(results, name), AXES + LEGEND, key="cost")
     frame = stacked(results)
     if "threshold" in frame:
-        frame["threshold"] = frame["threshold"].map(lambda value: "never" if value > 1 else f"{value:.3f}")
+        frame["threshold"] = frame["threshold"].map(threshold_text)
     frame_table(frame.reindex(columns=[column for column in COSTS if column in frame]), "costs", COSTS, index=True)
     changed = results[name].changed_samples()
     if len(changed):
         alone = load_comparison([comparison.run(name)])
         gallery(alone, f"{name}: answers that change", changed.tolist(), "cost-changed")
+
+
+def threshold_text(value: float) -> str:
+    """Return a threshold in words: one above 1 is reached by no probability."""
+    return "–" if value != value else "never" if value > 1 else f"{value:.3f}"
 
 
 def edited_costs(names: tuple[str, ...]) -> tuple[tuple[float, ...], ...]:

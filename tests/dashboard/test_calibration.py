@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,12 @@ def test_costs(dense):
     assert app.dataframe[-1].value.loc["Dense", "cost"] == expected.figures()["cost"]
     assert expected.sentence().split(":")[1] in texts(app)
     assert np.isclose(expected.figures()["cost"], 1 - dense.figures()["accuracy"])
+
+
+def test_thresholds_in_words(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "dashboard"))
+    words = importlib.import_module("diag_calibration").threshold_text
+    assert [words(value) for value in (0.25, 1.0, np.inf, np.nan)] == ["0.250", "1.000", "never", "–"]
 
 
 @pytest.mark.parametrize("url", [{"bin": "99"}, {"bin": "<b>", "bins": "no"}, {"roc": "77"}])
