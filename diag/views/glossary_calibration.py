@@ -84,7 +84,7 @@ CALIBRATION: dict[str, tuple[str, str, str]] = {
         "calibration.md#precision-recall-and-average-precision",
     ),
     "ap_interval": (
-        "95% interval", "Infinitesimal jackknife with Student's t; a little too narrow for few images; none under 2.",
+        "95% interval", "Infinitesimal jackknife with Student's t; none under 2 images of the class, or at 1.",
         "calibration.md#precision-recall-and-average-precision",
     ),
     "macro_average": (
