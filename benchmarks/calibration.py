@@ -20,60 +20,84 @@ import numpy as np
 from scipy.special import softmax
 from scipy.stats import norm
 
-from diag.metrics.curves import influence_variance, logit_interval, separation
+from diag.metrics.curves import auc_interval, influence_variance, logit_interval, precision_interval, separation
 from diag.metrics.ranking import selective_figures
 from diag.metrics.reliability import (
     binned_calibration_error,
     calibrated_errors,
     calibration_error_interval,
+    calibration_p_value,
     debiased_squared_error,
     equal_mass_bins,
     equal_width_bins,
+    overconfidence_interval,
 )
 from diag.metrics.samples import sample_columns
 from diag.metrics.temperature import cross_fit_temperature
 
 TRIALS = 200
+SCORES = ((1.0, 0.0), (2.3, 0.0), (3.5, 0.0), (4.37, 0.0), (4.0, 0.1))
+"""Distance of normal scores, for an AUC of 0.760, 0.948, 0.993 and 0.999, and one of 0.948 by lost positives."""
 
 
-def calibration_errors(n: int, gap: float) -> dict[str, float]:
+def confidences(kind: str, n: int, rng: np.random.Generator) -> Any:
+    """Return confidences: uniform from 0.5 to 1, or nearly all high, Beta(99, 1) with mean 0.99."""
+    return 0.5 + 0.5 * rng.random(n) if kind == "uniform" else rng.beta(99, 1, n)
+
+
+def calibration_errors(kind: str, n: int, gap: float) -> dict[str, float]:
     """Return how the calibration error's figures do where accuracy is `gap` below every confidence."""
-    held = rejected = 0
+    held = rejected = claimed = missed = 0
     plain, debiased = [], []
     for seed in range(TRIALS):
         rng = np.random.default_rng(seed)
-        confidence = 0.5 + 0.5 * rng.random(n)
+        confidence = confidences(kind, n, rng)
         correct = rng.random(n) < confidence - gap
         bins = equal_width_bins(confidence, 15)
-        low, high = calibration_error_interval(confidence, correct, bins, seed)
+        drawn = calibrated_errors(confidence, bins, seed)
+        low, high = calibration_error_interval(confidence, correct, bins, seed, drawn)
         held += low <= gap <= high
         measured = binned_calibration_error(confidence, correct, bins)
-        drawn = calibrated_errors(confidence, bins, seed)
-        rejected += (1 + (drawn >= measured).sum()) / (1 + len(drawn)) < 0.05
+        differs = calibration_p_value(measured, drawn) < 0.05
+        rejected += differs
+        _, low, high = overconfidence_interval(confidence, correct)
+        missed += not low <= gap <= high
+        claimed += (low > 0 or high < 0) and differs
         plain.append(measured)
         debiased.append(debiased_squared_error(confidence, correct, equal_mass_bins(confidence, 15)[0]))
     root = float(np.sqrt(max(np.mean(debiased), 0)))
-    return {"held": held / TRIALS, "ece": float(np.mean(plain)), "debiased": root, "rejected": rejected / TRIALS}
+    rates = {"held": held, "rejected": rejected, "gap held": TRIALS - missed, "claimed": claimed}
+    return {"ece": float(np.mean(plain)), "debiased": root, **{name: rate / TRIALS for name, rate in rates.items()}}
 
 
-def areas(n: int, share: float) -> dict[str, float]:
-    """Return how often the intervals of AUC and average precision hold the truth for normal scores a unit apart."""
+def areas(positives: int, negatives: int, distance: float, lost: float = 0.0) -> dict[str, float]:
+    """Return how often intervals of AUC and average precision hold the truth for normal scores so far apart.
 
-    def drawn(size: int, seed: int) -> tuple[Any, Any]:
+    A share of the positives, `lost`, scores like negatives. Both intervals of the AUC are counted: DeLong's alone, and
+    the one that is shown. Counted are data sets that have the interval; ``none`` is the share of those that have none
+    for the average precision, which is then 1.
+    """
+
+    def drawn(times: int, seed: int) -> tuple[Any, Any]:
+        positive = np.arange(times * (positives + negatives)) < times * positives
         rng = np.random.default_rng(seed)
-        positive = rng.random(size) < share
-        return rng.normal(size=size) + positive, positive
+        found = positive & (rng.random(len(positive)) >= lost)
+        return rng.normal(size=len(positive)) + distance * found, positive
 
-    truth = float(norm.cdf(1 / np.sqrt(2))), separation(*drawn(1_000_000, 12345)).average_precision
-    held = np.zeros(2)
+    truth = float((1 - lost) * norm.cdf(distance / np.sqrt(2)) + lost / 2)
+    precise = separation(*drawn(max(1, 1_000_000 // (positives + negatives)), 12345)).average_precision
+    held, there = np.zeros(3), np.zeros(3)
     for seed in range(5 * TRIALS):
-        found = separation(*drawn(n, seed))
+        found = separation(*drawn(1, seed))
         ends = (
             logit_interval(found.auc, found.auc_variance),
-            logit_interval(found.average_precision, influence_variance(found.ap_influence)),
+            auc_interval(found.auc, found.auc_variance, positives, negatives),
+            precision_interval(found.average_precision, influence_variance(found.ap_influence), positives),
         )
-        held += [low <= value <= high for value, (low, high) in zip(truth, ends, strict=True)]
-    return {"auc": held[0] / (5 * TRIALS), "average precision": held[1] / (5 * TRIALS)}
+        there += [np.isfinite(low) for low, _ in ends]
+        held += [low <= value <= high for value, (low, high) in zip((truth, truth, precise), ends, strict=True)]
+    rates = dict(zip(("DeLong", "auc", "average precision"), held / there, strict=True))
+    return {**rates, "none": 1 - there[2] / (5 * TRIALS)}
 
 
 def selective(n: int) -> float:
@@ -106,17 +130,26 @@ def coverage() -> None:
     """Print the study."""
     print(f"Calibration error, {TRIALS} data sets each; intervals are meant to hold the truth in 95 %, the test to")
     print("reject true confidences in 5 %.")
-    print("  images  true gap   mean ECE  debiased   interval holds   p < 0.05")
-    for n in (300, 1000, 5000):
-        for gap in (0.0, 0.03, 0.1):
-            row = calibration_errors(n, gap)
-            figures = f"{row['ece']:8.4f}  {row['debiased']:8.4f}   {row['held']:14.1%}   {row['rejected']:8.1%}"
-            print(f"  {n:6,}  {gap:8.3f}   {figures}", flush=True)
-    print(f"\nAreas, {5 * TRIALS:,} data sets each")
-    print("  images  share   AUC holds   average precision holds")
-    for n, share in ((150, 0.3), (800, 0.1), (2000, 0.02)):
-        row = areas(n, share)
-        print(f"  {n:6,}  {share:5.2f}   {row['auc']:9.1%}   {row['average precision']:23.1%}")
+    print("  confidence  images  true gap  mean ECE  debiased  ECE's interval  p < 0.05  mean gap's interval  claimed")
+    rows = [("uniform", n, gap) for n in (300, 1000, 5000) for gap in (0.0, 0.03, 0.1)]
+    rows += [("high", n, gap) for n in (50, 100, 300, 1000) for gap in (0.0, 0.05)]
+    for kind, n, gap in rows:
+        row = calibration_errors(kind, n, gap)
+        print(
+            f"  {kind:10}  {n:6,}  {gap:8.2f}  {row['ece']:8.4f}  {row['debiased']:8.4f}  {row['held']:14.1%}  "
+            f"{row['rejected']:8.1%}  {row['gap held']:19.1%}  {row['claimed']:7.1%}",
+            flush=True,
+        )
+    print(f"\nAreas of normal scores, {5 * TRIALS:,} data sets each: how often intervals hold the truth")
+    print("  positives  negatives  distance  lost  DeLong alone     AUC  average precision    none")
+    studied = [(n, 1000, *kind) for kind in SCORES for n in (2, 10, 20, 80)]
+    for positives, negatives, distance, lost in [(45, 105, 1.0, 0.0), *studied, (600, 2000, 2.3, 0.0)]:
+        row = areas(positives, negatives, distance, lost)
+        print(
+            f"  {positives:9,}  {negatives:9,}  {distance:8.2f}  {lost:4.1f}  {row['DeLong']:12.1%}  "
+            f"{row['auc']:6.1%}  {row['average precision']:17.1%}  {row['none']:6.1%}",
+            flush=True,
+        )
     print("\nAURC: interval holds")
     for n in (300, 5000):
         print(f"  {n:6,}  {selective(n):6.1%}")
