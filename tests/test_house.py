@@ -12,22 +12,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS = ["errors", "_lazy", "io", "metrics", "results", "detection", "explain", "filters", "engines"]
+LAYERS = ["errors", "_lazy", "arrays", "io", "metrics", "results", "detection", "explain", "filters", "engines"]
 LAYERS += ["checks", "views", "cli"]
 SOURCES = sorted(path for path in (ROOT / "diag").rglob("*.py") if path.name not in ("__init__.py", "__main__.py"))
-EXAMPLES = ["diag.io.preprocessing", "diag.io.outputs", "diag.io.datasets", "diag.metrics.samples", "diag.views.images"]
-EXAMPLES += ["diag.views.trust", "diag.io.csv_out"]
-EXAMPLES += [f"diag.io.{name}" for name in ("labels", "class_names", "protobuf", "readers.keys", "readers.siblings")]
-EXAMPLES += [f"diag.metrics.{name}" for name in ("comparison", "confusion", "confusion_order", "intervals", "maps")]
-EXAMPLES += [f"diag.metrics.{name}" for name in ("groupings", "slices")]
-EXAMPLES += [f"diag.metrics.{name}" for name in ("power", "bootstrap", "ranks", "optimism", "equivalence")]
-EXAMPLES += ["diag.results.verdict", "diag.metrics.classification"]
-EXAMPLES += [f"diag.checks.{name}" for name in ("class_order", "corruptions", "swaps")]
-EXAMPLES += [f"diag.metrics.{name}" for name in ("costs", "curves", "ranking", "reliability", "temperature")]
-EXAMPLES += ["diag.metrics.agreement", "diag.metrics.ensembles", "diag.metrics.pseudo_labels", "diag.io.joining"]
-EXAMPLES += [f"diag.metrics.{name}" for name in ("label_issues", "issue_kinds", "nearest", "phash", "altered_copies")]
-EXAMPLES += ["diag.metrics.pixels"]
-EXAMPLES += ["diag.io.event_files", "diag.results.gate_grammar", "diag.metrics.training_curves"]
+RUNNABLE = re.compile(r">>> (?!.*doctest: \+SKIP)")
+EXAMPLES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in SOURCES
+    if RUNNABLE.search(path.read_text(encoding="utf-8"))
+]
 
 
 def imported(path):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from diag._lazy import import_umap
+from diag.arrays import frozen
 from diag.errors import InvalidInputError
 from diag.explain.background import stratified
 from diag.io import store
@@ -109,7 +110,7 @@ def embedding_map(
     explained, trust = kept.arrays["explained"].tolist(), float(kept.arrays["trustworthiness"])
     return EmbeddingMap(
         xy=kept.arrays["xy"],
-        indices=_frozen(embedding.indices[places]),
+        indices=frozen(embedding.indices[places]),
         total=len(run),
         method=method,
         explained=(explained[0], explained[1]),
@@ -156,7 +157,7 @@ def _made(unit: NDArray[np.float32], method: str, seed: int) -> store.Entry:
         explained[: len(shares)] = shares
     xy = np.zeros((len(unit), 2), dtype=np.float32)
     xy[:, : flat.shape[1]] = flat
-    arrays = {"xy": _frozen(xy), "explained": explained, "trustworthiness": np.array(_trust(unit, xy, seed))}
+    arrays = {"xy": frozen(xy), "explained": explained, "trustworthiness": np.array(_trust(unit, xy, seed))}
     return store.Entry(meta={}, arrays=arrays)
 
 
@@ -178,8 +179,3 @@ def _said(method: str, explained: list[float], trust: float) -> str:
         return head
     far = "can be" if trust >= 0.95 else "can mostly be" if trust >= 0.85 else "can hardly be"
     return f"{head} Trustworthiness {trust:.2f}: neighbours in the picture {far} taken for neighbours."
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array

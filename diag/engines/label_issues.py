@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.engines.witnesses import Witnesses, witnesses
 from diag.io import store
 from diag.metrics.issue_kinds import KINDS, Evidence, issue_kinds, issue_scores
@@ -103,22 +104,22 @@ def label_issues(
     rows = candidates[order]
     sample_names = runs[0].data.sample_names
     return LabelIssues(
-        indices=_frozen(runs[0].samples["index"][rows]),
-        label=_frozen(y_true[rows]),
-        named=_frozen(doubts.named[rows]),
-        confidence=_frozen(doubts.confidence[rows]),
-        p_label=_frozen(doubts.p_label[rows]),
-        sure=_frozen(sure[rows]),
-        kinds=_frozen(kinds[order]),
-        scores=_frozen(scores[order]),
+        indices=frozen(runs[0].samples["index"][rows]),
+        label=frozen(y_true[rows]),
+        named=frozen(doubts.named[rows]),
+        confidence=frozen(doubts.confidence[rows]),
+        p_label=frozen(doubts.p_label[rows]),
+        sure=frozen(sure[rows]),
+        kinds=frozen(kinds[order]),
+        scores=frozen(scores[order]),
         evidence=_ordered(evidence, order),
-        distance=_frozen(witnessed.distance[order]),
-        neighbours=_frozen(witnessed.neighbours[order]),
+        distance=frozen(witnessed.distance[order]),
+        neighbours=frozen(witnessed.neighbours[order]),
         reference="test" if train is None else "train",
         n=len(y_true),
         found=found,
         estimated_share=doubts.share(y_true),
-        joint=_frozen(doubts.joint),
+        joint=frozen(doubts.joint),
         class_names=runs[0].class_names,
         model_names=tuple(names),
         sample_names=None if sample_names is None else tuple(sample_names[row] for row in rows),
@@ -234,13 +235,6 @@ def _ordered(evidence: Evidence, order: NDArray[np.int64]) -> Evidence:
     return Evidence(
         n_models=evidence.n_models,
         **{
-            name: _frozen(getattr(evidence, name)[order])
-            for name in Evidence.__dataclass_fields__
-            if name != "n_models"
+            name: frozen(getattr(evidence, name)[order]) for name in Evidence.__dataclass_fields__ if name != "n_models"
         },
     )
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.detection import settle
 from diag.errors import InvalidInputError
 from diag.io import store
@@ -145,18 +146,13 @@ def _predict(
                 probabilities[start:stop] = proba
             report(stop, n)
     seconds = time.perf_counter() - started
-    samples = {name: _frozen(np.concatenate([part[name] for part in parts])) for name in parts[0]}
-    arrays = {"proba": _frozen(probabilities)} if keep else {}
+    samples = {name: frozen(np.concatenate([part[name] for part in parts])) for name in parts[0]}
+    arrays = {"proba": frozen(probabilities)} if keep else {}
     return store.Entry(meta={"seconds": seconds, "versions": _versions(model)}, samples=samples, arrays=arrays)
 
 
 def _versions(model: Model) -> dict[str, str]:
     return store.versions(model.libraries)
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array
 
 
 class _reporting:  # noqa: N801 - used as a function

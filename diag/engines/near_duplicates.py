@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.errors import UnsupportedModelError
 from diag.explain.background import stratified
 from diag.filters.embedding import embed
@@ -144,7 +145,7 @@ def _found(run: Evaluation, train: Dataset | None, seed: int, cache: bool) -> st
 
 
 def _result(run: Evaluation, train: Dataset | None, kept: store.Entry, seed: int) -> Duplicates:
-    columns = {name: _frozen(np.asarray(values)) for name, values in kept.arrays.items()}
+    columns = {name: frozen(np.asarray(values)) for name, values in kept.arrays.items()}
     mine = _named(run.class_names, run.samples["y_true"])
     label, across = mine[columns["image"]], columns["in_train"]
     other = np.full(len(label), None, dtype=object)
@@ -153,8 +154,8 @@ def _result(run: Evaluation, train: Dataset | None, kept: store.Entry, seed: int
         other[across] = _named(run.class_names, match_classes(run.model, train)[1])[columns["other"][across]]
     return Duplicates(
         **columns,
-        label=_frozen(label),
-        other_label=_frozen(other),
+        label=frozen(label),
+        other_label=frozen(other),
         n=int(kept.meta["n"]),
         n_train=int(kept.meta["n_train"]),
         sample_names=run.data.sample_names,
@@ -363,8 +364,3 @@ def _named(names: tuple[str, ...], numbers: NDArray[np.int64]) -> NDArray[np.obj
 def _preprocessing(run: Evaluation) -> Any:
     given = getattr(run.model, "preprocessing", None)
     return None if given is None else given.to_dict()
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array

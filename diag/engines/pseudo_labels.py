@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.errors import InvalidInputError
 from diag.metrics.pseudo_labels import (
     confidence_shift,
@@ -97,9 +98,9 @@ def pseudo_labels(
     tail = reliable_tail(labelled, correct, max_error)
     chosen = confidence >= tail.threshold if tail is not None else np.zeros(len(confidence), dtype=bool)
     return PseudoLabels(
-        y_pred=_frozen(y_pred),
-        confidence=_frozen(confidence),
-        expected_error=_frozen(expected_errors(labelled, correct, confidence)),
+        y_pred=frozen(y_pred),
+        confidence=frozen(confidence),
+        expected_error=frozen(expected_errors(labelled, correct, confidence)),
         tail=tail,
         max_error=max_error,
         class_names=run.class_names,
@@ -165,8 +166,3 @@ def _warnings(
             "most): training on them shifts the balance of classes."
         )
     return found
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array

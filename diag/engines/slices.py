@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.engines.groupings import GROUPS_OF, groupings_of
 from diag.errors import InvalidInputError
 from diag.metrics.comparison import holm_adjust
@@ -101,7 +102,7 @@ def find_slices(
     tried, left_out = _with_pairs(groupings, depth)
     if left_out:
         notes = (*notes, f"{left_out:,} pairs of columns were left out: more than {MOST_GROUPS:,} groups.")
-    right = {name: _frozen(each.correct_mask) for name, each in runs.items()}
+    right = {name: frozen(each.correct_mask) for name, each in runs.items()}
     labels, kinds, members, columns, variance = _tested(searched, tried, min_size)
     found = Slices(
         labels=labels,
@@ -194,16 +195,11 @@ def _nested(found: Slices) -> Slices:
     masks = [found.mask(int(row)) for row in order[:count]]
     inside = np.full(len(found), -1, dtype=np.int64)
     inside[:count] = containers(np.array(masks)) if count else -1
-    kept = {name: _frozen(column[order]) for name, column in columns.items()}
+    kept = {name: frozen(column[order]) for name, column in columns.items()}
     return replace(
         found,
         labels=tuple(found.labels[row] for row in order),
         kinds=tuple(found.kinds[row] for row in order),
         members=tuple(found.members[row] for row in order),
-        columns=MappingProxyType(kept | {"inside": _frozen(inside)}),
+        columns=MappingProxyType(kept | {"inside": frozen(inside)}),
     )
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array

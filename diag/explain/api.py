@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.detection import settle
 from diag.errors import DataError, InvalidInputError, UnsupportedModelError
 from diag.explain.background import References, draw_background
@@ -131,22 +132,22 @@ def explain(
     layout = model.preprocessing.layout or "channels_last"
     shape = model.preprocessing.input_image_shape(images.shape[1:])
     return Attribution(
-        values=_frozen(from_layout(arrays["values"], layout, shape)),
-        base_values=_frozen(arrays["base_values"]),
-        predictions=_frozen(arrays["predictions"].astype(np.float32)),
-        images=_frozen(from_layout(model.prepare(images), layout, shape)),
-        indices=_frozen(chosen),
-        outputs=_frozen(arrays["outputs"]),
+        values=frozen(from_layout(arrays["values"], layout, shape)),
+        base_values=frozen(arrays["base_values"]),
+        predictions=frozen(arrays["predictions"].astype(np.float32)),
+        images=frozen(from_layout(model.prepare(images), layout, shape)),
+        indices=frozen(chosen),
+        outputs=frozen(arrays["outputs"]),
         class_names=names,
-        y_pred=_frozen(arrays["y_pred"]),
-        y_true=None if labels is None else _frozen(labels),
+        y_pred=frozen(arrays["y_pred"]),
+        y_true=None if labels is None else frozen(labels),
         target=target,
         method=METHODS[method],
         n_background=len(references.images),
         seed=seed,
         background_note=references.note,
-        n_used=_frozen(arrays["n_used"]),
-        relative_error=_frozen(arrays["relative_error"]),
+        n_used=frozen(arrays["n_used"]),
+        relative_error=frozen(arrays["relative_error"]),
         model_name=model.name,
         model_digest=model.digest,
     )
@@ -176,15 +177,15 @@ def _of_ensemble(
     proba = model.predict_proba(images)
     classes = classes_of(outputs, proba, labels)
     mean = averaged_maps(model, model.weights, images, classes, references, background, options, explain, progress)
-    same: dict[str, Any] = {key: _frozen(each) if isinstance(each, np.ndarray) else each for key, each in mean.items()}
+    same: dict[str, Any] = {key: frozen(each) if isinstance(each, np.ndarray) else each for key, each in mean.items()}
     return Attribution(
         **same,
-        predictions=_frozen(np.take_along_axis(proba, classes, axis=1)),
-        indices=_frozen(chosen),
-        outputs=_frozen(classes),
+        predictions=frozen(np.take_along_axis(proba, classes, axis=1)),
+        indices=frozen(chosen),
+        outputs=frozen(classes),
         class_names=names,
-        y_pred=_frozen(proba.argmax(axis=1).astype(np.int64).reshape(len(proba))),
-        y_true=None if labels is None else _frozen(labels),
+        y_pred=frozen(proba.argmax(axis=1).astype(np.int64).reshape(len(proba))),
+        y_true=None if labels is None else frozen(labels),
         target="probability",
         seed=options["seed"],
         background_note=references.note,
@@ -372,9 +373,3 @@ def _indices(indices: Sequence[int] | NDArray[Any] | None, n: int) -> NDArray[np
     if len(chosen) and (chosen.min() < 0 or chosen.max() >= n):
         raise InvalidInputError(f"indices: expected 0..{n - 1}. Received: {chosen.min()}..{chosen.max()}.")
     return chosen
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array = np.ascontiguousarray(array)
-    array.flags.writeable = False
-    return array

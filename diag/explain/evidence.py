@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.errors import CheckNotApplicable, InvalidInputError, UnsupportedModelError
 from diag.explain.api import explain
 from diag.explain.background import stratified
@@ -86,11 +87,11 @@ def different_evidence(
     confidence = np.stack([run.samples["confidence"][rows] for run in (run_a, run_b)], axis=1)
     wrong = int((run_a.samples["y_true"][rows] != run_a.samples["y_pred"][rows]).sum())
     return DifferentEvidence(
-        indices=_frozen(run_a.samples["index"][rows]),
-        y_true=_frozen(run_a.samples["y_true"][rows]),
-        answer=_frozen(run_a.samples["y_pred"][rows]),
-        disagreement=_frozen(apart[order]),
-        confidence=_frozen(confidence),
+        indices=frozen(run_a.samples["index"][rows]),
+        y_true=frozen(run_a.samples["y_true"][rows]),
+        answer=frozen(run_a.samples["y_pred"][rows]),
+        disagreement=frozen(apart[order]),
+        confidence=frozen(confidence),
         maps=(maps[0].take(order), maps[1].take(order)),
         class_names=run_a.class_names,
         names=(names[0], names[1]),
@@ -152,9 +153,3 @@ def _both(
         options: dict[str, Any] = {"method": method, "cache": cache, "progress": report}
         found.append(explain(run.model, run.data, indices, background, "predicted", seed, **options))
     return found[0], found[1]
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array = np.ascontiguousarray(array)
-    array.flags.writeable = False
-    return array

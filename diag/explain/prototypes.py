@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.errors import InvalidInputError
 from diag.explain.logits import logit_maps
 from diag.metrics.maps import block_sums
@@ -78,11 +79,11 @@ def mean_maps(
     pairs, group = np.unique(keys[rows], axis=0, return_inverse=True)
     members = [rows[group.reshape(-1) == number] for number in range(len(pairs))]
     return MeanMaps(
-        maps=_frozen(np.stack([np.abs(maps[chosen]).mean(axis=0) for chosen in members])),
-        signed=_frozen(np.stack([maps[chosen].mean(axis=0) for chosen in members])),
+        maps=frozen(np.stack([np.abs(maps[chosen]).mean(axis=0) for chosen in members])),
+        signed=frozen(np.stack([maps[chosen].mean(axis=0) for chosen in members])),
         groups=tuple(_said(attribution.class_names, int(a), int(b)) for a, b in pairs),
-        pairs=_frozen(pairs),
-        counts=_frozen(np.array([len(chosen) for chosen in members], dtype=np.int64)),
+        pairs=frozen(pairs),
+        counts=frozen(np.array([len(chosen) for chosen in members], dtype=np.int64)),
         by=by,
         contrast=contrast,
         **_provenance(attribution),
@@ -150,15 +151,15 @@ def prototypes(attribution: Attribution, *, n_clusters: int | None = None, side:
     means = np.stack([shares[labels == c].mean(axis=0) for c in range(len(medoids))])
     found = len(medoids)
     return Prototypes(
-        labels=_frozen(labels),
-        indices=_frozen(attribution.indices),
-        distances=_frozen(to_medoid),
-        embedding=_frozen(_principal(points)),
-        sizes=_frozen(np.bincount(labels)),
-        medoids=_frozen(attribution.indices[medoids]),
-        maps=_frozen(means),
-        spread=_frozen(np.array([to_medoid[labels == c].mean() for c in range(found)])),
-        eigenvalues=_frozen(values),
+        labels=frozen(labels),
+        indices=frozen(attribution.indices),
+        distances=frozen(to_medoid),
+        embedding=frozen(_principal(points)),
+        sizes=frozen(np.bincount(labels)),
+        medoids=frozen(attribution.indices[medoids]),
+        maps=frozen(means),
+        spread=frozen(np.array([to_medoid[labels == c].mean() for c in range(found)])),
+        eigenvalues=frozen(values),
         eigengap=float(values[found] - values[found - 1]) if len(values) > found else float("nan"),
         requested=n_clusters is not None,
         n_neighbors=n_neighbors,
@@ -361,9 +362,3 @@ def _said(class_names: tuple[str, ...], true: int, predicted: int) -> str:
 def _provenance(attribution: Attribution) -> dict[str, Any]:
     names = ("model_name", "model_digest", "method", "target", "n_background", "seed", "background_note")
     return {name: getattr(attribution, name) for name in names}
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array = np.array(array)
-    array.flags.writeable = False
-    return array

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.detection import settle
 from diag.errors import InvalidInputError, UnsupportedModelError
 from diag.explain.background import stratified
@@ -111,7 +112,7 @@ def embed(
             store.save("embeddings", key, kept)
     return Embedding(
         features=kept.arrays["features"],
-        indices=_frozen(chosen),
+        indices=frozen(chosen),
         total=len(source),
         layer=str(kept.meta["layer"]),
         note=f"{kept.meta['note']}{sampled}",
@@ -127,7 +128,7 @@ def _side_by_side(model: EnsembleModel, parts: list[Embedding], sampled: str) ->
     rows = np.concatenate(scaled, axis=1) if len(parts[0]) else parts[0].features
     told = " ".join(f"{part.model_name}: {part.note}" for part in parts)
     return Embedding(
-        features=_frozen(_hashed(rows.astype(np.float32))),
+        features=frozen(_hashed(rows.astype(np.float32))),
         indices=parts[0].indices,
         total=parts[0].total,
         layer=", ".join(dict.fromkeys(part.layer for part in parts)),
@@ -187,7 +188,7 @@ def _embedded(
             progress(start + len(rows), len(chosen))
     said = note(size) + (f" Hashed to {LARGEST:,} numbers, which keeps distances." if size > LARGEST else "")
     kept = features if features is not None else np.zeros((0, 0), dtype=np.float32)
-    return store.Entry(meta={"layer": layer, "note": said}, arrays={"features": _frozen(kept)})
+    return store.Entry(meta={"layer": layer, "note": said}, arrays={"features": frozen(kept)})
 
 
 def _batches(model: Model, images: Any, chosen: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -237,8 +238,3 @@ def _hashed(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     shape = (d, LARGEST)
     matrix = csr_array((signs, rng.integers(0, LARGEST, d), np.arange(d + 1)), shape=shape)
     return np.asarray(rows @ matrix, dtype=np.float32)
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array

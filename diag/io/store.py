@@ -18,6 +18,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from diag.arrays import frozen
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -89,13 +91,13 @@ def load(kind: str, key: str) -> Entry | None:
 
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        arrays = {path.stem: _frozen(_array(path)) for path in sorted(folder.glob("*.npy"))}
+        arrays = {path.stem: frozen(_array(path)) for path in sorted(folder.glob("*.npy"))}
         samples: dict[str, NDArray[Any]] = {}
         if (folder / "samples.parquet").exists():
             from pyarrow import parquet
 
             table = parquet.read_table(folder / "samples.parquet")
-            samples = {name: _frozen(table[name].to_numpy()) for name in table.column_names}
+            samples = {name: frozen(table[name].to_numpy()) for name in table.column_names}
     except (OSError, ValueError, EOFError):  # pyarrow's errors are OSError and ValueError too
         return None
     return Entry(meta=meta, samples=samples, arrays=arrays)
@@ -211,8 +213,3 @@ def _array(path: Path) -> NDArray[Any]:
 
     mode: Literal["r"] | None = "r" if path.stat().st_size >= MAPPED_BYTES else None
     return np.asarray(np.load(path, mmap_mode=mode, allow_pickle=False))
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.errors import InvalidInputError
 from diag.metrics.intervals import wilson_interval
 
@@ -316,6 +317,4 @@ def _square(confusion: NDArray[Any]) -> NDArray[Any]:
 
 
 def _frozen(values: Any) -> NDArray[np.int64]:
-    array = np.ascontiguousarray(values, dtype=np.int64)
-    array.flags.writeable = False
-    return array
+    return frozen(np.asarray(values, dtype=np.int64))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.errors import CheckNotApplicable
 from diag.metrics.samples import EPSILON
 
@@ -126,7 +127,7 @@ def cross_fit_temperature(y_true: NDArray[Any], proba: NDArray[Any], seed: int =
         kept, held = folds != fold, np.flatnonzero(folds == fold)
         found.append(fit_temperature(y_true[kept], log_proba[kept], temperature))
         after[:, held] = _scaled_columns(y_true[held], log_proba[held], found[-1])
-    return TemperatureFit(temperature, tuple(found), *(_frozen(row) for row in after))
+    return TemperatureFit(temperature, tuple(found), *(frozen(row) for row in after))
 
 
 def saturation(y_true: NDArray[Any], log_proba: NDArray[np.float32]) -> tuple[float, float]:
@@ -234,9 +235,3 @@ def _softmax(log_proba: NDArray[np.float32], sharpness: float) -> NDArray[np.flo
 def _parts(rows: NDArray[Any]) -> list[tuple[int, int]]:
     step = max(1, _CHUNK // max(rows.shape[1], 1))
     return [(start, min(start + step, len(rows))) for start in range(0, len(rows), step)]
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array = array.copy()
-    array.flags.writeable = False
-    return array

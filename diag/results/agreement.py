@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.errors import CheckNotApplicable, InvalidInputError
 from diag.metrics.agreement import (
     MAX_MODELS,
@@ -194,7 +195,7 @@ def agreement(comparison: Comparison) -> Agreement:
     return Agreement(
         names=comparison.names,
         n=len(y_true),
-        matrices=MappingProxyType({name: _frozen(matrices[name]) for name in MEASURES}),
+        matrices=MappingProxyType({name: frozen(matrices[name]) for name in MEASURES}),
         fleiss_kappa=fleiss_kappa(predictions, k),
         all_right=int(correct.all(axis=0).sum()),
         sets=sets,
@@ -208,9 +209,4 @@ def _surest(comparison: Comparison, models: tuple[int, ...], rows: NDArray[np.in
     """Return the images of these rows, highest mean confidence of the models first."""
     confidence = np.mean([comparison.runs[number].samples["confidence"][rows] for number in models], axis=0)
     order = np.argsort(-confidence, kind="stable")
-    return _frozen(comparison.runs[0].samples["index"][rows][order])
-
-
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array
+    return frozen(comparison.runs[0].samples["index"][rows][order])

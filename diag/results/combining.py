@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.io import store
 from diag.metrics import ensembles as metrics
 from diag.metrics.samples import EPSILON
@@ -229,13 +230,6 @@ class Combining:
                 float(losses[winners, at].mean()), mean(right[naive]),
             ),
         )  # fmt: skip
-
-
-def frozen(array: NDArray[Any]) -> NDArray[Any]:
-    """Return the array, contiguous and read-only."""
-    array = np.ascontiguousarray(array)
-    array.flags.writeable = False
-    return array
 
 
 def mean(values: NDArray[Any]) -> float:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.errors import CheckNotApplicable, InvalidInputError
 from diag.metrics.comparison import holm_adjust, mcnemar_exact, paired_difference_interval
 from diag.metrics.intervals import wilson_interval
-from diag.results.combining import Combination, Combining, frozen, mean
+from diag.results.combining import Combination, Combining, mean
 
 if TYPE_CHECKING:
     import pandas as pd

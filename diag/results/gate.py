@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.errors import InvalidInputError
 from diag.results import gate_words as words
 from diag.results.gate_grammar import MEASURES, Condition, parse
@@ -289,7 +290,7 @@ def _outcome(old: Evaluation, new: Evaluation, condition: Condition, numbers: ND
         change=change,
         limit=float(limit[place]),
         classes=classes,
-        indices=_frozen(new.samples["index"][indices]),
+        indices=frozen(new.samples["index"][indices]),
         sentence=words.sentence(
             condition,
             status,
@@ -339,12 +340,6 @@ def _deciding(condition: Condition, found: Change, true: NDArray[np.bool_], know
         size = found.new * (1 if condition.rule.startswith(">") else -1)
     among = true if true.any() else known
     return int(np.argmax(np.where(among, size, -math.inf)))
-
-
-def _frozen(array: NDArray[np.int64]) -> NDArray[np.int64]:
-    array = array.copy()
-    array.flags.writeable = False
-    return array
 
 
 __all__ = ["MEASURES", "Condition", "Gate", "Outcome", "gate", "parse"]

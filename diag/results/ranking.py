@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diag.arrays import frozen
 from diag.errors import CheckNotApplicable
 from diag.metrics.classification import class_recall
 from diag.metrics.optimism import N_RESAMPLES, chosen_accuracy, resampled_accuracies, shares_of_best
@@ -171,16 +172,16 @@ def model_ranks(comparison: Comparison, n_resamples: int = N_RESAMPLES, seed: in
     low, high = np.quantile(places, [0.025, 0.975], axis=0)
     return Ranks(
         names=names,
-        average=_frozen(average),
+        average=frozen(average),
         critical_difference=difference,
         cliques=tuple(tuple(names[number] for number in group) for group in cliques(average, difference)),
         statistic=statistic,
         p_value=p_value,
         n_classes=int(seen.sum()),
-        resampled=_frozen(places.mean(axis=0)),
-        resampled_low=_frozen(low),
-        resampled_high=_frozen(high),
-        best_share=_frozen(shares_of_best(accuracies).mean(axis=0)),
+        resampled=frozen(places.mean(axis=0)),
+        resampled_low=frozen(low),
+        resampled_high=frozen(high),
+        best_share=frozen(shares_of_best(accuracies).mean(axis=0)),
         level=comparison.level,
         n_resamples=n_resamples,
         seed=seed,
@@ -198,12 +199,7 @@ def choice_optimism(comparison: Comparison, n_resamples: int = N_RESAMPLES, seed
         best=comparison.names[place],
         observed=float(observed[place]),
         expected=chosen_accuracy(correct, np.random.default_rng(seed), n_resamples),
-        chosen=_frozen(shares_of_best(resampled).mean(axis=0)),
+        chosen=frozen(shares_of_best(resampled).mean(axis=0)),
         n_resamples=n_resamples,
         seed=seed,
     )
-
-
-def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:
-    array.flags.writeable = False
-    return array

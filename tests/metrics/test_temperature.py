@@ -94,7 +94,7 @@ def test_wrong_answers_whose_true_class_has_no_probability_decide_no_temperature
     labels = np.zeros(170, int)
     proba = np.repeat([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.0, 0.5, 0.5]], [100, 30, 40], axis=0)
     assert saturation(labels, log_probabilities(proba)) == (0, pytest.approx(4 / 7))
-    with pytest.raises(CheckNotApplicable, match="Received: 0 in 57.14 % of the wrong answers"):
+    with pytest.raises(CheckNotApplicable, match=r"Received: 0 in 57\.14 % of the wrong answers"):
         cross_fit_temperature(labels, proba)
     proba[:, 0] += 1e-30
     assert cross_fit_temperature(labels, proba).temperature > 1
