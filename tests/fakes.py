@@ -36,7 +36,7 @@ def build_run(y_true, y_proba, name="model", class_names=None, digest="data", sa
         images=np.zeros((len(y_true), 2, 2, 1), np.uint8) if images is None else images,
     )
     file = SimpleNamespace(file_size=99)
-    model = SimpleNamespace(name=name, n_params=7, file=file, path=Path(f"{name}.h5"))
+    model = SimpleNamespace(name=name, n_params=7, file=file, path=Path(f"{name}.h5"), digest=f"digest of {name}")
     return Evaluation(
         model=model,
         data=data,

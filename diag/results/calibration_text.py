@@ -63,9 +63,12 @@ def _temperature(result: Calibration) -> str:
         return "No temperature is best: its log loss falls as far as temperatures are tried."
     if values["log_loss_after"] >= values["log_loss_before"]:
         return f"{one} temperature ({fit.temperature:.2f}) does not lower its log loss on images it was not fitted on."
-    return (
+    tempered = (
         f"{one} temperature of {fit.temperature:.2f} ({values['temperature_low']:.2f} to "
-        f"{values['temperature_high']:.2f} between folds) brings the calibration error from "
-        f"{values['ece_before']:.3f} to {values['ece_after']:.3f} and log loss from {values['log_loss_before']:.3f} to "
-        f"{values['log_loss_after']:.3f}, on images it was not fitted on."
+        f"{values['temperature_high']:.2f} between folds) brings"
     )
+    loss = f"log loss from {values['log_loss_before']:.3f} to {values['log_loss_after']:.3f}"
+    error = f"the calibration error from {values['ece_before']:.3f} to {values['ece_after']:.3f}"
+    if values["ece_after"] >= values["ece_before"]:
+        return f"{tempered} {loss} on images it was not fitted on, but not {error}, which is no better."
+    return f"{tempered} {error} and {loss}, on images it was not fitted on."

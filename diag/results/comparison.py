@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from diag.metrics.comparison import LEVEL, MARGIN, check_level, class_difference
 from diag.results.pairs import pair_frame, turned
 from diag.results.ranking import choice_optimism, model_ranks
 from diag.results.resampling import difference_frame, resampling_note
-from diag.results.verdict import comparison_verdict, pair_sentence
+from diag.results.verdict import comparison_verdict, pair_sentence, same_answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -281,7 +282,9 @@ class Comparison:
 
     def sentence(self, a: str, b: str) -> str:
         """Return what the data say about two models: one is better, they are equivalent, or it is undecided."""
-        return pair_sentence(self.pair(a, b), len(self.runs[0]), self.level, self.margin)
+        same = same_answers(self, a, b)
+        said = pair_sentence(self.pair(a, b), len(self.runs[0]), self.level, self.margin)
+        return same if same.endswith("file.") else f"{same} {said}".strip()
 
     def verdict(self) -> str:
         """Return the best model, what it beats, what the data cannot separate from it, and its optimism, in words."""
@@ -295,7 +298,8 @@ class Comparison:
                 found.setdefault(note, []).append(name)
         every = len(self.runs)
         notes = [note if len(names) == every else f"{', '.join(names)}: {note}" for note, names in found.items()]
-        return notes + resampling_note(self)
+        pairs = combinations(self.names, 2)
+        return notes + resampling_note(self) + [said for pair in pairs if (said := same_answers(self, *pair))]
 
     def _two(self, a: str | None, b: str | None) -> tuple[Evaluation, Evaluation]:
         """Return the two runs of these names; the first and the second where none is given."""

@@ -223,7 +223,8 @@ class _Reader:
                 raise self.error("-> and the class that it is taken for", example)
             found.append(self.class_ref(example))
         if self.take(r"\]") is None:
-            raise self.error("] after the class; a name with spaces or brackets stands in quotes", f'{name}["a b"]')
+            quoted = '["a b"->"c d"]' if wanted == "cell" else '["a b"]'
+            raise self.error("] after the class; a name with spaces or brackets stands in quotes", f"{name}{quoted}")
         if wanted == "cell" and any(each.every for each in found):
             raise self.error("two classes: any works with recall, precision and f1", example)
         return tuple(found)
@@ -254,7 +255,7 @@ class _Reader:
     def amount(self, name: str, rule: str) -> tuple[float | None, str]:
         changes = rule in ("drops", "rises")
         kind = MEASURES[name].kind
-        example = "flips > 1%" if name == "flips" else _EXAMPLES[changes, kind].format(name=name)
+        example = "flips > 1%" if name == "flips" else _EXAMPLES[changes, kind].format(name=f"{name}{_part(name)}")
         number = self.take(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
         if number is None:
             if changes and (not self.rest() or re.match(r"(?i)p\s*<", self.rest())):
@@ -343,9 +344,12 @@ class _Reader:
 
 def _example(name: str) -> str:
     """Return a condition with that measure."""
-    measure = MEASURES[name]
-    part = {"": "", "class": "[7]", "cell": "[3->5]"}[measure.part]
-    return "flips > 1%" if name == "flips" else f"{name}{part} {_margin(measure.kind)}"
+    return "flips > 1%" if name == "flips" else f"{name}{_part(name)} {_margin(MEASURES[name].kind)}"
+
+
+def _part(name: str) -> str:
+    """Return the brackets that a measure wants, with a class in them."""
+    return {"": "", "class": "[7]", "cell": "[3->5]"}[MEASURES[name].part]
 
 
 def _margin(kind: Kind) -> str:

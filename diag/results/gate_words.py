@@ -78,8 +78,12 @@ def _certainty(condition: Condition, p_value: float, low: float, high: float, ki
 def _missing(condition: Condition) -> str:
     if condition.ci and MEASURES[condition.measure].kind == "loss":
         return "there is no sample, or fewer than 6 images differ between the models: that gives no interval of a loss."
+    if condition.measure == "recall":
+        return "no sample belongs to the class."
+    if condition.measure == "precision":
+        return "OLD or NEW never predicts the class."
     if condition.classes:
-        return "no sample belongs to the class, or it is never predicted."
+        return "no sample belongs to the class, and it is never predicted."
     return "there is no sample, or the figure is unknown."
 
 

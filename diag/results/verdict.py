@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -62,8 +64,9 @@ def comparison_verdict(comparison: Comparison) -> str:
         f"{best}: {accuracy['accuracy']:.1%} of {_images(n)} right "
         f"(95% interval {accuracy['accuracy_low']:.1%} to {accuracy['accuracy_high']:.1%})."
     )
+    baseline = _baseline(comparison, float(accuracy["accuracy_low"]))
     if len(comparison.runs) == 1:
-        return head
+        return " ".join([head, *baseline])
     against = _against(comparison, best, [str(name) for name in table.index[1:]])
     clauses = _clauses(comparison, against, n)
     test = f"McNemar's exact test, {'Holm, ' if len(comparison.runs) > 2 else ''}{per_cent(comparison.level)}"
@@ -79,7 +82,26 @@ def comparison_verdict(comparison: Comparison) -> str:
     said += "" if said.endswith(f"{test})") else f" ({test})"
     undecided = "undecided" in against and "better" not in against
     said += ": do not choose by this table alone." if undecided and len(comparison.runs) > 2 else "."
-    return " ".join([head, said, *_optimism(comparison)])
+    return " ".join([head, said, *baseline, *_optimism(comparison)])
+
+
+def same_answers(comparison: Comparison, a: str, b: str) -> str:
+    """Return that two models are one file, or give the same class to every image; nothing where they do not."""
+    one, two = comparison.run(a), comparison.run(b)
+    if not len(one) or not np.array_equal(one.samples["y_pred"], two.samples["y_pred"]):
+        return ""
+    if one.model.digest == two.model.digest:
+        return f"{a} and {b} are the same file."
+    return f"{a} and {b} give the same class to every image."
+
+
+def _baseline(comparison: Comparison, low: float) -> list[str]:
+    """Return what always naming the most frequent class gives, where the best model is not surely better than that."""
+    first = comparison.runs[0]
+    support = np.bincount(first.samples["y_true"], minlength=first.n_classes)
+    if np.count_nonzero(support) < 2 or low > (share := support.max() / support.sum()):
+        return []
+    return [f"Always answering {first.class_names[int(support.argmax())]} would have {share:.1%} right."]
 
 
 def _optimism(comparison: Comparison) -> list[str]:

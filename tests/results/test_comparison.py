@@ -57,7 +57,8 @@ def test_sentences():
     said = "a is better than b by 6.0 points (95% 0.9 to 10.8, p = 0.031)."
     assert comparison.sentence("a", "b") == comparison.sentence("b", "a") == said
     equal = models({"a": "1" * 3000, "b": "1" * 3000})
-    assert equal.sentence("a", "b") == "a and b are equivalent within 0.5 points (90% interval -0.1 to 0.1)."
+    said = "a and b are equivalent within 0.5 points (90% interval -0.1 to 0.1)."
+    assert equal.sentence("a", "b") == "a and b give the same class to every image. " + said
     few = models({"a": "1" * 790 + "0" * 10, "b": "1" * 785 + "0" * 15})
     assert few.pairs().iloc[0]["relation"] == "undecided"
     assert few.sentence("a", "b").startswith(
@@ -252,3 +253,27 @@ def test_edges_survive(n, k, m):
     for pair in comparison.pairs().to_dict("records"):
         assert comparison.sentence(pair["a"], pair["b"]).endswith(".")
         assert len(comparison.class_differences(pair["a"], pair["b"])) == k
+
+
+def test_models_that_answer_alike_are_named():
+    comparison = models({"a": "1100", "b": "1100", "c": "1010"})
+    assert comparison.sentence("a", "b").startswith(
+        "a and b give the same class to every image. The data cannot separate"
+    )
+    assert "same class" not in comparison.sentence("a", "c")
+    assert "a and b give the same class to every image." in comparison.notes()
+    comparison.runs[1].model.digest = comparison.runs[0].model.digest
+    assert comparison.sentence("a", "b") == "a and b are the same file."
+
+
+def test_the_verdict_names_the_most_frequent_class_where_that_would_do():
+    # 98 of 100 samples are of class 0; 97 right, Wilson from 91.5 %: no better than always answering 0.
+    y_true = np.r_[np.zeros(98, int), 1, 1]
+    proba = np.tile([0.9, 0.1], (100, 1))
+    proba[0] = 0.1, 0.9
+    run = build_run(y_true, proba, "m", class_names=("ok", "broken"))
+    assert Comparison.from_runs([run]).verdict().endswith(" Always answering ok would have 98.0% right.")
+    even = build_run([0, 1] * 50, np.tile([[0.9, 0.1], [0.1, 0.9]], (50, 1)), "m")
+    assert "Always" not in Comparison.from_runs([even]).verdict()
+    alone = build_run([0, 0], [[0.9, 0.1]] * 2, "m")  # one class only: nothing to compare with
+    assert "Always" not in Comparison.from_runs([alone]).verdict()
