@@ -11,6 +11,7 @@ from diag.io.pictures import ENDINGS, Files, Pictures, pictures
 from diag.io.readers import csv
 from diag.io.readers.keys import key
 from diag.io.readers.siblings import data_files
+from diag.io.readers.sidecar import metadata_beside
 from diag.io.readers.tree import arranged
 from diag.io.sources import Parts, Request, files_digest, printable
 
@@ -58,13 +59,15 @@ def _read(root: Path, request: Request) -> Parts:
         return listed
     base, paths = root / found.base, tuple(root / name for name in found.files)
     images, sizes, notes, done = pictures(Files(paths), request)
+    metadata, told, text = metadata_beside(root, base, paths)
     return Parts(
         name=root.resolve().name,
         images=images,
         labels=found.labels,
-        content=files_digest(base, paths) + done,
+        content=files_digest(base, paths) + done + text,
         class_names=found.class_names,
-        notes=(*found.notes, *notes, *problem),
+        notes=(*found.notes, *notes, *problem, *told),
+        metadata=metadata,
         sample_names=tuple(printable(str(path.relative_to(base))) for path in paths),
         sizes=sizes,
     )
