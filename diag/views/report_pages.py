@@ -124,7 +124,7 @@ def page_payload(pages: Iterable[ReportPage]) -> dict[str, Any]:
 
 def script() -> str:
     """Return the report's own script: the core, what pages share, each page, and the start."""
-    shared = [TEMPLATES / "core.js", TEMPLATES / "report_maps.js"]
+    shared = [TEMPLATES / name for name in ("tables.js", "core.js", "report_maps.js")]
     parts = [*shared, *sorted((TEMPLATES / "pages").glob("*.js")), TEMPLATES / "model.js"]
     return "\n".join(part.read_text(encoding="utf-8") for part in parts) + "\nreport.start();\n"
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 MAX_PAIRS = 45
 MAX_CANDIDATES = 12
 SURE = 0.9
+N_CONFUSIONS = 3
+"""Confusions that are named among what to look at next."""
+FEW_IMAGES = 2
+"""Confusions of so few images are named only where they do not tie with others."""
 
 
 def overview(
@@ -136,46 +140,66 @@ def model_page(name: str, run: Evaluation) -> dict[str, Any]:
 
 
 def next_steps(run: Evaluation) -> list[dict[str, Any]]:
-    """Return what to look at next: each a sentence with its numbers, and the confusion cell that it speaks of."""
+    """Return what to look at next: each a sentence with its numbers, and where its images are.
+
+    Returns
+    -------
+    list of dict
+        ``text``; ``cell``: the confusion ``[true, predicted]`` or None; ``jump``: the part of the page or None;
+        ``number``: the class whose images are meant there, or None.
+    """
     wrong = ~run.correct_mask
     n_wrong = int(wrong.sum())
     if not n_wrong:
-        return [{"text": "There is no error in this data. Test on more, or on harder images.", "cell": None}]
-    names = run.class_names
-    confusion = run.counts().confusion.copy()
-    steps: list[dict[str, Any]] = []
-    for place in range(run.n_classes):
-        confusion[place, place] = 0
-    for flat in (-confusion).ravel().argsort(kind="stable")[:3]:
-        true, predicted = divmod(int(flat), run.n_classes)
-        count = int(confusion[true, predicted])
-        if count:
-            share = count / n_wrong
-            steps.append(
-                {
-                    "text": f"{count} of {n_wrong} errors ({share:.0%}) take {names[true]} for {names[predicted]}.",
-                    "cell": [true, predicted],
-                }
-            )
-    recalled = run.per_class().dropna(subset="recall").sort_values("recall", kind="stable")
-    for worst, row in _records(recalled.head(1)):
-        steps.append(
-            {
-                "text": f"Class {worst} has the lowest recall: {row['recall']:.1%} "
-                f"(95% {row['recall_low']:.1%} to {row['recall_high']:.1%}, {int(row['support'])} images).",
-                "cell": None,
-            }
+        return [_step("There is no error in this data. Test on more, or on harder images.")]
+    steps = _top_confusions(run, n_wrong)
+    per_class = run.per_class()
+    order = per_class.index.tolist()
+    for worst, row in _records(per_class.dropna(subset="recall").sort_values("recall", kind="stable").head(1)):
+        text = (
+            f"Class {worst} has the lowest recall: {row['recall']:.1%} "
+            f"(95% {row['recall_low']:.1%} to {row['recall_high']:.1%}, {int(row['support'])} images)."
         )
+        steps.append(_step(text, jump="errors", number=order.index(worst)))
     sure = int((wrong & (run.samples["confidence"] >= SURE)).sum())
     if sure:
-        steps.append(
-            {
-                "text": f"{sure} of {n_wrong} errors are made with at least {SURE:.0%} confidence: "
-                "look whether their labels are right.",
-                "cell": None,
-            }
-        )
+        said = f"{sure} of {n_wrong} errors are made with at least {SURE:.0%} confidence"
+        steps.append(_step(f"{said}: look whether their labels are right.", jump="errors"))
     return steps
+
+
+def _top_confusions(run: Evaluation, n_wrong: int) -> list[dict[str, Any]]:
+    """Return the three most frequent confusions; those that only chance puts before others are one sentence."""
+    names = run.class_names
+    confusion = run.counts().confusion.copy()
+    for place in range(run.n_classes):
+        confusion[place, place] = 0
+    order = (-confusion).ravel().argsort(kind="stable")[: N_CONFUSIONS + 1]
+    counts = [int(confusion.ravel()[flat]) for flat in order]
+    last = counts[-1] if len(counts) > N_CONFUSIONS else 0
+    tied = last if 0 < last <= FEW_IMAGES and counts[N_CONFUSIONS - 1] == last else 0
+    steps = []
+    for flat, count in zip(order[:N_CONFUSIONS], counts, strict=False):
+        if count > tied:
+            true, predicted = divmod(int(flat), run.n_classes)
+            text = f"{count} of {n_wrong} errors ({count / n_wrong:.0%}) take {names[true]} for {names[predicted]}."
+            steps.append(_step(text, cell=[true, predicted]))
+    if tied:
+        each = f"{int((confusion == tied).sum()):,}"
+        images = "one image" if tied == 1 else f"{tied} images"
+        if steps:
+            steps.append(_step(f"{each} other confusions have {images} each: no other pair of classes stands out."))
+        else:
+            steps.append(
+                _step(f"{each} confusions have {images} each, and none has more: no pair of classes stands out.")
+            )
+    return steps
+
+
+def _step(
+    text: str, *, cell: list[int] | None = None, jump: str | None = None, number: int | None = None
+) -> dict[str, Any]:
+    return {"text": text, "cell": cell, "jump": jump, "number": number}
 
 
 def _records(frame: Any) -> list[tuple[str, dict[str, Any]]]:

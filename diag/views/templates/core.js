@@ -114,20 +114,20 @@ const report = (() => {
       const said = `${right ? "✓ " : "✗ "}${showTrue && !several ? `${name} → ` : ""}${data.classes[model.pred[position]]}`;
       return several
         ? [make("small", { class: right ? "right" : "wrong", title: model.name },
-          `${said} ${percent(model.conf[position], 0)}`), make("small", { class: "who" }, model.name)]
-        : [make("small", { class: right ? "right" : "wrong" }, said), make("small", {}, percent(model.conf[position]))];
+          clip(`${said} ${percent(model.conf[position], 0)}`)), make("small", { class: "who" }, clip(model.name))]
+        : [make("small", { class: right ? "right" : "wrong" }, clip(said)), make("small", {}, percent(model.conf[position]))];
     });
     return make("button", { class: "card", type: "button", onclick: () => zoom(index) }, tile(index),
-      several && showTrue ? make("small", {}, make("b", {}, `true ${name}`)) : null, ...lines, ...below,
+      several && showTrue ? make("small", {}, make("b", {}, clip(`true ${name}`))) : null, ...lines, ...below,
       make("small", {}, `#${index}`), more ? make("small", {}, more) : null);
   }
   function zoom(index, partner) {
     const position = place.get(index);
     const body = document.getElementById("zoom-body");
     const name = data.names ? data.names[position] : `image ${index}`;
-    const rows = data.models.map((model) => make("tr", {}, make("td", {}, model.name),
+    const rows = data.models.map((model) => make("tr", {}, make("td", {}, clip(model.name)),
       make("td", { class: model.pred[position] === data.true[position] ? "right" : "wrong" },
-        data.classes[model.pred[position]]), make("td", { class: "n" }, percent(model.conf[position]))));
+        clip(data.classes[model.pred[position]])), make("td", { class: "n" }, percent(model.conf[position]))));
     body.replaceChildren(make("h3", {}, `${name}: true class ${data.classes[data.true[position]]}`), tile(index, 224),
       ...(partner === undefined ? [] : [make("p", {}, trainingText(partner)), trainingTile(partner, 224)]),
       make("table", { class: "figures" }, make("thead", {}, make("tr", {}, make("th", {}, "Model"),
@@ -147,7 +147,13 @@ const report = (() => {
       make("div", { class: "cards" }, list.map((index) => card(index, models, { more: more ? more(index) : null })).filter(Boolean)),
       included.length > shown ? make("button", { type: "button", onclick: () => again(shown + 5 * MORE) }, "Show more") : "");
   }
-  const jump = (element) => element.scrollIntoView({ block: "nearest" });
+  // Bring the head of what was opened into the window, with as little movement as possible: what was clicked stays in sight.
+  function jump(element, room = 320) {
+    const { top, height } = element.getBoundingClientRect();
+    const missing = top + Math.min(height, room) - window.innerHeight;
+    if (top < 100) element.scrollIntoView({ block: "start" });
+    else if (missing > 0) window.scrollBy({ top: missing });
+  }
 
   // ---- charts: drawn when they are first seen, drawn again for another theme ----
   const drawn = new Map(); // figure -> {spec, number, view, busy}
@@ -159,8 +165,18 @@ const report = (() => {
       background: null, font: "system-ui, sans-serif", view: { stroke: null }, title: { color: faint, anchor: "start" },
       axis: { labelColor: ink, titleColor: faint, gridColor: line, domainColor: line, tickColor: line, labelFontSize: 11,
         titleFontWeight: "normal" },
+      text: { color: ink }, rule: { color: ink },
       legend: { labelColor: ink, titleColor: faint }, header: { labelColor: ink, titleColor: faint },
     };
+  }
+  // In a narrow window names beside a chart leave room for the chart.
+  const NARROW = 480;
+  function shortLabels(part, limit) {
+    if (part === null || typeof part !== "object") return;
+    for (const [key, value] of Object.entries(part)) {
+      if (key === "labelLimit" && value > limit) part[key] = limit;
+      else if (key !== "datasets") shortLabels(value, limit);
+    }
   }
   async function draw(figure, spec, number) {
     const fit = structuredClone(spec);
@@ -169,6 +185,7 @@ const report = (() => {
       fit.width = side;
       fit.height = side;
     }
+    if (figure.clientWidth < NARROW) shortLabels(fit, Math.floor(0.36 * figure.clientWidth));
     const { view } = await window.vegaEmbed(figure, fit, {
       ast: true, renderer: "svg", actions: false, defaultStyle: false, mode: "vega-lite", config: chartConfig(),
       tooltip: { disableDefaultStyle: true },
@@ -240,79 +257,7 @@ const report = (() => {
   }
   const painters = []; // what draws itself on a canvas is told of another theme
 
-  // ---- tables: sorted by a click on a head, downloaded as CSV ----
-  const rawText = (cell) => cell.dataset.value ?? cell.textContent.replace(/\s+/g, " ").trim();
-  const quoted = (value) => {
-    let text = value === null || value === undefined ? "" : String(value);
-    if (/^[=+\-@\t\r]/.test(text) && !Number.isFinite(Number(text))) text = `'${text}`; // no formula for a spreadsheet
-    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  function csv(name, columns, rows) {
-    const text = [columns, ...rows].map((row) => row.map(quoted).join(",")).join("\r\n");
-    const link = make("a", { href: URL.createObjectURL(new Blob(["\ufeff", text, "\r\n"], { type: "text/csv" })), download: `${name.replace(/[^\w\- ]+/g, "").trim().replace(/\s+/g, "-").toLowerCase() || "table"}.csv` });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  }
-  function csvButton(name, content) {
-    return make("button", { type: "button", class: "csv", title: "Download this table as CSV", onclick: () => csv(name, ...content()) }, "↓ CSV");
-  }
-  function sortable(table) {
-    [...table.tHead.rows[0].cells].forEach((header, column) => {
-      header.tabIndex = 0;
-      const sort = () => {
-        const down = header.getAttribute("aria-sort") === "ascending";
-        for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
-        header.setAttribute("aria-sort", down ? "descending" : "ascending");
-        const value = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent.replaceAll(",", "");
-        const rows = [...table.tBodies[0].rows].sort((a, b) => {
-          const [one, two] = [value(a), value(b)];
-          const order = Number(one) - Number(two);
-          return Number.isNaN(order) ? one.localeCompare(two) : order;
-        });
-        table.tBodies[0].append(...(down ? rows.reverse() : rows));
-      };
-      header.addEventListener("click", sort);
-      header.addEventListener("keydown", (event) => { if (event.key === "Enter") sort(); });
-    });
-  }
-  function dress(scope) {
-    for (const table of scope.querySelectorAll("table.figures:not([data-dressed])")) {
-      table.dataset.dressed = "";
-      if (table.classList.contains("sortable")) sortable(table);
-      if (!table.tHead || !table.tBodies[0] || table.closest("dialog")) continue;
-      const heading = table.closest("section")?.querySelector("h2")?.textContent || "table";
-      const content = table.csvRows || (() => [[...table.tHead.rows[0].cells].map(rawText),
-        [...table.tBodies[0].rows].map((row) => [...row.cells].map(rawText))]);
-      (table.closest(".scroll") || table).after(csvButton(table.dataset.csv || heading, content));
-    }
-  }
-  // A table from rows of plain values. columns: {key, label, tip, format, numeric, cell(row), text(row)}; a click on a row
-  // calls onRow. all(): the rows for CSV where not all are shown, `more`: columns for CSV only; a column's text(row) is what CSV says.
-  function table(target, { name, columns, rows, onRow = null, chosen = null, all = null, more = [] }) {
-    const head = columns.map((column) => make("th", { scope: "col", class: column.numeric ? "n" : null },
-      column.tip ? tip(column.tip, column.label) : column.label));
-    const body = rows.map((row, place_) => {
-      const cells = columns.map((column) => {
-        const value = row[column.key];
-        const shown = column.cell ? column.cell(row) : column.format ? column.format(value) : String(value ?? "–");
-        return make("td", { class: column.numeric ? "n" : null, "data-value": value ?? "" }, shown);
-      });
-      const line = make("tr", { class: [onRow ? "pick-row" : "", chosen && chosen(row) ? "strong" : ""].join(" ").trim() || null, tabindex: onRow ? 0 : null }, ...cells);
-      if (onRow) {
-        line.addEventListener("click", () => onRow(row, place_));
-        line.addEventListener("keydown", (event) => { if (event.key === "Enter") onRow(row, place_); });
-      }
-      return line;
-    });
-    target.replaceChildren(make("div", { class: `scroll${rows.length > 20 ? " tall" : ""}` },
-      make("table", { class: "figures sortable", "data-csv": name }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body))));
-    if (all) {
-      const listed = [...columns, ...more];
-      target.querySelector("table").csvRows = () => [listed.map((column) => column.label),
-        all().map((row) => listed.map((column) => (column.text ? column.text(row) : row[column.key])))];
-    }
-    dress(target);
-  }
+  const { table, dress, csvButton, csvRange, clip } = reportTables(make, tip, data.terms); // tables.js
   // A <select> whose value is part of the selection.
   function select(target, { label, key, options }) {
     const box = make("select", { "aria-label": label }, ...options.map(([value, text]) => make("option", { value }, text)));
@@ -371,7 +316,7 @@ const report = (() => {
 
   const api = {
     data, make, percent, number, points, color, tip, state, tile, trainingTile, trainingText, card, zoom, gallery, jump,
-    chart, charts, table, csvButton, dress, select, go,
+    chart, charts, table, csvButton, csvRange, clip, dress, select, go,
     has: (index) => place.has(index),
     position: (index) => place.get(index),
     onClick: (name, fn) => clicks.set(name, fn),

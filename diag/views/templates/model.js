@@ -1,12 +1,12 @@
 "use strict";
 // The page of one model: where it fails, its images, its maps and filters. The model is chosen at the top of the page.
 ((report, { mapOf, signed, overlay }) => {
-  const { data, make, percent, tile, card, gallery, jump, state } = report;
+  const { data, make, percent, tile, card, gallery, jump, clip, state } = report;
   const articles = [...document.querySelectorAll("article.model")];
   const GROUPS = 12;
 
   function groups(target, found, number, limit = GROUPS) {
-    target.replaceChildren(...found.slice(0, limit).map((group) => make("div", { class: "group" }, make("b", {}, group.name),
+    target.replaceChildren(...found.slice(0, limit).map((group) => make("div", { class: "group", "data-name": group.name }, make("b", {}, clip(group.name)),
       make("div", { class: "cards" }, group.items.map((index) => card(index, [number], { showTrue: false })).filter(Boolean)))));
     if (!found.length) target.replaceChildren(make("p", { class: "faint" }, "None."));
     if (found.length > limit) {
@@ -55,7 +55,7 @@
     const unchecked = model.trust_message ? [make("p", { class: "faint" }, model.trust_message)] : [];
     const head = make("tr", {}, make("th", { class: "row" }, ""), make("th", {}, "image"),
       make("th", { scope: "col", class: "why" }, "why, rather than"),
-      ...found.columns.map((number) => make("th", { scope: "col" }, data.classes[number])));
+      ...found.columns.map((number) => make("th", { scope: "col" }, clip(data.classes[number]))));
     const body = found.rows.map((row, y) => make("tr", {},
       make("th", { class: "row", scope: "row" }, make("b", {}, row.true === row.pred
         ? `${data.classes[row.true]}, right` : `${data.classes[row.true]} → ${data.classes[row.pred]}`),
@@ -115,8 +115,8 @@
       target.replaceChildren(make("p", { class: "faint" }, "With many classes, click a cell of the confusion matrix instead."));
       return;
     }
-    const head = make("tr", {}, make("th", {}, "true ↓ predicted →"), ...data.classes.map((name) => make("th", { scope: "col" }, name)));
-    const body = model.examples.map((row, y) => make("tr", {}, make("th", { scope: "row" }, data.classes[y]),
+    const head = make("tr", {}, make("th", {}, "true ↓ predicted →"), ...data.classes.map((name) => make("th", { scope: "col" }, clip(name))));
+    const body = model.examples.map((row, y) => make("tr", {}, make("th", { scope: "row" }, clip(data.classes[y])),
       ...row.map((index, x) => make("td", { class: x === y ? "diagonal" : "" }, index === null ? "" : tile(index, 40)))));
     target.replaceChildren(make("table", {}, make("thead", {}, head), make("tbody", {}, ...body)));
   }
@@ -158,6 +158,16 @@
     const [cell] = model.cells.filter((each) => each[0] !== each[1]).sort((a, b) => b[2] - a[2]);
     return cell ? [cell[0], cell[1]] : null;
   }
+  // To a part of the page; to the errors of one class where a class is given.
+  function go(part, label) {
+    const target = document.getElementById(part);
+    if (label === undefined) return target?.scrollIntoView();
+    const [article, name] = [articles[current], data.classes[label]];
+    if (data.models[current].blocks) state.set({ find: label }, true);
+    const found = () => [...article.querySelectorAll("[data-groups=errors] .group")].find((group) => group.dataset.name === name);
+    if (!found()) article.querySelector("[data-groups=errors] > button")?.click();
+    return (found() || target)?.scrollIntoView();
+  }
   let current = -1;
   function choose(number) {
     current = number;
@@ -186,7 +196,7 @@
       if (cell) showCell(current, ...cell);
     });
     for (const link of root.querySelectorAll("[data-jump]")) {
-      link.addEventListener("click", () => document.getElementById(link.dataset.jump)?.scrollIntoView());
+      link.addEventListener("click", () => go(link.dataset.jump, link.dataset.class));
     }
   });
   document.getElementById("model").addEventListener("change", (event) => state.set({ model: event.target.value, cell: null }));

@@ -50,6 +50,20 @@ const reportBlocks = ((report) => {
     const names = [...found.order.slice(start, Math.min(stop, start + 3))].map((number) => data.classes[number]);
     return names.join(", ") + (stop - start > 3 ? ` and ${stop - start - 3} more` : "");
   }
+  // What all class names begin and end with, up to the last word's end.
+  const shared = (() => {
+    const [first, ...rest] = data.classes;
+    let [before, after] = [rest.length ? first.length : 0, rest.length ? first.length : 0];
+    const least = Math.min(...data.classes.map((name) => name.length));
+    for (const name of rest) {
+      while (!name.startsWith(first.slice(0, before))) before -= 1;
+      while (after && !name.endsWith(first.slice(-after))) after -= 1;
+    }
+    before = Math.max(...[" ", "_", "-", "/"].map((mark) => first.slice(0, Math.min(before, least)).lastIndexOf(mark))) + 1;
+    const places = [" ", "_", "-", "/"].map((mark) => first.slice(first.length - Math.max(0, Math.min(after, least - before))).indexOf(mark)).filter((place) => place >= 0);
+    after = after && places.length ? Math.min(after, least - before) - Math.min(...places) : 0;
+    return { before, after, tail: after ? first.slice(-after) : "" };
+  })();
   function mixed(palette, share) {
     const at = Math.min(1, Math.max(0, share)) * (palette.length - 1);
     const low = Math.min(palette.length - 2, Math.floor(at));
@@ -91,11 +105,17 @@ const reportBlocks = ((report) => {
       for (let y = 0; y < picture.n; y += 1) for (let x = 0; x < picture.m; x += 1) top = Math.max(top, value(y, x));
       return top;
     }
+    // A name that is too long loses what all names share, then its middle: what tells it from others stays.
     function fitted(context, text, width) {
-      if (context.measureText(text).width <= width) return text;
-      let short = text;
-      while (short.length > 1 && context.measureText(`${short}…`).width > width) short = short.slice(0, -1);
-      return `${short}…`;
+      const fits = (said) => context.measureText(said).width <= width;
+      if (fits(text)) return text;
+      const own = `${shared.before ? "…" : ""}${text.slice(shared.before, shared.after && text.endsWith(shared.tail) ? -shared.after : undefined)}`;
+      if (fits(own)) return own;
+      for (let kept = own.length - 1; kept > 1; kept -= 1) {
+        const short = `${own.slice(0, Math.ceil(kept / 2))}…${own.slice(own.length - Math.floor(kept / 2))}`;
+        if (fits(short)) return short;
+      }
+      return "…";
     }
     function paint() {
       const room = frame.clientWidth;
@@ -262,6 +282,7 @@ const reportBlocks = ((report) => {
     // ---- the list, and finding a class ----
     const list = make("div", { class: "top-confusions" });
     const finder = make("input", { type: "search", list: classNames(), placeholder: "Find a class", "aria-label": "Find a class" });
+    const missing = make("span", { class: "wrong", role: "status" });
     function listed() {
       const rows = marked === null ? found.top : confusions(marked);
       const open_ = (row) => onCell(row.y_true, row.y_pred);
@@ -292,9 +313,15 @@ const reportBlocks = ((report) => {
         .sort((a, b) => b[2] - a[2]).map(([row, column, images]) => ({ y_true: row, y_pred: column, count: images,
           share: images / support.get(row), reverse: count.get(`${column}-${row}`) || 0 }));
     }
-    finder.addEventListener("change", () => {
-      const label = finder.value === "" ? null : data.classes.indexOf(finder.value);
-      if (label === -1) return;
+    // The class of that name, else the first one that contains what was typed.
+    function search() {
+      const wanted = finder.value.trim().toLowerCase();
+      const lower = data.classes.map((name) => name.toLowerCase());
+      const exact = data.classes.indexOf(finder.value.trim());
+      const first = [exact, lower.indexOf(wanted), lower.findIndex((name) => name.includes(wanted))].find((place) => place >= 0);
+      const label = wanted === "" ? null : first;
+      missing.textContent = label === undefined ? `no class contains '${finder.value.trim()}'` : "";
+      if (label === undefined || label === marked) return;
       const changes = { find: label };
       if (label !== null && found.order.length > found.most) {
         const place = found.position[label];
@@ -304,16 +331,19 @@ const reportBlocks = ((report) => {
         changes.zoom = [...near, ...near].join("-");
       }
       state.set(changes, true);
-    });
+    }
+    finder.addEventListener("change", search);
+    finder.addEventListener("keydown", (event) => { if (event.key === "Enter") search(); });
 
     target.replaceChildren(
-      make("div", { class: "tools" }, finder, make("label", {}, "Colour", mode)),
+      make("div", { class: "tools" }, finder, missing, make("label", {}, "Colour", mode)),
       make("div", { class: "blocks-pair" },
         make("div", { class: "blocks-view" }, crumbs, frame, legend, readout), list));
     state.on(["zoom"], () => { compute(); breadcrumbs(); paint(); });
     state.on(["find"], () => {
       marked = state.whole("find", data.classes.length);
       finder.value = marked === null ? "" : data.classes[marked];
+      missing.textContent = "";
       listed();
       paint();
     });

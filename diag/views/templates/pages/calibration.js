@@ -6,20 +6,18 @@
   const range = (low, high, format) => (low === null || high === null ? "" : ` (${format(low)} to ${format(high)})`);
   const three = (value) => number(value, 3);
   const p = (value) => (value === null ? "–" : value < 0.001 ? "< 0.001" : value.toFixed(3));
-  const withRange = (key, format, format_ = format) => ({
-    key, numeric: true, cell: (row) => (row[key] === null ? "–" : `${format(row[key])}${range(row[`${key}_low`], row[`${key}_high`], format_)}`),
+  const withRange = (key, format, inPoints = false) => ({
+    key, numeric: true, csv: report.csvRange(key, { points: inPoints }), cell: (row) => (row[key] === null ? "–" : `${format(row[key])}${range(row[`${key}_low`], row[`${key}_high`], format)}`),
   });
   const plain = (key, tip, format, label) => ({ key, tip, label, numeric: true, format });
-  const ends = (key, label) => [{ key: `${key}_low`, label: `${label}, low` }, { key: `${key}_high`, label: `${label}, high` }];
   const named = (columns) => [{ key: "name", label: "Model" }, ...columns].map((column) => ({ ...column,
     label: column.label || (data.terms[column.tip] || [column.key])[0] }));
   const whole = (section) => state.whole("model", section.models.length) ?? section.first;
 
   function figures(root, section) {
-    table(root.querySelector(".calibration-figures"), { name: "calibration", rows: section.models, all: () => section.models,
-      more: [...ends("overconfidence", "Over-confidence"), ...ends("ece", "ECE")],
+    table(root.querySelector(".calibration-figures"), { name: "calibration", rows: section.models,
       onRow: (row) => state.set({ model: section.models.indexOf(row), bin: null }), columns: named([
-        { ...withRange("overconfidence", points), tip: "overconfidence", label: "Over-confidence, points (95%)" },
+        { ...withRange("overconfidence", points, true), tip: "overconfidence", label: "Over-confidence, points (95%)" },
         { ...withRange("ece", three), tip: "ece", label: "ECE (95%)" }, plain("ece_by_chance", "ece_by_chance", three),
         plain("ece_p_value", "ece_p_value", p), plain("ece_equal_mass", "ece_equal_mass", three),
         plain("debiased_error", "debiased_error", three), plain("classwise_ece", "classwise_ece", (value) => number(value, 4)),
@@ -56,11 +54,11 @@
       if (after) report.chart(after, "calibration.temperature", inFront(section.temperature, section.models[place].name));
       const own = rows.filter((row) => row.chosen);
       table(root.querySelector(".bin-table"), { name: `bins ${section.models[place].name}`, rows: [...own].reverse(), all: () => own,
-        more: ["accuracy_low", "accuracy_high", "expected_low", "expected_high"].map((key) => ({ key, label: key })),
+        csv: ["expected_low", "expected_high"].map((key) => [key, (row) => row[key]]),
         onRow: (row) => pick(row), columns: [
           { key: "sure", label: "Bin" }, { key: "count", label: "Images", numeric: true }, { key: "wrong", label: "Wrong", numeric: true },
           { key: "confidence", label: "Confidence", numeric: true, format: (value) => percent(value, 1) },
-          { key: "accuracy", label: "Right", numeric: true, format: (value) => percent(value, 1) } ] });
+          { key: "accuracy", label: "Right", numeric: true, format: (value) => percent(value, 1), csv: report.csvRange("accuracy") } ] });
     });
     state.on(["model", "bin"], () => {
       const place = whole(section);
@@ -83,9 +81,9 @@
   function temperature(root, section) {
     const target = root.querySelector(".temperature-table");
     if (!target) return;
-    const change = (key, label, tip) => ({ key: `${key}_after`, label, tip, numeric: true, cell: (row) => `${three(row[`${key}_before`])} → ${three(row[`${key}_after`])}` });
-    table(target, { name: "temperature", rows: section.models, all: () => section.models,
-      more: [...ends("temperature", "Temperature"), ...["ece", "log_loss", "brier"].map((key) => ({ key: `${key}_before`, label: `${key} before` }))],
+    const change = (key, label, tip) => ({ key: `${key}_after`, label, tip, numeric: true,
+      csv: ["before", "after"].map((when) => [`${key}_${when}`, (row) => row[`${key}_${when}`]]), cell: (row) => `${three(row[`${key}_before`])} → ${three(row[`${key}_after`])}` });
+    table(target, { name: "temperature", rows: section.models,
       onRow: (row) => state.set({ model: section.models.indexOf(row), bin: null }), columns: named([
         { ...withRange("temperature", (value) => number(value, 2)), tip: "temperature_range", label: "Temperature (between folds)" },
         change("ece", "ECE", "after_scaling"), change("log_loss", "Log loss", "after_scaling"), change("brier", "Brier", "after_scaling"),
@@ -113,8 +111,7 @@
       }
     });
     const area = (key, tip, label) => ({ ...withRange(key, (value) => number(value, 4)), tip, label });
-    table(root.querySelector(".average-table"), { name: "averages", rows: section.models, all: () => section.models,
-      more: ["macro_auc", "micro_auc", "macro_average_precision", "micro_average_precision"].flatMap((key) => ends(key, key)), columns: named([
+    table(root.querySelector(".average-table"), { name: "averages", rows: section.models, columns: named([
         area("macro_auc", "macro_average", "AUC, macro (95%)"), area("micro_auc", "micro_average", "AUC, micro (95%)"),
         area("macro_average_precision", "macro_average", "Average precision, macro (95%)"),
         area("micro_average_precision", "micro_average", "Average precision, micro (95%)") ]) });
@@ -129,8 +126,8 @@
       const rows = model.classes || [];
       const wanted = search ? search.value.trim().toLowerCase() : "";
       const found = rows.filter((row) => !wanted || data.classes[row.class_number].toLowerCase().includes(wanted));
-      root.querySelector(".class-title").textContent = `Classes by ${model.name}, lowest AUC first${found.length > SHOWN ? `: ${SHOWN} of ${found.length.toLocaleString("en")}` : ""}`;
-      table(target, { name: `classes ${model.name}`, rows: found.slice(0, SHOWN), all: () => rows, more: [...ends("auc", "AUC"), ...ends("average_precision", "Average precision")],
+      root.querySelector(".class-title").textContent = `Classes by ${model.name}, lowest AUC first${rows.length && !found.length ? `: no class contains '${wanted}'` : ""}${found.length > SHOWN ? `: ${SHOWN} of ${found.length.toLocaleString("en")}` : ""}`;
+      table(target, { name: `classes ${model.name}`, rows: found.slice(0, SHOWN), all: () => rows,
         onRow: (row) => { state.set({ roc: row.class_number }); jump(root.querySelector(".curve-tools")); },
         chosen: (row) => String(row.class_number) === state.get("roc"), columns });
     };
@@ -138,15 +135,13 @@
     state.on(["model", "roc"], list);
   }
   function ranking(root, section) {
-    table(root.querySelector(".coverage-table"), { name: "coverage", rows: section.models, all: () => section.models,
-      more: ["accuracy_at_coverage", "coverage_at_accuracy", "aurc", "excess_aurc"].flatMap((key) => ends(key, key)), columns: named([
+    table(root.querySelector(".coverage-table"), { name: "coverage", rows: section.models, columns: named([
         { ...withRange("accuracy_at_coverage", (value) => percent(value, 1)), tip: "accuracy_at_coverage", label: "Accuracy at 90% (95%)" },
         { ...withRange("coverage_at_accuracy", (value) => percent(value, 1)), tip: "coverage_at_accuracy", label: "Coverage at 99% (95%)" },
         { ...withRange("aurc", (value) => number(value, 4)), tip: "aurc", label: "AURC (95%)" },
         { ...withRange("excess_aurc", (value) => number(value, 4)), tip: "excess_aurc", label: "Excess AURC (95%)" } ]) });
     const two = data.classes.length === 2;
-    table(root.querySelector(".cost-table"), { name: "costs", rows: section.costs, all: () => section.costs,
-      more: ends("cost", "Cost"), columns: named([
+    table(root.querySelector(".cost-table"), { name: "costs", rows: section.costs, columns: named([
         { ...withRange("cost", (value) => number(value, 4)), tip: "expected_cost", label: "Cost (95%)" },
         ...(two ? [{ ...plain("threshold", "best_threshold", three), cell: (row) => (row.never ? "never" : three(row.threshold)) }, plain("threshold_cost", null, (value) => number(value, 4), "Cost there"),
           plain("cross_validated_cost", "cross_validated_cost", (value) => number(value, 4))] : []) ]) });

@@ -7,9 +7,8 @@ const reportClasses = ((report) => {
 
   function table(target, number, shown = FIRST) {
     const model = data.models[number];
-    const share = (key, label) => ({ key, label, tip: key, numeric: true, format: (value) => percent(value),
+    const share = (key, label) => ({ key, label, tip: key, numeric: true, csv: report.csvRange(key),
       cell: (row) => [percent(row[key]), row[key] === null ? null : make("span", { class: "faint" }, ` (${percent(row[`${key}_low`])} – ${percent(row[`${key}_high`])})`)] });
-    const ends = (key) => ["low", "high"].map((end) => ({ key: `${key}_${end}`, label: `${key} ${end}` }));
     const columns = [
       { key: "class", label: "Class", cell: (row) => data.classes[row.class], text: (row) => data.classes[row.class] },
       { key: "support", label: "Images", tip: "n", numeric: true, format: (count) => count.toLocaleString("en") },
@@ -18,7 +17,7 @@ const reportClasses = ((report) => {
     const body = make("div");
     report.table(body, {
       name: `${model.name} classes`, columns, rows: model.per_class.slice(0, shown), all: () => model.per_class,
-      onRow: (row) => state.set({ find: row.class }, true), more: ["recall", "precision", "f1"].flatMap(ends),
+      onRow: (row) => state.set({ find: row.class }, true),
     });
     const rest = model.per_class.length > shown ? make("p", {}, make("span", { class: "faint" }, `The ${shown} classes with the lowest recall. A click on one shows its confusions and images. `),
       make("button", { type: "button", onclick: () => table(target, number, model.per_class.length) }, `Show all ${model.per_class.length.toLocaleString("en")}`)) : null;

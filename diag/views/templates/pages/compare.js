@@ -14,9 +14,21 @@
   }
   const surestWrong = (a, b) => (position) => Math.max(...[a, b].map((model) => (right(model, position) ? 0 : confidence(model, position))));
 
+  // The same pair with A and B in each other's place.
+  function turned(pair) {
+    const minus = (value) => (value === null ? null : -value);
+    const other = { only_a: "only_b", only_b: "only_a" };
+    return { ...pair, a: pair.b, b: pair.a, only_a: pair.only_b, only_b: pair.only_a, quadrant: other[pair.quadrant] || pair.quadrant,
+      cells: pair.cells.map((row) => ({ ...row, count_a: row.count_b, count_b: row.count_a, delta: -row.delta })),
+      metrics: pair.metrics.map((row) => ({ ...row, value_a: row.value_b, value_b: row.value_a, difference: minus(row.difference),
+        low: minus(row.high), high: minus(row.low) })) };
+  }
   function chosenPair(section) {
-    const pair = section.pairs.find((each) => each.key === state.get("pair"));
-    return pair || section.pairs.find((each) => each.key === section.first);
+    const asked = state.get("pair");
+    const pair = section.pairs.find((each) => each.key === asked);
+    if (pair) return pair;
+    const reverse = section.pairs.find((each) => `${each.b}-${each.a}` === asked);
+    return reverse ? turned(reverse) : section.pairs.find((each) => each.key === section.first);
   }
   const names = (pair) => [data.models[pair.a].name, data.models[pair.b].name];
 
@@ -29,15 +41,11 @@
       return box;
     });
     const choose = (changed) => {
+      const before = chosenPair(section);
       let [a, b] = boxes.map((box) => Number(box.value));
-      if (a === b) {
-        const other = section.pairs.find((pair) => pair.a === a || pair.b === a);
-        const free = other.a === a ? other.b : other.a;
-        if (changed === 0) b = free;
-        else a = free;
-      }
-      const pair = section.pairs.find((each) => each.key === `${Math.min(a, b)}-${Math.max(a, b)}`);
-      if (pair) state.set({ pair: pair.key, quadrant: null, change: null });
+      if (a === b && changed === 0) b = before.a; // the two change places
+      else if (a === b) a = before.b;
+      if (section.pairs.some((each) => each.key === `${Math.min(a, b)}-${Math.max(a, b)}`)) state.set({ pair: `${a}-${b}`, quadrant: null, change: null });
       else showPair();
     };
     boxes.forEach((box, place) => box.addEventListener("change", () => choose(place)));
@@ -54,11 +62,12 @@
     const cell = (key) => make("td", { class: `${key}${(state.get("quadrant") || pair.quadrant) === key ? " strong" : ""}` },
       make("button", { type: "button", onclick: () => { state.set({ quadrant: key }); jump(root.querySelector(".quadrant-images")); } },
         make("b", {}, pair[key].toLocaleString("en")), make("small", {}, percent(total ? pair[key] / total : null))));
+    const head = (scope, name, said) => make("th", { scope }, report.clip(name), ` ${said}`);
     const grid = root.querySelector(".quadrants");
-    grid.tHead.replaceChildren(make("tr", {}, make("th", {}), make("th", { scope: "col" }, `${b} right`), make("th", { scope: "col" }, `${b} wrong`)));
+    grid.tHead.replaceChildren(make("tr", {}, make("th", {}), head("col", b, "right"), head("col", b, "wrong")));
     grid.tBodies[0].replaceChildren(
-      make("tr", {}, make("th", { scope: "row" }, `${a} right`), cell("both_right"), cell("only_a")),
-      make("tr", {}, make("th", { scope: "row" }, `${a} wrong`), cell("only_b"), cell("both_wrong")));
+      make("tr", {}, head("row", a, "right"), cell("both_right"), cell("only_a")),
+      make("tr", {}, head("row", a, "wrong"), cell("only_b"), cell("both_wrong")));
   }
   function quadrantImages(root, pair) {
     const [a, b] = names(pair);
@@ -75,11 +84,12 @@
     const shown = (row, value) => (row.share ? percent(value, 2) : number(value));
     const gap = (row, value) => (row.share ? points(value) : `${value < 0 ? "−" : "+"}${number(Math.abs(value))}`);
     table(root.querySelector(".metrics"), { name: `${a} and ${b}`, rows: pair.metrics, columns: [
-      { key: "metric", label: "Figure", cell: (row) => report.tip(row.metric) },
+      { key: "metric", label: "Figure", cell: (row) => report.tip(row.metric), csv: [["Figure", (row) => row.metric], ["unit", (row) => (row.share ? "share" : "nats")]] },
       { key: "value_a", label: a, numeric: true, cell: (row) => shown(row, row.value_a) },
       { key: "value_b", label: b, numeric: true, cell: (row) => shown(row, row.value_b) },
-      { key: "difference", label: "A − B", tip: "paired_difference", numeric: true, cell: (row) => gap(row, row.difference) },
-      { key: "low", label: "95% interval", tip: "bca_interval", numeric: true, cell: (row) => `${gap(row, row.low)} to ${gap(row, row.high)}` },
+      { key: "difference", label: "A − B", csv: "difference", tip: "paired_difference", numeric: true, cell: (row) => gap(row, row.difference) },
+      { key: "low", label: "95% interval", tip: "bca_interval", numeric: true, cell: (row) => `${gap(row, row.low)} to ${gap(row, row.high)}`,
+        csv: [["low", (row) => row.low], ["high", (row) => row.high]] },
     ] });
   }
   // The images behind a class ("c5") or a cell ("3-5") in which the two models differ.
@@ -115,8 +125,9 @@
     if (!target) return;
     const [a, b] = names(pair);
     table(target, { name: `changed confusions ${a} ${b}`, rows: pair.cells, onRow: (row) => state.set({ change: `${row.true}-${row.pred}` }), columns: [
-      { key: "true", label: "True", cell: (row) => data.classes[row.true] }, { key: "pred", label: "Predicted", cell: (row) => data.classes[row.pred] },
-      { key: "count_a", label: a, numeric: true }, { key: "count_b", label: b, numeric: true }, { key: "delta", label: "A − B", numeric: true } ] });
+      { key: "true", label: "True", cell: (row) => data.classes[row.true], text: (row) => data.classes[row.true] },
+      { key: "pred", label: "Predicted", cell: (row) => data.classes[row.pred], text: (row) => data.classes[row.pred] },
+      { key: "count_a", label: a, numeric: true }, { key: "count_b", label: b, numeric: true }, { key: "delta", label: "A − B", csv: "difference_images", numeric: true } ] });
   }
   function showPair(root, section) {
     const pair = chosenPair(section);
@@ -128,17 +139,18 @@
     const matrix = root.querySelector("#confusion-difference");
     if (matrix) report.chart(matrix, `compare.matrix-${pair.key}`);
   }
+  const inPoints = report.csvRange("difference", { ends: "", points: true });
   function allPairs(root, section) {
     const target = root.querySelector(".all-pairs");
     const gap = (row) => `${points(row.difference)} (${points(row.difference_low)} to ${points(row.difference_high)})`;
     const p = (value) => (value < 1e-4 ? "< 0.0001" : value.toFixed(4));
     table(target, { name: "pairs", rows: section.pairs, chosen: (row) => row.key === chosenPair(section).key, columns: [
       { key: "name_a", label: "A" }, { key: "name_b", label: "B" },
-      { key: "only_a", label: "Only A", tip: "quadrants", numeric: true }, { key: "only_b", label: "Only B", tip: "quadrants", numeric: true },
-      { key: "difference", label: "A − B, points (95%)", tip: "paired_difference", numeric: true, cell: gap },
-      { key: "p_adjusted", tip: "p_adjusted", numeric: true, format: p },
+      { key: "only_a", label: "Only A", csv: "only_a_images", tip: "quadrants", numeric: true }, { key: "only_b", label: "Only B", csv: "only_b_images", tip: "quadrants", numeric: true },
+      { key: "difference", label: "A − B, points (95%)", tip: "paired_difference", numeric: true, cell: gap, csv: inPoints },
+      { key: "p_adjusted", csv: "p_adjusted", tip: "p_adjusted", numeric: true, format: p },
       { key: "relation_text", label: "Verdict" },
-      { key: "smallest_detectable", tip: "smallest_detectable", numeric: true, format: (value) => (value === null ? "–" : `${(100 * value).toFixed(1)}`) },
+      { key: "smallest_detectable", tip: "smallest_detectable", numeric: true, format: (value) => (value === null ? "–" : `${(100 * value).toFixed(1)}`), csv: [report.csvRange("smallest_detectable", { points: true })[0]] },
     ], onRow: (row) => { state.set({ pair: row.key, quadrant: null, change: null }); jump(root.querySelector(".choose-pair")); } });
   }
 
@@ -165,11 +177,11 @@
     const images = root.querySelector(".ensemble-images");
     const gap = (row) => (row.difference_low === null ? "–" : `${points(row.difference)} (${points(row.difference_low)} to ${points(row.difference_high)})`);
     table(target, { name: "ensembles", rows: section.ensembles, columns: [
-      { key: "name", label: "Model or ensemble" }, { key: "members", label: "Of", cell: (row) => (row.n_members === data.models.length ? `all ${row.n_members}` : row.n_members > 2 || row.naive_accuracy !== null ? row.members : "") },
-      { key: "accuracy", tip: "accuracy", numeric: true, format: (value) => percent(value, 2) },
+      { key: "name", label: "Model or ensemble" }, { key: "members", label: "Of", cell: (row) => (row.n_members === data.models.length ? `all ${row.n_members}` : row.n_members > 2 || row.naive_accuracy !== null ? row.members : ""), text: (row) => row.members },
+      { key: "accuracy", tip: "accuracy", numeric: true, format: (value) => percent(value, 2), csv: report.csvRange("accuracy") },
       { key: "naive_accuracy", tip: "naive_accuracy", numeric: true, format: (value) => percent(value, 2) },
       { key: "log_loss", tip: "log_loss", numeric: true, format: number },
-      { key: "difference", label: `Against ${section.best}, points (95%)`, numeric: true, cell: gap },
+      { key: "difference", label: `Against ${section.best}, points (95%)`, numeric: true, cell: gap, csv: [...inPoints, ["compared_with", () => section.best]] },
       { key: "p_adjusted", tip: "ensemble_p", numeric: true, format: (value) => (value === null ? "–" : value < 1e-4 ? "< 0.0001" : value.toFixed(4)) },
       { key: "mends", tip: "mends", numeric: true }, { key: "breaks", tip: "breaks", numeric: true },
     ], onRow: (row) => { state.set({ ensemble: row.key }); jump(images); } });

@@ -12,13 +12,14 @@
       jump(root.querySelector(".slice-images"));
     };
     table(target, { name: "slices", rows, onRow: open, columns: [
-      { key: "slice", label: "Slice", tip: "slice", cell: (row) => [row.slice, row.inside === null ? null : make("small", {}, `inside ${row.inside}`)] },
+      { key: "slice", label: "Slice", tip: "slice", cell: (row) => [row.slice, row.inside === null ? null : make("small", {}, `inside ${row.inside}`)],
+        csv: [["Slice", (row) => row.slice], ["inside", (row) => row.inside]] },
       { key: "n", label: "Images", tip: "n", numeric: true, format: (value) => value.toLocaleString("en") },
       { key: "errors", label: "Errors", numeric: true, format: (value) => value.toLocaleString("en") },
       { key: "accuracy", label: "Accuracy (95%)", tip: "accuracy_interval", numeric: true,
-        cell: (row) => [percent(row.accuracy), " ", make("span", { class: "faint" }, `(${percent(row.accuracy_low)} – ${percent(row.accuracy_high)})`)] },
+        cell: (row) => [percent(row.accuracy), " ", make("span", { class: "faint" }, `(${percent(row.accuracy_low)} – ${percent(row.accuracy_high)})`)], csv: report.csvRange("accuracy") },
       { key: "rest", label: "Elsewhere", tip: "slice_rest", numeric: true, format: (value) => percent(value) },
-      { key: "difference", label: "Difference, points", tip: "slice_difference", numeric: true, format: (value) => points(value) },
+      { key: "difference", label: "Difference, points", tip: "slice_difference", numeric: true, format: (value) => points(value), csv: [report.csvRange("difference", { points: true })[0]] },
       { key: "p_adjusted", label: "p, adjusted", tip: "slice_p", numeric: true, format: (value) => (value < 0.0001 ? "< 0.0001" : value.toFixed(4)) },
     ] });
     const lines = [...target.querySelectorAll("tbody tr")];
@@ -87,7 +88,7 @@
 
   function firsts(target, limit) {
     const all = data.samples.length;
-    target.replaceChildren(...data.samples.slice(0, limit).map((group) => make("div", { class: "group" }, make("b", {}, group.name),
+    target.replaceChildren(...data.samples.slice(0, limit).map((group) => make("div", { class: "group" }, make("b", {}, report.clip(group.name)),
       make("div", { class: "cards" }, group.items.filter(report.has).map((index) => make("button",
         { class: "card", type: "button", onclick: () => zoom(index) }, tile(index)))))));
     if (all > limit) target.append(make("button", { type: "button", onclick: () => firsts(target, all) }, `Show all ${all} classes`));
