@@ -10,6 +10,7 @@ from diag.engines.local import compare
 from diag.errors import InvalidInputError
 from diag.io.store import content_key, kept_text, versions, write_aside
 from diag.results.evaluation import Evaluation
+from diag.views.formats import FORMATS
 from diag.views.policy import content_policy
 from diag.views.report_calibration import calibration_page
 from diag.views.report_compare import compare_page
@@ -170,33 +171,6 @@ def embedded_json(value: Any) -> str:
     """Return JSON that can stand inside a script element: no ``<``, and nothing that ends a line in old scripts."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _percent(value: float, digits: int = 1) -> str:
-    return "–" if value != value else f"{value * 100:.{digits}f}%"
-
-
-def _decimal(value: float, digits: int = 3) -> str:
-    return "–" if value != value else f"{value:,.{digits}f}"
-
-
-def _size(value: float) -> str:
-    return f"{value / 1e6:.1f} MB" if value >= 1e6 else f"{value / 1e3:.0f} kB"
-
-
-def _p_value(value: float) -> str:
-    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
-
-
-def _points(value: float, digits: int = 1) -> str:
-    """Return a difference of shares in percentage points, with its sign."""
-    if value != value:
-        return "–"
-    text = f"{abs(value) * 100:.{digits}f}"
-    return text if float(text) == 0 else ("−" if value < 0 else "+") + text
-
-
-FORMATS = {"percent": _percent, "decimal": _decimal, "filesize": _size, "p_value": _p_value, "points": _points}
 
 
 def _library() -> str:

@@ -110,7 +110,7 @@ def test_names_from_files_stay_text_in_the_report(tmp_path):
     page = training_page(found, CONTEXT)
     import jinja2
 
-    from diag.views.report import FORMATS
+    from diag.views.formats import FORMATS
     from diag.views.report_pages import TEMPLATES, explained
 
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)

@@ -1,0 +1,31 @@
+"""How numbers are written; the expected texts are written by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from diag.views import formats
+
+
+@pytest.mark.parametrize(
+    ("how", "value", "text"),
+    [
+        (formats.percent, 0.904, "90.4%"),
+        (formats.percent, math.nan, "–"),
+        (formats.points, 0.0757, "+7.6"),
+        (formats.points, -0.5957, "−59.6"),
+        (formats.points, -0.0001, "0.0"),
+        (formats.points, math.nan, "–"),
+        (formats.signed, -0.0137, "−0.014"),
+        (formats.signed, 1234.5, "+1,234.500"),
+        (formats.p_value, 3e-9, "< 0.0001"),
+        (formats.p_value, 0.25, "0.2500"),
+        (formats.p_value, math.nan, "–"),
+        (formats.decimal, 1234.5, "1,234.500"),
+        (formats.file_size, 1_200_000, "1.2 MB"),
+    ],
+)
+def test_numbers_as_they_are_written(how, value, text):
+    assert how(value) == text
