@@ -11,7 +11,7 @@ from diag.engines.witnesses import Witnesses, witnesses
 from diag.io import store
 from diag.metrics.issue_kinds import KINDS, Evidence, issue_kinds, issue_scores
 from diag.metrics.label_issues import Doubts, confident_errors, confident_learning, mixed_up, normalized_margin
-from diag.results.comparison import Comparison
+from diag.results.comparison import Comparison, best_first
 from diag.results.label_issues import LabelIssues
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def label_issues(
     for that class's own images: confident learning. Each is then called
 
     - *unlike anything in training*, when it is farther from its neighbours than 99 % of the right answers: from the
-      k-th nearest in the penultimate layer of the most accurate model, or from the sixth most similar pixel by pixel;
+      k-th nearest in the penultimate layer of the best model, or from the sixth most similar pixel by pixel;
     - *probably a wrong label*, when two thirds of the models name the same class, and its neighbours in the penultimate
       layer and the most similar images have that class and not the label;
     - *real confusion* otherwise.
@@ -136,7 +136,7 @@ def _doubts(runs: tuple[Evaluation, ...], names: tuple[str, ...], cache: bool) -
     alone = ("One model was given: no other could agree or disagree with it.",) if len(runs) == 1 else ()
     if len(probas) == len(runs):
         return _kept_doubts(runs, probas, cache), alone
-    lead = most_accurate(runs)[0]
+    lead = best_first(runs)[0]
     y_pred, confidence, p_label = (runs[lead].samples[name] for name in ("y_pred", "confidence", "p_true"))
     found = confident_errors(y_true, y_pred, confidence, p_label, runs[lead].n_classes)
     only = (f"Not all probabilities were kept: labels are doubted by {names[lead]} alone.",) if len(runs) > 1 else ()
@@ -184,11 +184,6 @@ def _votes(runs: tuple[Evaluation, ...], named: NDArray[np.int64], candidates: N
     return votes
 
 
-def most_accurate(runs: tuple[Evaluation, ...]) -> list[int]:
-    """Return the places of the runs, most right answers first; of equals the first."""
-    return sorted(range(len(runs)), key=lambda place: -int(runs[place].correct_mask.sum()))
-
-
 def _kept_witnesses(
     runs: tuple[Evaluation, ...],
     names: tuple[str, ...],
@@ -200,7 +195,7 @@ def _kept_witnesses(
     cache: bool,
 ) -> Witnesses:
     """Return what neighbours say, from the cache where the same was asked before."""
-    order = most_accurate(runs)
+    order = best_first(runs)
     key = store.content_key(
         result="label issues",
         method=VERSION,

@@ -18,7 +18,7 @@ from diag.metrics.nearest import percentiles
 from diag.metrics.neighbours import NEIGHBOURS
 from diag.metrics.phash import hamming, perceptual_hashes
 from diag.metrics.pixels import Prints, prints
-from diag.results.comparison import Comparison
+from diag.results.comparison import Comparison, best_first
 from diag.results.duplicates import WAYS, Duplicates
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def near_duplicates(
     Parameters
     ----------
     run : Evaluation or Comparison
-        Of several models the most accurate one's penultimate layer is asked.
+        Of several models the best one's penultimate layer is asked: the first of `Comparison.table`.
     train : Dataset, optional
         The training data.
     seed : int
@@ -115,7 +115,7 @@ def near_duplicates(
 def _searched(run: Evaluation | Comparison) -> Evaluation:
     if not isinstance(run, Comparison):
         return run
-    return max(run.runs, key=lambda each: int(each.correct_mask.sum()))
+    return run.runs[best_first(run.runs)[0]]
 
 
 def _found(run: Evaluation, train: Dataset | None, seed: int, cache: bool) -> store.Entry:

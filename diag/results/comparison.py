@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.errors import InvalidInputError
+from diag.metrics.classification import overall_figures
 from diag.metrics.comparison import LEVEL, MARGIN, check_level, class_differences
 from diag.results.pairs import pair_frame, turned
 from diag.results.ranking import choice_optimism, model_ranks
@@ -311,6 +312,14 @@ class Comparison:
 def _classes(run: Evaluation) -> str:
     shown = ", ".join(run.class_names[:3]) + (", ..." if len(run.class_names) > 3 else "")
     return f"{run.name} with {len(run.class_names)} ({shown})"
+
+
+def best_first(runs: Sequence[Evaluation]) -> list[int]:
+    """Return the places of runs in the order of `Comparison.table`: accuracy, then log loss, then as given."""
+    figures = [overall_figures(run.counts()) for run in runs]
+    losses = [each["log_loss"] for each in figures]
+    keys = [(-each["accuracy"], loss != loss, loss) for each, loss in zip(figures, losses, strict=True)]
+    return sorted(range(len(runs)), key=lambda place: keys[place])
 
 
 def _unique_names(runs: Sequence[Evaluation]) -> tuple[str, ...]:
