@@ -11,6 +11,7 @@ from diag_parts import AXES, LEGEND, clicked, draw_chart, frame_table, gallery, 
 from diag_state import get, get_choice, plain, put, segmented
 
 from diag.views import calibration_charts as charts
+from diag.views.glossary import TERMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,14 +30,14 @@ AVERAGES = {"macro": "Macro average", "micro": "Micro average"}
 EDITED = 10
 """Up to so many classes costs can be typed in."""
 FIGURES = {
-    "overconfidence": ("overconfidence", "%.4f"),
-    "overconfidence_low": ("from", "%.4f"),
-    "overconfidence_high": ("to", "%.4f"),
+    "overconfidence": ("overconfidence", "points"),
+    "overconfidence_low": ("from", "points"),
+    "overconfidence_high": ("to", "points"),
     "ece": ("ece", "%.4f"),
     "ece_low": ("from", "%.4f"),
     "ece_high": ("to", "%.4f"),
     "ece_by_chance": ("ece_by_chance", "%.4f"),
-    "ece_p_value": ("ece_p_value", "%.3f"),
+    "ece_p_value": ("ece_p_value", "p_value"),
     "ece_equal_mass": ("ece_equal_mass", "%.4f"),
     "debiased_error": ("debiased_error", "%.4f"),
     "classwise_ece": ("classwise_ece", "%.4f"),
@@ -77,8 +78,8 @@ MEANS = {
 SELECTIVE = {
     f"{name}{end}": (name if not end else word, style)
     for name, style in (
-        ("accuracy_at_coverage", "percent"),
-        ("coverage_at_accuracy", "percent"),
+        ("accuracy_at_coverage", "share"),
+        ("coverage_at_accuracy", "share"),
         ("aurc", "%.4f"),
         ("excess_aurc", "%.4f"),
     )
@@ -124,8 +125,7 @@ def draw_reliability(comparison: Comparison, name: str) -> None:
         chart = tall(charts.bins_chart(results, name, kind), AXES)
         picked = clicked(chart, f"bins-{name}-{kind}", "bin") or picked
         st.caption("Click a point or a bar to see its images. Grey bands: where a point would lie if its confidences "
-                   "were true.")  # fmt: skip
-        say("consistency_band")
+                   "were true.", help=TERMS["consistency_band"].explanation)  # fmt: skip
     if picked:
         put("bin", picked[0]["bin"])
     draw_bin(comparison, name, results[name], kind)

@@ -27,11 +27,11 @@ PARTS = {"pair": "Two models", "all": "All models", "ensembles": "Ensembles"}
 QUADRANTS = ("both_right", "only_a", "only_b", "both_wrong")
 FIGURES = {
     "metric": ("figure", None),
-    "value_a": ("A", "%.4f"),
-    "value_b": ("B", "%.4f"),
-    "difference": ("paired_difference", "%.4f"),
-    "low": ("bca_interval", "%.4f"),
-    "high": ("to", "%.4f"),
+    "value_a": ("A", "share2"),
+    "value_b": ("B", "share2"),
+    "difference": ("paired_difference", "points_said"),
+    "low": ("bca_interval", "points_said"),
+    "high": ("to", "points_said"),
     "favours": ("speaks for", None),
 }
 PAIRS = {
@@ -39,33 +39,33 @@ PAIRS = {
     "b": ("B", None),
     "only_a": ("only A right", "localized"),
     "only_b": ("only B right", "localized"),
-    "difference": ("paired_difference", "percent"),
-    "difference_low": ("from", "percent"),
-    "difference_high": ("to", "percent"),
-    "p_adjusted": ("p_adjusted", "%.4f"),
+    "difference": ("paired_difference", "points"),
+    "difference_low": ("from", "points"),
+    "difference_high": ("to", "points"),
+    "p_adjusted": ("p_adjusted", "p_value"),
     "relation": ("A is", None),
-    "smallest_detectable": ("smallest_detectable", "percent"),
+    "smallest_detectable": ("smallest_detectable", "points_plain"),
     "n_needed": ("n_needed", "localized"),
 }
 AGREED = {
-    "same_answer": ("same_answer", "percent"),
+    "same_answer": ("same_answer", "share"),
     "kappa": ("kappa", "%.3f"),
     "q_statistic": ("q_statistic", "%.3f"),
-    "double_fault": ("double_fault", "percent"),
-    "disagreement": ("disagreement", "percent"),
+    "double_fault": ("double_fault", "share"),
+    "disagreement": ("disagreement", "share"),
 }
 TOGETHER = {
     "name": ("model or ensemble", None),
     "members": ("of", None),
-    "accuracy": ("accuracy", "percent"),
-    "accuracy_low": ("from", "percent"),
-    "accuracy_high": ("to", "percent"),
-    "naive_accuracy": ("naive_accuracy", "percent"),
+    "accuracy": ("accuracy", "share2"),
+    "accuracy_low": ("from", "share"),
+    "accuracy_high": ("to", "share"),
+    "naive_accuracy": ("naive_accuracy", "share"),
     "log_loss": ("log_loss", "%.3f"),
-    "difference": ("against the best", "percent"),
-    "difference_low": ("from", "percent"),
-    "difference_high": ("to", "percent"),
-    "p_adjusted": ("ensemble_p", "%.4f"),
+    "difference": ("against the best", "points"),
+    "difference_low": ("from", "points"),
+    "difference_high": ("to", "points"),
+    "p_adjusted": ("ensemble_p", "p_value"),
     "mends": ("mends", "localized"),
     "breaks": ("breaks", "localized"),
 }
@@ -99,8 +99,9 @@ def draw_pair(comparison: Comparison, a: str, b: str) -> None:
     with right:
         say("paired_difference")
         frame = load_differences(comparison, a, b)
+        loss = (frame["metric"] == "log_loss").tolist()
         frame = frame.assign(metric=[TERMS[metric].label for metric in frame["metric"]])
-        frame_table(frame, "differences", FIGURES)
+        frame_table(frame, "differences", FIGURES, unitless=loss)
     titles = {
         "both_right": f"{a} and {b} are right",
         "only_a": f"Only {a} is right",
@@ -116,16 +117,18 @@ def draw_quadrants(row: dict[str, object], a: str, b: str) -> str:
     default = "only_a" if row["only_a"] else "only_b" if row["only_b"] else "both_wrong"
     chosen = get("quadrant", default)
     chosen = chosen if chosen in QUADRANTS else default
-    head = st.columns(3)
-    head[1].caption(f"{plain(b)} right")
-    head[2].caption(f"{plain(b)} wrong")
-    for label, keys in ((f"{a} right", ("both_right", "only_a")), (f"{a} wrong", ("only_b", "both_wrong"))):
-        line = st.columns(3, vertical_alignment="center")
-        line[0].caption(plain(label))
-        for place, key in zip(line[1:], keys, strict=True):
-            kind = "primary" if key == chosen else "secondary"
-            place.button(f"{row[key]:,}", key=f"quadrant-{key}", type=kind, on_click=put, args=("quadrant", key),
-                         width="stretch")  # fmt: skip
+    words = {
+        "both_right": "both right",
+        "only_a": f"only {a} right",
+        "only_b": f"only {b} right",
+        "both_wrong": "both wrong",
+    }
+    for keys in (QUADRANTS[:2], QUADRANTS[2:]):
+        with st.container(horizontal=True, gap="small"):
+            for key in keys:
+                kind = "primary" if key == chosen else "secondary"
+                st.button(f"**{row[key]:,}**  \n{plain(words[key])}", key=f"quadrant-{key}", type=kind, on_click=put,
+                          args=("quadrant", key), width="stretch")  # fmt: skip
     return chosen
 
 

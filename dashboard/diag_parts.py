@@ -12,10 +12,11 @@ from diag_loaders import load_tile
 from diag_state import get_choice, numbered, plain, put
 
 from diag.errors import DiagError
+from diag.views import formats, theme
 from diag.views.glossary import TERMS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
@@ -28,11 +29,28 @@ MANY = 3
 FRAME = "#DFE3E8"
 AXES, LEGEND = 60, 50
 """Pixels of axes and titles, and of a legend, which Streamlit takes from a chart's height."""
+WRITTEN: dict[str | None, Callable[[float], str]] = {
+    "share": formats.percent,
+    "share2": lambda value: formats.percent(value, 2),
+    "points": formats.points,
+    "points_plain": lambda value: formats.decimal(value * 100, 1),
+    "points_said": lambda value: f"{formats.points(value)} points",
+    "p_value": formats.p_value,
+}
+"""Formats of columns that are the report's; others are Streamlit's own."""
+SIGNED = ("points", "points_said")
+RANGE = ("from", "to")
 
 
 def draw_chart(chart: Any, around: int = AXES, key: str | None = None) -> None:
     """Draw a chart as wide as the page, with its plot as high as it says."""
-    st.altair_chart(chart.properties(height=chart.height + around), width="stretch", key=key)
+    st.altair_chart(legible(chart.properties(height=chart.height + around)), width="stretch", key=key)
+
+
+def legible(chart: Any) -> Any:
+    """Return a chart with every label beside its mark, the first and the last too, and in a grey that can be read."""
+    grey = {"labelColor": theme.LABEL, "titleColor": theme.LABEL}
+    return chart.configure_axis(labelFlush=False, **grey).configure_legend(**grey)
 
 
 def clicked(
@@ -43,7 +61,7 @@ def clicked(
     `around`: pixels of axes, titles and legends, which Streamlit takes from the chart's height.
     """
     drawn = chart.properties(height=chart.height + (AXES + LEGEND if around is None else around))
-    event = st.altair_chart(drawn, width=width, on_select="rerun", selection_mode=param, key=key)
+    event = st.altair_chart(legible(drawn), width=width, on_select="rerun", selection_mode=param, key=key)
     picked = event.selection.get(param)
     return _once(f"seen-{key}", picked)
 
@@ -61,9 +79,24 @@ def table_columns(columns: Mapping[str, tuple[str, str | None]]) -> dict[str, An
     for name, (word, style) in columns.items():
         term = TERMS.get(word)
         label, meaning = (term.label, term.explanation) if term else (word, None)
+        label += ", points" if style in ("points", "points_plain") and word not in RANGE else ""
         make = st.column_config.NumberColumn if style else st.column_config.Column
-        settings[name] = make(label, help=meaning, **({"format": style} if style else {}))
+        settings[name] = make(label, help=meaning, **({"format": style} if style and style not in WRITTEN else {}))
     return settings
+
+
+def written(frame: pd.DataFrame, columns: Mapping[str, tuple[str, str | None]], unitless: Sequence[bool] = ()) -> Any:
+    """Return a frame whose numbers are shown as the report writes them, and sorted as numbers.
+
+    `unitless`: for each row, whether its numbers are no shares: then they are shown as they are.
+    """
+    how = {name: WRITTEN[style] for name, (_, style) in columns.items() if style in WRITTEN and name in frame}
+    shown = frame.style.format(how) if how else frame
+    if any(unitless):
+        for name in how:
+            plainly = formats.signed if columns[name][1] in SIGNED else formats.decimal
+            shown = shown.format(plainly, subset=(frame.index[list(unitless)], [name]))
+    return shown
 
 
 def frame_table(
@@ -74,6 +107,7 @@ def frame_table(
     pick: bool = False,
     index: bool = False,
     height: int | None = None,
+    unitless: Sequence[bool] = (),
 ) -> int | None:
     """Draw a table whose heads explain themselves; its toolbar downloads CSV.
 
@@ -82,13 +116,15 @@ def frame_table(
     frame : DataFrame
     key : str
     columns : mapping of str to tuple
-        As `table_columns` takes them; others keep their names.
+        As `table_columns` takes them, a format of `WRITTEN` or of Streamlit; others keep their names.
     pick : bool
         Whether a row can be chosen.
     index : bool
         Whether the index is shown.
     height : int, optional
         In pixels; about ten rows when left out.
+    unitless : sequence of bool
+        As `written` takes it.
 
     Returns
     -------
@@ -97,10 +133,11 @@ def frame_table(
     """
     options: dict[str, Any] = {"hide_index": not index, "column_config": table_columns(columns), "key": key}
     options |= {"height": height} if height else {}
+    shown = written(frame, columns, unitless)
     if not pick:
-        st.dataframe(frame, **options)
+        st.dataframe(shown, **options)
         return None
-    event = st.dataframe(frame, on_select="rerun", selection_mode="single-row", **options)
+    event = st.dataframe(shown, on_select="rerun", selection_mode="single-row", **options)
     fresh = _once(f"seen-{key}", list(event.selection.rows))
     return int(fresh[0]) if fresh else None
 
@@ -197,7 +234,7 @@ def card(comparison: Comparison, index: int, key: str) -> None:
         shown = [pair for pair in shown if pair[0] == get_choice("model", list(comparison.names))]
         lines.append(f"right in {right} of {len(comparison.runs)} models")
     lines += [f"{plain(name) if several else 'says'}: {said(run, index)}" for name, run in shown]
-    st.caption("  \n".join(lines))
+    st.markdown("  \n".join(f":small[{line}]" for line in lines))  # a caption's colours are too pale to read
     if st.button(f"Explain {index}", key=key, type="tertiary", icon=":material/visibility:"):
         put("index", index)
         st.switch_page("app_pages/explain.py", query_params={"index": str(index)})

@@ -2,7 +2,7 @@
 
 import streamlit as st
 from diag_loaders import load_faithfulness, load_mean_maps, load_prototypes, open_comparison
-from diag_parts import section
+from diag_parts import legible, section
 from diag_state import get_cell, plain, segmented, selected
 from diag_trust import HEIGHT, PARTS, asked, draw_cell, draw_clusters, draw_mean_maps, draw_scale, draw_verdict, note
 
@@ -22,8 +22,8 @@ if comparison is not None:
             draw_verdict(checked)
             for place, order in zip(st.columns(2), ("deletion", "insertion"), strict=True):
                 chart = faithfulness_chart(checked, order).properties(height=HEIGHT)
-                place.altair_chart(chart, width="stretch")
-            st.altair_chart(sanity_chart(checked).properties(height=HEIGHT), width="stretch")
+                place.altair_chart(legible(chart), width="stretch")
+            st.altair_chart(legible(sanity_chart(checked).properties(height=HEIGHT)), width="stretch")
 
     if part == "where":
         with section():

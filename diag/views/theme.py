@@ -5,6 +5,7 @@ from __future__ import annotations
 RIGHT = "#0072B2"
 WRONG = "#D55E00"
 NEUTRAL = "#8A93A0"
+LABEL = "#646B76"
 FOR = (178, 24, 43)
 AGAINST = (33, 102, 172)
 # Models in charts with several; in this order.

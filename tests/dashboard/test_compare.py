@@ -29,7 +29,15 @@ def test_the_verdict_and_a_cell_of_the_table(comparison):
     assert f"{comparison.pair(a, b)['only_b']:,} image" in said
     labels = {button.key.removeprefix("quadrant-"): button.label for button in app.button if button.key}
     row = comparison.pair(a, b)
-    assert all(labels[key] == f"{row[key]:,}" for key in ("both_right", "only_a", "only_b", "both_wrong"))
+    words = {
+        "both_right": "both right",
+        "only_a": f"only {a} right",
+        "only_b": f"only {b} right",
+        "both_wrong": "both wrong",
+    }
+    assert {key: label.replace("\\", "") for key, label in labels.items() if key in words} == {
+        key: f"**{row[key]:,}**  \n{word}" for key, word in words.items()
+    }
     shown = app.dataframe[0].value
     expected = shown_differences(comparison, comparison.differences(), a, b)
     assert len(expected) == 4
