@@ -137,7 +137,7 @@ def overlap_chart(agreement: Agreement, max_sets: int = MAX_BARS) -> Any:
         alt.Tooltip("same_class:Q", title="same wrong class", format=","),
     ]
     faded = alt.condition(chosen, alt.value(1.0), alt.value(0.4))
-    form = "," if not len(sets) or sets["count"].max() < 1000 else ".2~s"
+    said = "datum.count < 1000 ? format(datum.count, ',') : format(datum.count, '.2~s')"
     bars = alt.Chart(sets).encode(x=x, tooltip=tooltip)
     height = alt.Y("count:Q", scale=counts, title=None, axis=None)
     width: Any = 40 if len(sets) <= FEW else {"band": 0.85}
@@ -146,9 +146,8 @@ def overlap_chart(agreement: Agreement, max_sets: int = MAX_BARS) -> Any:
         .encode(y=height, opacity=faded)
         .add_params(chosen)
     )
-    numbers = bars.mark_text(dy=-6, fontSize=10, cursor="pointer").encode(
-        y=height, text=alt.Text("count:Q", format=form)
-    )
+    numbers = bars.transform_calculate(said=said).mark_text(dy=-6, fontSize=10, cursor="pointer")
+    numbers = numbers.encode(y=height, text="said:N")
     axis = alt.Axis(orient="left", labelLimit=150, labelOverlap=False, ticks=False, domain=False, grid=False)
     place = alt.Y("model:N", sort=names, scale=members, title=None, axis=axis)
     points = alt.Chart(dots).encode(x=x, y=place, tooltip=tooltip)

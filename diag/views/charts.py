@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 TEXT_LIMIT = 24
 """Up to so many classes a confusion matrix has its numbers in the cells."""
 MAX_CLASSES = 60
+CROWDED = 24
+"""With more bars than this their names stand upright, and those that do not fit are left out."""
 N_HISTOGRAM = 20
 
 
@@ -218,21 +221,34 @@ def class_balance_chart(data: Dataset, class_names: tuple[str, ...], labels: NDA
         ordered = frame.sort_values("images", ascending=False, kind="stable")
         frame = pd.concat([ordered.head(MAX_CLASSES // 2), ordered.tail(MAX_CLASSES // 2)])
         title = f"images a class: the {MAX_CLASSES // 2} largest and smallest of {len(class_names)}"
+    frame["label"] = distinct_labels(list(frame["class"]))
+    many = len(frame) > CROWDED
+    axis = alt.Axis(
+        labelLimit=90,
+        labelAngle=-90 if many else 0 if _short(list(frame["class"])) else -45,
+        labelOverlap="greedy" if many else False,
+        labelExpr=f"{json.dumps(dict(zip(frame['class'], frame['label'], strict=True)))}[datum.value]",
+    )
     return (
-        alt.Chart(frame)
+        alt.Chart(frame.drop(columns="label"))
         .mark_bar(color=theme.NEUTRAL)
         .encode(
-            x=alt.X(
-                "class:N",
-                sort=None,
-                title=None,
-                axis=alt.Axis(labelLimit=90, labelAngle=0 if _short(list(frame["class"])) else -45),
-            ),
+            x=alt.X("class:N", sort=None, title=None, axis=axis),
             y=alt.Y("images:Q", title="images"),
             tooltip=["class:N", "images:Q", alt.Tooltip("share:Q", format=".1%")],
         )
         .properties(width="container", height=150, title=alt.Title(title, fontWeight="normal", fontSize=12))
     )
+
+
+def distinct_labels(names: list[str], long: int = 14) -> list[str]:
+    """Return names for an axis: where one is long, all without the words that all of them begin with."""
+    first, last = min(names, default=""), max(names, default="")
+    same = next((place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), 0)
+    start = max(first[:same].rfind(mark) for mark in " _-/") + 1
+    if not start or max(map(len, names)) <= long:
+        return names
+    return [f"…{name[start:]}" for name in names]
 
 
 def _short(names: list[str]) -> bool:

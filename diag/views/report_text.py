@@ -158,7 +158,7 @@ def next_steps(run: Evaluation) -> list[dict[str, Any]]:
     for worst, row in _records(per_class.dropna(subset="recall").sort_values("recall", kind="stable").head(1)):
         text = (
             f"Class {worst} has the lowest recall: {row['recall']:.1%} "
-            f"(95% {row['recall_low']:.1%} to {row['recall_high']:.1%}, {int(row['support'])} images)."
+            f"(95% {row['recall_low']:.1%} to {row['recall_high']:.1%}, {_images(int(row['support']))})."
         )
         steps.append(_step(text, jump="errors", number=order.index(worst)))
     sure = int((wrong & (run.samples["confidence"] >= SURE)).sum())
@@ -182,11 +182,11 @@ def _top_confusions(run: Evaluation, n_wrong: int) -> list[dict[str, Any]]:
     for flat, count in zip(order[:N_CONFUSIONS], counts, strict=False):
         if count > tied:
             true, predicted = divmod(int(flat), run.n_classes)
-            text = f"{count} of {n_wrong} errors ({count / n_wrong:.0%}) take {names[true]} for {names[predicted]}."
+            text = f"{count} of {n_wrong} errors ({_share(count / n_wrong)}) take {names[true]} for {names[predicted]}."
             steps.append(_step(text, cell=[true, predicted]))
     if tied:
         each = f"{int((confusion == tied).sum()):,}"
-        images = "one image" if tied == 1 else f"{tied} images"
+        images = _images(tied)
         if steps:
             steps.append(_step(f"{each} other confusions have {images} each: no other pair of classes stands out."))
         else:
@@ -194,6 +194,14 @@ def _top_confusions(run: Evaluation, n_wrong: int) -> list[dict[str, Any]]:
                 _step(f"{each} confusions have {images} each, and none has more: no pair of classes stands out.")
             )
     return steps
+
+
+def _share(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.01 else f"{share:.1%}"
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image" if count == 1 else f"{count:,} images"
 
 
 def _step(
