@@ -38,9 +38,9 @@ def make_run(y_true, proba, images=None, class_names=None, card_names=None, name
     names = tuple(card_names or (class_names if class_names and len(class_names) == k else map(str, range(k))))
     run = build_run(y_true, proba, name=name, class_names=names)
     model = SimpleNamespace(
-        **vars(run.model),
-        digest=digest or name,
+        **vars(run.model) | {"digest": digest or name},
         is_keras=False,
+        kind="a scikit-learn model",
         label_rule=None,
         n_classes=k,
         class_names=names,
