@@ -9,7 +9,18 @@ import streamlit as st
 from diag_loaders import load_tile, load_train
 from diag_loaders_data import load_duplicates, load_issues, load_map, load_slices
 from diag_parts import SIDE, clicked, draw_chart, frame_table, gallery
-from diag_state import get, get_choice, get_number, plain, put, segmented, selected
+from diag_state import (
+    MOST_IN_URL,
+    get,
+    get_choice,
+    get_images,
+    get_number,
+    plain,
+    put,
+    put_images,
+    segmented,
+    selected,
+)
 
 from diag.results.duplicates import MAY_DIFFER
 from diag.results.label_issues import KIND_TITLES
@@ -152,7 +163,8 @@ def draw_map(comparison: Comparison, name: str) -> None:
         selection_mode=("lasso", "box", "points"),
         key=f"map-{name}-{method}",
     )
-    lassoed = [int(point["customdata"][0]) for point in event.selection["points"] if point.get("customdata")]
+    drawn = sorted({int(point["customdata"][0]) for point in event.selection["points"] if point.get("customdata")})
+    lassoed = _kept_points(f"{name}-{method}", drawn, found)
     chosen = _chosen(found, run, lassoed, wanted, answer)
     if chosen is None:
         st.caption("Draw around points to see their images, or choose a class or an answer.")
@@ -161,8 +173,25 @@ def draw_map(comparison: Comparison, name: str) -> None:
         (key, int((~each.correct_mask[chosen]).sum()))
         for key, each in zip(comparison.names, comparison.runs, strict=True)
     ]
+    if len(lassoed) > MOST_IN_URL:
+        st.caption(
+            f"A link keeps up to {MOST_IN_URL} points; these {len(lassoed):,} are kept until the page is reloaded."
+        )
+    if lassoed and not drawn:
+        st.button("Forget the points", on_click=put_images, args=("points", []), type="tertiary")
     gallery(comparison, "Chosen in the map", chosen, "map")
     st.caption("Wrong among them: " + ", ".join(f"{plain(key)} {count:,}" for key, count in wrong))
+
+
+def _kept_points(key: str, drawn: list[int], found: EmbeddingMap) -> list[int]:
+    """Return the points chosen on the map: what was drawn or taken back just now, else what the selection says."""
+    where, before = st.session_state.get("widget-points", ("", []))
+    st.session_state["widget-points"] = (key, drawn)
+    if drawn != (before if where == key else []):
+        put_images("points", drawn)
+    kept = np.asarray(get_images("points", int(found.indices.max(initial=-1)) + 1), dtype=np.int64)
+    points: list[int] = kept[np.isin(kept, found.indices)].tolist()
+    return points
 
 
 def _chosen(

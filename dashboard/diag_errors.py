@@ -128,7 +128,8 @@ def _pair(comparison: Comparison, found: DifferentEvidence, place: int) -> None:
     sure = ", ".join(
         f"{plain(name)} {share:.0%}" for name, share in zip(found.names, found.confidence[place], strict=True)
     )
-    st.caption(f"**{found.disagreement[place]:.2f}** apart · {said}  \n{sure}")
+    st.markdown(f":small[**{found.disagreement[place]:.2f}** apart · {said}]")
+    st.caption(sure)
     if st.button(f"Explain {index}", key=f"evidence-{index}", type="tertiary", icon=":material/visibility:"):
         put("index", index)
         st.switch_page("app_pages/explain.py", query_params={"index": str(index)})

@@ -316,7 +316,10 @@ def open_comparison() -> Comparison | None:
         except DiagError as error:
             st.error(plain(error))
     try:
-        return load_comparison(runs) if runs else None
+        comparison = load_comparison(runs) if runs else None
     except DiagError as error:
         st.error(plain(error))
         return None
+    if comparison is not None and get("model") not in comparison.names:
+        put("model", comparison.table().index[0])  # the best, as in the report
+    return comparison

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,8 +16,10 @@ KEYS = (
     "data", "train", "models", "model", "cell", "index", "view", "list", "group", "target", "method", "over", "part",
     "class", "severity", "zoom", "find", "versus", "sort", "pair", "quadrant", "change", "ensemble", "bin", "combo",
     "slice", "metric", "curve", "bins", "roc",
-    "issue", "color", "map", "mapclass", "mapanswer",
+    "issue", "color", "map", "mapclass", "mapanswer", "points",
 )  # fmt: skip
+MOST_IN_URL = 100
+"""Images that a link can name one by one."""
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~&])")
 
 
@@ -77,6 +80,21 @@ def get_cell(n_classes: int) -> tuple[int, int] | None:
         return None
     cell = int(found[1]), int(found[2])
     return cell if max(cell) < n_classes else None
+
+
+def put_images(key: str, indices: list[int]) -> None:
+    """Choose images: up to `MOST_IN_URL` go into the URL, in base 36; more are kept in the session only."""
+    st.session_state[f"images-{key}"] = indices
+    few = len(indices) <= MOST_IN_URL
+    put(key, ".".join(np.base_repr(index, 36).lower() for index in indices) if few else None)
+
+
+def get_images(key: str, n: int) -> list[int]:
+    """Return the chosen images, ascending; what is no number below `n` is left out."""
+    kept = st.session_state.get(f"images-{key}")
+    if kept is None:
+        kept = [int(text, 36) for text in get(key).split(".")[:MOST_IN_URL] if re.fullmatch(r"[0-9a-z]{1,8}", text)]
+    return sorted({index for index in kept if index < n})
 
 
 def enter(page: str) -> None:

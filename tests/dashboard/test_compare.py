@@ -45,6 +45,16 @@ def test_the_verdict_and_a_cell_of_the_table(comparison):
         assert shown[column].tolist() == expected[column].tolist()
 
 
+def test_tables_are_in_the_reports_units():
+    import diag_parts
+    import pandas as pd
+
+    frame = pd.DataFrame({"a": [0.904, 0.5529], "gap": [0.0757, -0.1056], "p": [3e-9, 0.25]})
+    columns = {"a": ("A", "share2"), "gap": ("gap", "points_said"), "p": ("p", "p_value")}
+    lines = diag_parts.written(frame, columns, [False, True]).to_string(delimiter="|").splitlines()
+    assert lines[1:3] == ["0|90.40%|+7.6 points|< 0.0001", "1|0.553|−0.106|0.250"]
+
+
 def test_the_better_model_may_stand_later(comparison):
     app = opened("compare", models="|".join(NAMES), pair="1-0")
     shown = app.dataframe[0].value

@@ -57,6 +57,32 @@ def test_the_map_by_class_and_answer(comparison):
     assert app.query_params["mapclass"] == "3"
 
 
+def test_points_of_the_map_come_from_the_url_and_can_be_forgotten(comparison):
+    app = opened("data", part="map", points="7.a.2s.zzzz.<b>.-1")  # 7, 10 and 100; the rest is no image
+    assert not app.exception
+    assert "Chosen in the map: 3 images" in texts(app).replace("**", "")
+    shown = {button.label for button in app.button if button.label.startswith("Explain")}
+    assert shown == {"Explain 7", "Explain 10", "Explain 100"}
+    next(button for button in app.button if button.label == "Forget the points").click().run()
+    assert "Chosen in the map" not in texts(app)
+    assert "points" not in app.query_params
+
+
+def test_few_points_are_written_into_the_url(monkeypatch):
+    import diag_state
+
+    state = {}
+    monkeypatch.setattr(diag_state.st, "session_state", state)
+    state["selection"] = {}
+    diag_state.put_images("points", [0, 35, 36, 1295])
+    assert diag_state.get("points") == "0.z.10.zz"
+    del state["images-points"]  # as after a reload
+    assert diag_state.get_images("points", 1000) == [0, 35, 36]
+    diag_state.put_images("points", list(range(101)))
+    assert diag_state.get("points") == ""
+    assert diag_state.get_images("points", 1000) == list(range(101))
+
+
 @pytest.mark.parametrize(
     "url", [{"part": "nowhere"}, {"part": "slices", "slice": "99999"}, {"part": "map", "mapclass": "<b>"}]
 )

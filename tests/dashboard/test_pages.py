@@ -156,6 +156,16 @@ def test_the_second_of_two_changes_counts_too():
         assert app.query_params["models"] == "|".join(chosen)
 
 
+def test_the_best_model_is_shown_where_none_is_chosen():
+    names = ("cnn_lungu.keras", "dense.keras")  # the second is the better one
+    for page in ("errors", "calibration"):
+        app = opened(page, models="|".join(names))
+        assert app.selectbox[0].value == "Dense"
+        assert app.query_params["model"] == "Dense"
+    app = opened("errors", models="|".join(names), model="CNN lungu")
+    assert app.selectbox[0].value == "CNN lungu"
+
+
 def test_switches_and_choices_follow_every_change():
     app = opened("errors")
     for value in ("unsure", "sure", "errors"):
