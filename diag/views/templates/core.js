@@ -185,7 +185,7 @@ const report = (() => {
       fit.width = side;
       fit.height = side;
     }
-    if (figure.clientWidth < NARROW) shortLabels(fit, Math.floor(0.36 * figure.clientWidth));
+    if (figure.clientWidth < NARROW) shortLabels(fit, figure.dataset.square === undefined ? Math.floor(0.36 * figure.clientWidth) : 72);
     const { view } = await window.vegaEmbed(figure, fit, {
       ast: true, renderer: "svg", actions: false, defaultStyle: false, mode: "vega-lite", config: chartConfig(),
       tooltip: { disableDefaultStyle: true },

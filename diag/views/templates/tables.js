@@ -119,8 +119,8 @@ const reportTables = (make, tip, terms) => {
       (all ? all() : rows).map((row) => listed.map(([, value]) => value(row)))];
     dress(target);
   }
-  // A long name in at most two lines; all of it on hover.
+  // A long name in at most two lines (a text in at most six); all of it on hover.
   const LONG = 32;
-  const clip = (text) => (text.length > LONG ? make("span", { class: "clip", title: text }, text) : text);
+  const clip = (text, limit = LONG, lines = "clip") => (text.length > limit ? make("span", { class: lines, title: text }, text) : text);
   return { table, dress, csvButton, csvRange, clip };
 };

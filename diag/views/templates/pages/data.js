@@ -1,7 +1,7 @@
 "use strict";
 // The data: slices, doubtful labels, duplicates, and the first images of each class. The map is in data_map.js.
 ((report) => {
-  const { data, make, percent, points, state, tile, zoom, gallery, table, jump, csvButton } = report;
+  const { data, make, percent, points, state, tile, zoom, gallery, table, jump, csvButton, clip } = report;
 
   function slices(root, section) {
     const target = root.querySelector(".slices-table");
@@ -12,7 +12,7 @@
       jump(root.querySelector(".slice-images"));
     };
     table(target, { name: "slices", rows, onRow: open, columns: [
-      { key: "slice", label: "Slice", tip: "slice", cell: (row) => [row.slice, row.inside === null ? null : make("small", {}, `inside ${row.inside}`)],
+      { key: "slice", label: "Slice", tip: "slice", cell: (row) => [clip(row.slice, 60), row.inside === null ? null : make("small", {}, clip(`inside ${row.inside}`, 60))],
         csv: [["Slice", (row) => row.slice], ["inside", (row) => row.inside]] },
       { key: "n", label: "Images", tip: "n", numeric: true, format: (value) => value.toLocaleString("en") },
       { key: "errors", label: "Errors", numeric: true, format: (value) => value.toLocaleString("en") },
@@ -54,7 +54,7 @@
     const FEW = 12;
     const list = (kind, count) => kind.items.slice(0, count).map((index, place) => (report.has(index)
       ? make("button", { type: "button", class: "issue", onclick: () => zoom(index) }, tile(index),
-        make("span", {}, kind.sentences[place], make("small", { class: "who" }, answers(index)))) : null));
+        make("span", {}, clip(kind.sentences[place], 260, "clip long"), make("small", { class: "who" }, clip(answers(index), 100)))) : null));
     for (const kind of kinds) {
       const head = kind.title[0].toUpperCase() + kind.title.slice(1);
       const grid = make("div", { class: "issue-list" }, list(kind, FEW));
@@ -88,7 +88,7 @@
 
   function firsts(target, limit) {
     const all = data.samples.length;
-    target.replaceChildren(...data.samples.slice(0, limit).map((group) => make("div", { class: "group" }, make("b", {}, report.clip(group.name)),
+    target.replaceChildren(...data.samples.slice(0, limit).map((group) => make("div", { class: "group" }, make("b", {}, clip(group.name)),
       make("div", { class: "cards" }, group.items.filter(report.has).map((index) => make("button",
         { class: "card", type: "button", onclick: () => zoom(index) }, tile(index)))))));
     if (all > limit) target.append(make("button", { type: "button", onclick: () => firsts(target, all) }, `Show all ${all} classes`));

@@ -198,7 +198,7 @@
       const spread = (axis) => Math.max(...line.map((corner) => corner[axis])) - Math.min(...line.map((corner) => corner[axis]));
       if (line.length > 3 && Math.max(spread(0), spread(1)) * size.scale > 8) {
         state.set({ lasso: written(line) });
-        jump(images);
+        jump(images, 200); // the map stays in sight
         return;
       }
       const place = nearest(...position(event));
