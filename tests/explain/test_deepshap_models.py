@@ -326,8 +326,8 @@ def engines():
     return DeepShap(deep, (4, 4, 1)), DeepShap(linear, (4, 4, 1)), linear.get_weights()[0]
 
 
-# Derandomised: a value that changes by less than 1e-6 while its normalised one changes carries nothing, and additivity is
-# lost; of 2,000 such pairs one was found (seed 314, scale 0.1).
+# Derandomised: a value that changes by less than 1e-6 while its normalised one changes carries nothing, and additivity
+# is lost; of 2,000 such pairs one was found (seed 314, scale 0.1).
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.integers(0, 2**31), st.floats(0.1, 3))
 @example(28943527, 1.1946696616569263)
