@@ -115,6 +115,12 @@ def test_from_the_overview_to_the_images_of_a_cell(run, tmp_path, chromium, widt
         finder.fill(name)
         finder.press("Enter")
         expect(page.get_by_role("heading", name=f"Confusions of {name}")).to_be_visible()
+        finder.fill("no such class")
+        finder.press("Enter")
+        expect(page.get_by_text("no class contains 'no such class'")).to_be_visible()
+        finder.fill(name.upper()[3:])  # a part of it, in another case
+        finder.press("Enter")
+        expect(finder).to_have_value(name)
         line = page.locator(".top-confusions tbody tr").first
         line.click()
         expect(shown.locator("h3")).to_contain_text(line.locator("td").nth(2).inner_text())

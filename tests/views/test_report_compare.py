@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 
 import numpy as np
@@ -119,6 +120,59 @@ def test_every_chart_is_drawn_and_tables_download(written, page, width):  # noqa
     with page.expect_download() as download:
         page.locator(".metrics .csv").click()
     lines = download.value.path().read_text(encoding="utf-8-sig").splitlines()
-    assert lines[0].startswith("Figure,")
+    assert lines[0].startswith("Figure,unit,")
+    assert lines[0].endswith(",difference,low,high")
     assert len(lines) == 5
+    assert page.problems == []
+
+
+def downloaded(page, button):  # noqa: F811
+    with page.expect_download() as download:
+        button.click()
+    with download.value.path().open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.browser
+def test_csv_has_both_ends_of_every_interval_and_names_only(written, page):  # noqa: F811
+    path, comparison = written
+    page.goto(f"{path.as_uri()}#page=compare")
+    page.locator(".all-pairs table").wait_for()
+    for line, row in zip(
+        downloaded(page, page.locator(".all-pairs .csv")), comparison.pairs().to_dict("records"), strict=True
+    ):
+        assert (line["A"], line["B"]) == (row["a"], row["b"])
+        for name, key in (("difference_points", "difference"), ("low_points", "difference_low"),
+                          ("high_points", "difference_high")):  # fmt: skip
+            assert float(line[name]) == pytest.approx(100 * row[key])
+    ensembles = downloaded(page, page.locator(".ensemble-table .csv"))
+    assert {"accuracy_low", "accuracy_high", "difference_points", "low_points", "high_points"} <= set(ensembles[0])
+    page.goto(f"{path.as_uri()}#page=overview")
+    results = {line["Model"]: line for line in downloaded(page, page.locator("#results .csv"))}
+    assert set(results) == set(comparison.names)  # without "tied"
+    for name, row in comparison.table().iterrows():
+        for key in ("accuracy", "accuracy_low", "accuracy_high", "log_loss"):
+            assert float(results[name][key]) == pytest.approx(row[key])
+    page.goto(f"{path.as_uri()}#page=model&model=0")
+    article = page.locator("article:not([hidden])")
+    article.locator("[data-section=classes] .csv").wait_for()
+    classes = downloaded(page, article.locator("[data-section=classes] .csv"))
+    for line, row in zip(classes, comparison.runs[0].per_class().to_dict("records"), strict=True):
+        assert float(line["recall_low"]) == pytest.approx(row["recall_low"])
+        assert float(line["f1_high"]) == pytest.approx(row["f1_high"])
+    assert page.problems == []
+
+
+@pytest.mark.browser
+def test_the_same_model_twice_changes_places(written, page):  # noqa: F811
+    path, comparison = written
+    page.goto(f"{path.as_uri()}#page=compare&pair=0-2")
+    boxes = page.locator(".choose-pair select")
+    boxes.nth(0).select_option("2")
+    assert [box.input_value() for box in boxes.all()] == ["2", "0"]
+    row = comparison.pair(comparison.names[0], comparison.names[2])
+    page.locator(".quadrants .only_a").get_by_text(f"{row['only_b']:,}", exact=True).wait_for()
+    boxes.nth(1).select_option("2")
+    assert [box.input_value() for box in boxes.all()] == ["0", "2"]
+    page.locator(".quadrants .only_a").get_by_text(f"{row['only_a']:,}", exact=True).wait_for()
     assert page.problems == []

@@ -321,7 +321,9 @@ const reportBlocks = ((report) => {
       const first = [exact, lower.indexOf(wanted), lower.findIndex((name) => name.includes(wanted))].find((place) => place >= 0);
       const label = wanted === "" ? null : first;
       missing.textContent = label === undefined ? `no class contains '${finder.value.trim()}'` : "";
-      if (label === undefined || label === marked) return;
+      if (label === undefined) return;
+      finder.value = label === null ? "" : data.classes[label];
+      if (label === marked) return;
       const changes = { find: label };
       if (label !== null && found.order.length > found.most) {
         const place = found.position[label];
