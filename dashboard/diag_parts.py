@@ -132,7 +132,7 @@ def frame_table(
         The place of the row that was just chosen.
     """
     options: dict[str, Any] = {"hide_index": not index, "column_config": table_columns(columns), "key": key}
-    options |= {"height": height} if height else {}
+    options |= {"placeholder": "–"} | ({"height": height} if height else {})
     shown = written(frame, columns, unitless)
     if not pick:
         st.dataframe(shown, **options)
