@@ -7,6 +7,7 @@ import doctest
 import importlib
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,11 @@ def test_the_script_that_ci_runs_is_executable_and_calls_the_readmes_command():
     assert "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
     checked = subprocess.run(["bash", "-n", str(script)], capture_output=True, check=False)
     assert checked.returncode == 0
+
+
+def test_the_package_carries_every_template():
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = config["tool"]["setuptools"]["package-data"]["diag"]
+    listed = {path for pattern in patterns for path in (ROOT / "diag").glob(pattern)}
+    inside = {path for path in (ROOT / "diag" / "views" / "templates").rglob("*") if path.is_file()}
+    assert inside <= listed

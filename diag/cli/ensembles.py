@@ -44,7 +44,11 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures 
 )
 @click.option("--weights", metavar="X,X", help="One number a model, for --how weighted.")
 @click.option("--name", help="Shown for the ensemble.")
-@click.option("--out", type=path_type(dir_okay=False), help="The definition to write, NAME.ensemble.toml, in a folder that holds all MODELS.")
+@click.option(
+    "--out",
+    type=path_type(dir_okay=False),
+    help="The definition to write, NAME.ensemble.toml, in a folder that holds all MODELS.",
+)
 @click.option("--force", is_flag=True, help="Replace OUT if it is there.")
 @DATA
 @_SPLIT
