@@ -10,12 +10,10 @@ from diag.results.calibration import Calibration, calibration
 from diag.results.decisions import expected_cost
 from diag.results.discrimination import AREAS, Discrimination, discrimination
 from diag.views import calibration_charts as charts
-from diag.views.report_pages import PageContext, ReportPage
+from diag.views.report_pages import PageContext, ReportPage, records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    import pandas as pd
 
     from diag.results.comparison import Comparison
 
@@ -51,8 +49,8 @@ def calibration_page(comparison: Comparison, context: PageContext) -> ReportPage
     payload: dict[str, Any] = {
         "first": names.index(first),
         "models": models,
-        "reliability": _records(charts.reliability_rows(calibrated, first)),
-        "temperature": _records(charts.temperature_rows(calibrated, first)),
+        "reliability": records(charts.reliability_rows(calibrated, first)),
+        "temperature": records(charts.temperature_rows(calibrated, first)),
         "curves": curves,
         "costs": costs,
         "sampled": any(0 < len(found.rows) < len(found.run) for found in calibrated.values()),
@@ -78,7 +76,7 @@ def _model(name: str, found: Calibration, ranked: Discrimination) -> dict[str, A
         "name": name,
         **_rounded(found.figures()),
         **_rounded(ranked.figures()),
-        "bins": {str(row["bin"]): _bin(found, row) for row in _records(found.bins_frame()) if row["count"]},
+        "bins": {str(row["bin"]): _bin(found, row) for row in records(found.bins_frame()) if row["count"]},
         "classes": _class_rows(ranked),
     }
 
@@ -98,7 +96,7 @@ def _class_rows(ranked: Discrimination) -> list[dict[str, Any]] | None:
     if not ranked.n_used:
         return None
     frame = ranked.class_frame().reset_index(drop=True)
-    return _records(frame[["class_number", "count", *AREAS]])
+    return records(frame[["class_number", "count", *AREAS]])
 
 
 def _curves(ranked: Mapping[str, Discrimination], drawn: dict[str, Any]) -> dict[str, Any] | None:
@@ -170,7 +168,3 @@ def _samples(models: list[dict[str, Any]]) -> Iterator[int]:
 
 def _rounded(figures: Mapping[str, float]) -> dict[str, float]:
     return {name: float(f"{value:.6g}") for name, value in figures.items()}
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in frame.round(4).to_dict("records")]

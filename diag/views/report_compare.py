@@ -12,7 +12,7 @@ from diag.results.changes import changed_cells
 from diag.results.ensembles import ensembles
 from diag.results.pairs import shown_differences
 from diag.views import agreement_charts, comparison_charts
-from diag.views.report_pages import PageContext, ReportPage
+from diag.views.report_pages import PageContext, ReportPage, records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ def compare_page(comparison: Comparison, context: PageContext) -> ReportPage | N
 
 def _chosen_pairs(comparison: Comparison) -> list[dict[str, Any]]:
     """Return the pairs to open, those with the best model first when there are too many."""
-    rows = _records(comparison.pairs())
+    rows = records(comparison.pairs())
     if len(rows) <= MAX_PAIRS:
         return rows
     best = str(comparison.table().index[0])
@@ -96,7 +96,7 @@ def _pair(comparison: Comparison, row: dict[str, Any]) -> dict[str, Any]:
         "quadrant": largest if row[largest] else "both_wrong" if row["both_wrong"] else "both_right",
         "relation_text": RELATIONS[row["relation"]],
         "sentence": comparison.sentence(a, b),
-        "metrics": [{**each, "share": each["metric"] != "log_loss"} for each in _records(metrics)],
+        "metrics": [{**each, "share": each["metric"] != "log_loss"} for each in records(metrics)],
         "classes": _classes(comparison, a, b),
         "cells": changed_cells(comparison.run(a), comparison.run(b)),
     }
@@ -108,7 +108,7 @@ def _classes(comparison: Comparison, a: str, b: str) -> list[dict[str, Any]]:
     frame = frame[frame["only_a"] + frame["only_b"] > 0]
     frame = frame.iloc[np.argsort(-frame["difference"].abs().to_numpy(), kind="stable")[:MAX_ROWS]]
     found = []
-    for row in _records(frame):
+    for row in records(frame):
         sure = "significant" if row["significant"] else "not significant"
         said = (
             f"Recall {row['recall_a']:.1%} of {a}, {row['recall_b']:.1%} of {b}; {sure} (p = {row['p_adjusted']:.2g}, "
@@ -140,8 +140,8 @@ def _agreement(comparison: Comparison, charts: dict[str, Any]) -> dict[str, Any]
     if len(agreed.names) > 2:
         charts["agreement"] = agreement_charts.agreement_chart(agreed, "kappa")
     return {
-        "sets": [{**row, "items": agreed.indices(row["key"])[:ITEMS].tolist()} for row in _records(agreed.overlap())],
-        "pairs": _records(agreed.pairs()),
+        "sets": [{**row, "items": agreed.indices(row["key"])[:ITEMS].tolist()} for row in records(agreed.overlap())],
+        "pairs": records(agreed.pairs()),
         "overlap": _overlap_said(agreed),
         "fleiss": _fleiss_said(agreed),
     }
@@ -155,7 +155,7 @@ def _ensembles(comparison: Comparison, charts: dict[str, Any]) -> dict[str, Any]
         return {"rows": None, "notes": [str(error)]}
     charts["ensembles"] = agreement_charts.ensembles_chart(found)
     rows = []
-    for row in _records(found.frame()):
+    for row in records(found.frame()):
         if row["kind"] not in ("member", "oracle"):
             key = row["key"]
             row |= {"mended": found.mended(key)[:ITEMS].tolist(), "broken": found.broken(key)[:ITEMS].tolist()}
@@ -164,7 +164,7 @@ def _ensembles(comparison: Comparison, charts: dict[str, Any]) -> dict[str, Any]
 
 
 def _overlap_said(agreed: Agreement) -> str:
-    rows = _records(agreed.overlap())
+    rows = records(agreed.overlap())
     every = next((row["count"] for row in rows if row["n_models"] == len(agreed.names)), 0)
     return (
         f"Every model has {agreed.all_right:,} of {agreed.n:,} images right; all are wrong on {every:,}. "
@@ -193,8 +193,3 @@ def _samples(comparison: Comparison, payload: dict[str, Any]) -> Iterator[int]:
         yield from row["items"]
     for row in payload["ensembles"] or ():
         yield from (*row.get("mended", ()), *row.get("broken", ()))
-
-
-def _records(frame: Any) -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = frame.to_dict("records")
-    return records

@@ -135,6 +135,12 @@ def style() -> str:
     return "\n".join(part.read_text(encoding="utf-8") for part in parts)
 
 
+def records(frame: Any) -> list[dict[str, Any]]:
+    """Return a frame's rows as plain dicts."""
+    rows: list[dict[str, Any]] = frame.to_dict("records")
+    return rows
+
+
 def explained(key: str) -> tuple[str, str]:
     """Return a term's label and explanation, for the template's ``tip``."""
     term = TERMS[key]

@@ -4,6 +4,7 @@
   const { data, make, percent, number, points, state, gallery, table, jump } = report;
   const right = (model, position) => data.models[model].pred[position] === data.true[position];
   const confidence = (model, position) => data.models[model].conf[position];
+  const EXPLAINED = { average: "ensemble_average", vote: "ensemble_vote", greedy: "greedy_selection", oracle: "oracle" };
   // What the four cells of the 2x2 table hold: whether A, whether B is right.
   const QUADRANTS = { both_right: [true, true], only_a: [true, false], only_b: [false, true], both_wrong: [false, false] };
 
@@ -177,7 +178,7 @@
     const images = root.querySelector(".ensemble-images");
     const gap = (row) => (row.difference_low === null ? "–" : `${points(row.difference)} (${points(row.difference_low)} to ${points(row.difference_high)})`);
     table(target, { name: "ensembles", rows: section.ensembles, columns: [
-      { key: "name", label: "Model or ensemble" }, { key: "members", label: "Of", cell: (row) => (row.n_members === data.models.length ? `all ${row.n_members}` : row.n_members > 2 || row.naive_accuracy !== null ? row.members : ""), text: (row) => row.members },
+      { key: "name", label: "Model or ensemble", cell: (row) => (EXPLAINED[row.kind] ? report.tip(EXPLAINED[row.kind], row.name) : row.name), text: (row) => row.name }, { key: "members", label: "Of", cell: (row) => (row.n_members === data.models.length ? `all ${row.n_members}` : row.n_members > 2 || row.naive_accuracy !== null ? row.members : ""), text: (row) => row.members },
       { key: "accuracy", tip: "accuracy", numeric: true, format: (value) => percent(value, 2), csv: report.csvRange("accuracy") },
       { key: "naive_accuracy", tip: "naive_accuracy", numeric: true, format: (value) => percent(value, 2) },
       { key: "log_loss", tip: "log_loss", numeric: true, format: number },
