@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,12 +13,29 @@ from diag.io.ends import image_input
 from diag.io.extra_inputs import fed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from diag.io.model_file import ModelFile
+    from diag.io.store import Entry
+
+    Progress = Callable[[int, int], None]
+
+OPERATIONS: dict[str, str] = {}
+"""What can be asked of a network itself, beside its answers: short name -> ``module:function``.
+
+Such a function takes (network, arrays by name, options, progress) and returns an `Entry`. Options and the entry's
+``meta`` are what JSON holds, so that it can run in another process.
+"""
+
+
+def operation(name: str) -> Callable[..., Entry]:
+    """Return the function behind a name of `OPERATIONS`."""
+    module, _, function = OPERATIONS[name].partition(":")
+    found: Callable[..., Entry] = getattr(importlib.import_module(module), function)
+    return found
 
 
 class Backend(Protocol):
@@ -27,6 +45,16 @@ class Backend(Protocol):
         self, inputs: NDArray[np.float32], extra: Mapping[str, NDArray[Any]] | None = None
     ) -> NDArray[np.float32]:
         """Return the output for one batch, shape (n, outputs); `extra` holds further inputs by name."""
+        ...
+
+    def run(
+        self,
+        name: str,
+        arrays: Mapping[str, NDArray[Any]],
+        options: Mapping[str, Any],
+        progress: Progress | None = None,
+    ) -> Entry:
+        """Return what an operation of `OPERATIONS` finds out about the network."""
         ...
 
 
@@ -68,6 +96,16 @@ class KerasBackend:
             padded = [np.pad(part, [(0, fixed - count)] + [(0, 0)] * (part.ndim - 1)) for part in cut]
             parts.append(np.asarray(call(*padded))[:count])
         return np.concatenate(parts)
+
+    def run(
+        self,
+        name: str,
+        arrays: Mapping[str, NDArray[Any]],
+        options: Mapping[str, Any],
+        progress: Progress | None = None,
+    ) -> Entry:
+        """Return what an operation of `OPERATIONS` finds out about the network."""
+        return operation(name)(self.model, arrays, options, progress)
 
     def _graph(self) -> Any:
         """Return the model's call as one graph with an open batch axis: compiled once, not once a batch size."""
@@ -112,6 +150,16 @@ class SklearnBackend:
                 f"{type(estimator).__name__}. Wrap it in CalibratedClassifierCV and save it again."
             )
         return np.asarray(estimator.predict_proba(inputs), dtype=np.float32)
+
+    def run(
+        self,
+        name: str,
+        arrays: Mapping[str, NDArray[Any]],
+        options: Mapping[str, Any],
+        progress: Progress | None = None,
+    ) -> Entry:
+        """Refuse: an estimator is no network."""
+        raise UnsupportedModelError(f"{self._file.path.name}: expected a Keras network. Received: an estimator.")
 
 
 def _load_skops(path: Path) -> Any:

@@ -41,6 +41,15 @@ class _Members:
     ) -> NDArray[np.float32]:
         raise UnsupportedModelError("An ensemble has no input of its own: ask its members, or call predict_proba.")
 
+    def run(
+        self,
+        name: str,
+        arrays: Mapping[str, NDArray[Any]],
+        options: Mapping[str, Any],
+        progress: Any = None,
+    ) -> Any:
+        raise UnsupportedModelError("An ensemble has no network of its own: ask its members.")
+
 
 class _ReadOnce:
     """Images of which the last slice is kept: all members ask for the same one, and it is read from the disk once."""

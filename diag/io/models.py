@@ -21,9 +21,11 @@ from diag.io.outputs import HEAD_NOTES, output_head, to_probabilities
 from diag.io.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from diag.io.store import Entry
 
 _RESCALING = ("Rescaling", "Normalization")
 
@@ -105,6 +107,26 @@ class Model:
         raise UnsupportedModelError(
             f"{self.name}: expected a Keras network. Received: {self.kind}, which has no layers to look into."
         )
+
+    def run(
+        self,
+        operation: str,
+        arrays: Mapping[str, NDArray[Any]] | None = None,
+        options: Mapping[str, Any] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Entry:
+        """Return what one of `diag.io.backends.OPERATIONS` finds out about the network itself.
+
+        Raises
+        ------
+        UnsupportedModelError
+            For a scikit-learn estimator or an ensemble.
+        """
+        if not self.is_keras:
+            raise UnsupportedModelError(
+                f"{self.name}: expected a Keras network. Received: {self.kind}, which has no layers to look into."
+            )
+        return self._backend.run(operation, arrays or {}, options or {}, progress)
 
     def require_one_input(self) -> None:
         """Refuse a network with several inputs, which maps and activations cannot look into.

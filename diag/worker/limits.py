@@ -1,0 +1,98 @@
+"""What a stranger's file may ask for. Every limit is set before the file is parsed, and can be raised by its user."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from diag.errors import InvalidInputError
+
+VARIABLE = "DIAG_LIMITS"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits in force.
+
+    Parameters
+    ----------
+    config_bytes : int
+        Of a model's configuration, unpacked.
+    config_depth : int
+        How deep objects in it may lie in one another.
+    ratio : int
+        How many times larger than what is stored an array may claim to be, and all of them together.
+    layers, parameters : int
+        Of a model.
+    members : int
+        Groups and data sets of an HDF5 file; members of an archive.
+    file_bytes : int
+        Of what one call may write.
+    memory_bytes : int
+        Of resident memory that reading may take over what the process had.
+    model_memory_bytes : int
+        The same for building a network and its answers; 0 takes three quarters of the machine's memory.
+    seconds : int
+        For one file to be read, one network to be built, one image to be answered.
+    """
+
+    config_bytes: int = 32 * 2**20
+    config_depth: int = 200
+    ratio: int = 1000
+    layers: int = 2000
+    parameters: int = 1_000_000_000
+    members: int = 200_000
+    file_bytes: int = 16 * 2**30
+    memory_bytes: int = 2 * 2**30
+    model_memory_bytes: int = 0
+    seconds: int = 30
+
+    @classmethod
+    def current(cls) -> Limits:
+        """Return the defaults, changed by the environment variable ``DIAG_LIMITS="layers=5000,seconds=120"``.
+
+        Raises
+        ------
+        InvalidInputError
+            If it names no limit, or gives none a whole number above 0.
+        """
+        return cls.parsed(os.environ.get(VARIABLE, ""))
+
+    @classmethod
+    def parsed(cls, text: str) -> Limits:
+        """Return the defaults, changed by ``name=number`` pairs between commas.
+
+        Examples
+        --------
+        >>> Limits.parsed("layers=5000, seconds=120").layers
+        5000
+        """
+        known = {each.name for each in fields(cls)}
+        values: dict[str, int] = {}
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            name, _, number = (piece.strip() for piece in part.partition("="))
+            digits = number.replace("_", "")
+            if name not in known or not (digits.isascii() and digits.isdecimal()) or not 0 < int(digits) < 2**62:
+                raise InvalidInputError(
+                    f"{VARIABLE}: expected name=number pairs such as seconds=120 of {', '.join(sorted(known))}. "
+                    f"Received: {part[:80]!r}."
+                )
+            values[name] = int(digits)
+        return cls(**values)
+
+    def text(self) -> str:
+        """Return the limits that are not the defaults, as `parsed` reads them."""
+        usual: dict[str, Any] = asdict(Limits())
+        return ",".join(f"{name}={value}" for name, value in asdict(self).items() if value != usual[name])
+
+
+def raise_hint(name: str, found: int) -> str:
+    """Return how to raise a limit so far that `found` passes, to stand at the end of a refusal.
+
+    Examples
+    --------
+    >>> raise_hint("layers", 4000)
+    'If you trust the file, set DIAG_LIMITS=layers=4000.'
+    """
+    return f"If you trust the file, set {VARIABLE}={name}={found}."
