@@ -1,14 +1,20 @@
 """Every error that diag raises on purpose.
 
 A message is one line: what was expected, what came, what to do. The command line prints it after ``error:``
-and exits with status 1; any other exception is a bug and keeps its traceback.
+and exits with status 1; any other exception is a bug and keeps its traceback. Messages hold names from strangers'
+files, so every one is made one printable line of at most 480 characters here, where no caller can forget it.
 """
 
 from __future__ import annotations
 
+from diag.printable import message_line
+
 
 class DiagError(Exception):
     """Base of all errors that diag raises on purpose."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(message_line(each) if isinstance(each, str) else each for each in args))
 
 
 class ModelLoadError(DiagError):

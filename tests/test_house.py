@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS = ["errors", "_lazy", "arrays", "worker", "io", "metrics", "results", "detection", "explain", "filters"]
-LAYERS += ["engines", "checks", "views", "cli"]
+LAYERS = ["printable", "errors", "_lazy", "arrays", "worker", "io", "metrics", "results", "detection", "explain"]
+LAYERS += ["filters", "engines", "checks", "views", "cli"]
 SOURCES = sorted(path for path in (ROOT / "diag").rglob("*.py") if path.name not in ("__init__.py", "__main__.py"))
 RUNNABLE = re.compile(r">>> (?!.*doctest: \+SKIP)")
 EXAMPLES = [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from diag.errors import DataError
+from diag.printable import printable as printable  # its home until now; readers import it from here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -159,17 +160,6 @@ class Request:
     label_column: str | int | None = None
     steps: int | None = None
     stretch: tuple[int, int] | None = field(default=None, repr=False)
-
-
-def printable(name: str) -> str:
-    r"""Return a name as one line of characters that can be shown.
-
-    Examples
-    --------
-    >>> printable("cat\u2028 \x00 dog")
-    'cat dog'
-    """
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in name).split())
 
 
 def file_digest(path: Path) -> str:
