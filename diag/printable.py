@@ -8,8 +8,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ELLIPSIS = "…"
+NAME = 200
+"""Characters of a name that are shown, at most."""
+NAMELESS = "(no name)"
 _LINE = 480
 _WORD = 160
 _ACCENTS = 4
@@ -61,6 +68,49 @@ def shortened(text: str, most: int) -> str:
         return text
     tail = (most - 1) * 2 // 5
     return text[: most - 1 - tail] + ELLIPSIS + (text[-tail:] if tail else "")
+
+
+def name_text(name: str, most: int = NAME) -> str:
+    r"""Return a name as it is shown: printable, at most `most` characters, never empty.
+
+    Examples
+    --------
+    >>> name_text("\x1b[31mcat"), name_text("\u200b")
+    ('[31mcat', '(no name)')
+    """
+    return printable(name, most) or NAMELESS
+
+
+def distinct(names: Iterable[str], most: int = NAME) -> tuple[str, ...]:
+    r"""Return names as `name_text` shows them, all different: one that looks like a name before it gets a number.
+
+    Names that differ only in how their accents are written look the same, too.
+
+    Examples
+    --------
+    >>> distinct(["cat", "cat\u200b", "dog", "cat", " "])
+    ('cat', 'cat (2)', 'dog', 'cat (3)', '(no name)')
+    """
+    shown = [name_text(str(name), most) for name in names]
+    taken = {_looks(name) for name in shown}
+    if len(taken) == len(shown):
+        return tuple(shown)
+    seen: set[str] = set()
+    last: dict[str, int] = {}
+    for place, name in enumerate(shown):
+        new, number = name, last.get(name, 1)
+        while _looks(new) in seen or (new != name and _looks(new) in taken):
+            number += 1
+            mark = f" ({number})"
+            new = shortened(name, most - len(mark)) + mark
+        last[name] = number
+        seen.add(_looks(new))
+        shown[place] = new
+    return tuple(shown)
+
+
+def _looks(name: str) -> str:
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def message_line(text: str) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diag.errors import CheckNotApplicable, DataError, DiagError, InvalidInputError, MissingDependencyError
-from diag.printable import message_line, printable, shortened
+from diag.printable import NAME, distinct, message_line, name_text, printable, shortened
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,27 @@ def test_an_ordinary_message_is_not_touched_and_errors_can_be_pickled():
     again = pickle.loads(pickle.dumps(DataError(text)))
     assert (type(again), str(again)) == (DataError, text)
     assert DataError(3).args == (3,)
+
+
+def test_names_that_look_alike_get_numbers():
+    assert distinct(["cat", "cat\x00", "cat (2)", "cat"]) == ("cat", "cat (3)", "cat (2)", "cat (4)")
+    assert distinct(["", " ", "\u200b", "\ud800"])[1:] == ("(no name) (2)", "(no name) (3)", "(no name) (4)")
+    assert distinct(["e\u0301", "\xe9"]) == ("e\u0301", "\xe9 (2)")
+    assert distinct(["a", "b", "A"]) == ("a", "b", "A")
+    long = distinct(["x" * 10_000, "x" * 9_999 + "x"])
+    assert [len(name) for name in long] == [NAME, NAME]
+    assert "…" in long[0]
+    assert long[1].endswith("x (2)")
+
+
+NAMES = st.one_of(st.text(st.characters(), max_size=8), st.sampled_from(["a", "a (2)", "a\n", ""]))
+
+
+@given(st.lists(NAMES, max_size=12))
+def test_names_are_shown_distinct_and_the_same_again(names):
+    shown = distinct(names)
+    assert len(shown) == len(names) == len(set(shown))
+    assert all(0 < len(name) <= NAME and name.isprintable() for name in shown)
+    assert distinct(shown) == shown
+    unlike = [name_text(name) for name in names]
+    assert len(set(unlike)) < len(names) or shown == tuple(unlike) or any(not name.isascii() for name in unlike)

@@ -19,6 +19,7 @@ from diag.io.model_file import ModelFile
 from diag.io.modelcard import ModelCard, load_card
 from diag.io.outputs import HEAD_NOTES, output_head, to_probabilities
 from diag.io.preprocessing import Preprocessing
+from diag.printable import name_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -365,7 +366,7 @@ def load_model(
         file=file,
         card=card,
         preprocessing=card.preprocessing.override(preprocessing) if preprocessing else card.preprocessing,
-        name=card.title or file.path.stem,
+        name=name_text(card.title or file.path.stem),
         _backend=backend,
     )
 

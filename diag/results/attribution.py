@@ -9,6 +9,7 @@ import numpy as np
 
 from diag._lazy import import_shap
 from diag.errors import InvalidInputError
+from diag.printable import NAME, distinct, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +82,11 @@ class Attribution:
     relative_error: NDArray[np.float64] | None = None
     model_name: str = ""
     model_digest: str = ""
+
+    def __post_init__(self) -> None:
+        """Make names such that they can be shown, and told apart."""
+        object.__setattr__(self, "class_names", distinct(self.class_names))
+        object.__setattr__(self, "model_name", printable(self.model_name, NAME))
 
     def __len__(self) -> int:
         """Return the number of images."""

@@ -12,6 +12,7 @@ import numpy as np
 from diag.errors import InvalidInputError
 from diag.metrics.classification import overall_figures
 from diag.metrics.comparison import LEVEL, MARGIN, check_level, class_differences
+from diag.printable import distinct
 from diag.results.pairs import pair_frame, turned
 from diag.results.ranking import choice_optimism, model_ranks
 from diag.results.resampling import difference_frame, resampling_note
@@ -336,7 +337,7 @@ def _unique_names(runs: Sequence[Evaluation]) -> tuple[str, ...]:
     for name in names:
         seen[name] += 1
         unique.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
-    return tuple(unique)
+    return distinct(unique)
 
 
 def _mean(values: Any) -> float:

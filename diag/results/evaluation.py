@@ -12,6 +12,7 @@ from diag.metrics.classification import overall_figures, per_class_figures
 from diag.metrics.confusion import normalize_confusion
 from diag.metrics.confusion_order import top_confusions
 from diag.metrics.summaries import Summary
+from diag.printable import distinct, name_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +44,7 @@ class Evaluation:
         All probabilities; None when they would take more than 1 GiB. Large ones stay in the cache's
         file and are read where they are used.
     class_names : tuple of str
-        In the order of the model's outputs.
+        In the order of the model's outputs; kept as `diag.printable.distinct` makes them.
     notes : tuple of str
         What was assumed, one sentence each.
     seconds : float
@@ -67,10 +68,14 @@ class Evaluation:
     versions: Mapping[str, str]
     detection: Detection | None = None
 
+    def __post_init__(self) -> None:
+        """Make class names such that they can be shown, and told apart."""
+        object.__setattr__(self, "class_names", distinct(self.class_names))
+
     @property
     def name(self) -> str:
         """The model's name."""
-        return self.model.name
+        return name_text(self.model.name)
 
     @property
     def n_classes(self) -> int:
