@@ -6,14 +6,21 @@ answers at once.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 
 import click
 
 from diag import __version__
 from diag.cli.commands import COMMANDS
 from diag.errors import DiagError
+from diag.io.out_files import no_room
+from diag.printable import message_line
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -33,12 +40,99 @@ def cli() -> None:
 for command in COMMANDS:
     cli.add_command(command)
 
+INTERRUPTED, NO_READER = 130, 141
+"""Exit statuses as shells give them: 128 and the number of the signal (SIGINT, SIGPIPE)."""
+
 
 def main() -> None:
-    """Run the command line. A `DiagError` is one line and exit status 1; a bug keeps its traceback."""
+    """Run the command line.
+
+    A `DiagError` is one line and exit status 1, wrong usage one line and 2, Ctrl-C one line and 130; a bug keeps its
+    traceback.
+    """
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on tf.function is not for users of diag
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
+    with _ended_by_signals():
+        try:
+            status = cli(prog_name="diag", standalone_mode=False)
+            sys.stdout.flush()
+        except (click.Abort, KeyboardInterrupt):
+            _say("interrupted: nothing half-written is left. Run the same command again: kept results are used.")
+            sys.exit(INTERRUPTED)
+        except (DiagError, click.ClickException, OSError, MemoryError) as error:
+            sys.exit(_failed(error))
+        except SystemExit as end:
+            if isinstance(end.__context__, BrokenPipeError):
+                _drop_output()
+                sys.exit(NO_READER)
+            raise
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _failed(error: Exception) -> int:
+    """Print an error that is no bug as one line, and return the exit status; raise a bug again."""
+    if isinstance(error, BrokenPipeError):
+        _drop_output()
+        return NO_READER
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        known = error.exit_code != 2 or context is None
+        _say(f"error: {message_line(_sentence(error))}{'' if known else f' See: {context.command_path} --help'}")
+        return int(error.exit_code)
+    if isinstance(error, MemoryError):
+        _say("error: expected enough memory. Received: none that is free. Give fewer images, or a smaller model.")
+        return 1
+    if isinstance(error, OSError) and not isinstance(error, DiagError):
+        line = no_room(error)
+        if line is None:
+            raise error
+        _drop_output()
+        _say(f"error: {line}")
+        return 1
+    _say(f"error: {message_line(str(error))}")
+    return 1
+
+
+def _sentence(error: click.ClickException) -> str:
+    text = error.format_message()
+    return text if text.endswith((".", "?", ")")) else f"{text}."
+
+
+def _say(line: str) -> None:
+    """Print a line on standard error, if there is one that takes it."""
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(line, err=True)
+
+
+def _drop_output() -> None:
+    """Let nobody write to standard output again: Python would complain about it at its end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, sys.stdout.fileno())
+        os.close(sink)
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into an orderly end, in which temporary files are removed."""
+
+    def end(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        names = []
+    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
+    for name in names:
+        if before[name] is signal.SIG_DFL:  # under nohup SIGHUP stays ignored
+            signal.signal(getattr(signal, name), end)
     try:
-        cli(prog_name="diag")
-    except DiagError as error:
-        click.echo(f"error: {' '.join(str(error).split())}", err=True)
-        sys.exit(1)
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)

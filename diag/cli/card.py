@@ -18,14 +18,13 @@ from diag.cli.options import CACHE, MODEL, data_options, open_data, open_models,
 @CACHE
 def init(model: Path, out: Path | None, force: bool, cache: bool, **given: Any) -> None:
     """Write the card of a MODEL: its data, class names, and the preprocessing that was found out on it."""
-    from diag.cli.output import check_folder
     from diag.detection.card import propose_card, without_card_preprocessing
     from diag.errors import InvalidInputError
     from diag.io.modelcard import card_path, card_text
-    from diag.io.store import write_aside
+    from diag.io.out_files import check_output, write_output
 
     place = out or card_path(model)
-    check_folder(place)
+    check_output(place, endings=(".toml",), inputs=(model, given["data"]))
     if place.exists() and not force:
         raise InvalidInputError(
             f"{place}: expected no such file. Received: one that is there. Pass --force to replace it."
@@ -33,7 +32,7 @@ def init(model: Path, out: Path | None, force: bool, cache: bool, **given: Any) 
     opened = open_models([model], given)[0]
     data = open_data([opened], given)
     card, evidence = propose_card(without_card_preprocessing(opened, preprocessing_of(given)), data, cache)
-    write_aside(place, card_text(card, place.parent, evidence))
+    write_output(place, card_text(card, place.parent, evidence))
     for line in evidence:
         click.echo(line)
     click.echo(str(place))

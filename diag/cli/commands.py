@@ -71,12 +71,13 @@ def report(
     **given: Any,
 ) -> None:
     """Write one self-contained, interactive HTML file about one or more MODELS on the same data."""
-    from diag.cli.output import check_folder, print_json, print_verdict
+    from diag.cli.output import print_json, print_verdict
     from diag.engines.local import compare
+    from diag.io.out_files import check_output
     from diag.views.report import report as write_report
     from diag.views.report_findings import diagnoses
 
-    check_folder(out)
+    check_output(out, endings=(".html", ".htm"), inputs=(*models, given["data"], train))
     with stages() as stage:
         runs = evaluate_all(models, given, cache, stage)
         trained_on = open_train(train, given, runs[0].data)
@@ -169,15 +170,15 @@ def explain(
     **given: Any,
 ) -> None:
     """Draw SHAP maps of images: a row an image and MODEL, why this class rather than that, then a column a class."""
-    from diag.cli.output import check_folder, map_bytes
+    from diag.cli.output import map_bytes
     from diag.explain.api import explain as run_explain
-    from diag.io.store import write_aside
+    from diag.io.out_files import check_output, write_output
 
-    check_folder(out)
     if out.suffix not in (".png", ".html", ".npz"):
         raise click.BadParameter(f"expected a file .png, .html or .npz. Received: {out.name}.", param_hint="--out")
     if out.suffix == ".npz" and len(models) > 1:
         raise click.UsageError("a .npz holds the maps of one model: write a file for each.")
+    check_output(out, inputs=(*models, given["data"]))
     opened = open_models(models, given)
     data = open_data(opened, given)
     options = {name: given[name] for name in ("background", "seed", "target", "method", "tolerance", "cache")}
@@ -188,7 +189,7 @@ def explain(
             progress = partial(stage, f"Explain {model.name}")
             options |= {"outputs": wanted, "max_memory": max_memory * 1e9, "progress": progress}
             found.append(run_explain(model, data, indices, **options))
-    write_aside(out, map_bytes(found, out.suffix))
+    write_output(out, map_bytes(found, out.suffix))
     for attribution in found:
         error = float(attribution.additivity_error.max())
         name = f"{attribution.model_name}: " if len(found) > 1 else ""
@@ -257,15 +258,14 @@ def trust(
 )
 def predict(model: Path, out: Path, id_column: str, label_column: str, id_start: int, **given: Any) -> None:
     """Write the predicted class of every image of unlabelled data to a CSV."""
-    from diag.cli.output import check_folder
     from diag.engines.local import predict as run_predict
-    from diag.io.store import write_aside
+    from diag.io.out_files import check_output, write_output
 
-    check_folder(out)
+    check_output(out, endings=(".csv",), inputs=(model, given["data"]))
     opened = open_models([model], given)[0]
     data = open_data([opened], given)
     proba = run_predict(opened, data)
-    write_aside(
+    write_output(
         out,
         submission(
             opened.class_names,
@@ -292,11 +292,14 @@ def submission(
     import csv
     import io
 
+    from diag.io.csv_out import escaped
+
     names = sample_names or [str(id_start + row) for row in range(len(predicted))]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([id_column, label_column])
-    writer.writerows(zip(names, (class_names[number] for number in predicted), strict=True))
+    writer.writerow([escaped(id_column), escaped(label_column)])
+    classes = [escaped(name) for name in class_names]
+    writer.writerows(zip(map(escaped, names), (classes[number] for number in predicted), strict=True))
     return buffer.getvalue()
 
 
@@ -322,13 +325,14 @@ def submission(
 @CACHE
 def demo(folder: Path | None, out: Path, n_explain: int, no_checks: bool, cache: bool) -> None:
     """Write the comparison report of the shipped models on the built-in digits. Needs no network."""
-    from diag.cli.output import check_folder, print_table, print_verdict, shipped_models
+    from diag.cli.output import print_table, print_verdict, shipped_models
     from diag.engines.local import compare
     from diag.io.datasets import load_dataset
+    from diag.io.out_files import check_output
     from diag.views.report import report as write_report
     from diag.views.report_findings import diagnoses
 
-    check_folder(out)
+    check_output(out, endings=(".html", ".htm"))
     with stages() as stage:
         runs = evaluate_all(shipped_models(folder), {}, cache, stage)
         train = load_dataset("digits", "train") if folder is None else None  # what the shipped models were trained on

@@ -69,12 +69,14 @@ def compare(
         raise click.UsageError("compare needs two models or more. For one there is: diag evaluate MODEL.")
     if junit is not None and not read:
         raise click.UsageError("--junit writes conditions: add --fail-if.")
-    from diag.cli.output import check_folder
     from diag.engines.local import compare as compare_runs
+    from diag.io.out_files import check_output, write_output
 
-    for place in (junit, out):
+    for place, option, endings in ((junit, "--junit", (".xml",)), (out, "--out", (".html", ".htm"))):
         if place is not None:
-            check_folder(place)
+            check_output(place, option, endings=endings, inputs=(*models, given["data"]))
+    if junit is not None and out is not None and junit.resolve() == out.resolve():
+        raise click.UsageError("--junit and --out name one file. Give each its own.")
     with stages() as stage:
         comparison = compare_runs(evaluate_all(models, given, cache, stage))
         held = _gate(comparison, read, allow_undefined, seed) if len(comparison.runs) == 2 else None
@@ -83,10 +85,9 @@ def compare(
 
             report(comparison.runs, out, explain=0, checks=False, seed=seed, progress=stage, cache=cache)
     if held is not None and junit is not None:
-        from diag.io.store import write_aside
         from diag.views.junit import junit_xml
 
-        write_aside(junit, junit_xml(held))
+        write_output(junit, junit_xml(held))
     if as_json:
         print_comparison_json(comparison, held, out)
     else:

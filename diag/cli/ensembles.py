@@ -68,14 +68,16 @@ def ensemble(
     **given: Any,
 ) -> None:
     """Make one model of several MODELS: write its definition, and judge it on --data."""
-    from diag.cli.output import check_folder
     from diag.engines.local import compare, evaluate
+    from diag.io.ensemble_files import check_definition
     from diag.io.ensembles import ensemble as make
+    from diag.io.out_files import check_output
 
     if out is None and given["data"] is None:
         raise click.UsageError("name a file to write with --out, or data to judge the ensemble on with --data.")
     if out is not None:
-        check_folder(out)
+        check_output(out, inputs=(*models, given["data"]))
+        check_definition(out, force=force)
     ways: Any = how
     opened = open_models(models, given)
     together = make(opened, ways, _numbers(weights), name)
@@ -176,12 +178,12 @@ def pseudo_label(
     **given: Any,
 ) -> None:
     """Write a CSV of unlabelled images that MODEL is sure enough of to label, with the error rate to expect."""
-    from diag.cli.output import check_folder
     from diag.engines.local import evaluate
     from diag.engines.pseudo_labels import pseudo_labels
     from diag.io.csv_out import write_csv
+    from diag.io.out_files import check_output
 
-    check_folder(out)
+    check_output(out, endings=(".csv",), inputs=(model, data, calibrate))
     opened = open_models([model], given)[0]
     labelled = open_data([opened], {**given, "data": calibrate})
     unlabelled = _unlabelled(data, split, labelled)

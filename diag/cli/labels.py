@@ -33,11 +33,11 @@ def labels(
 
     Each is probably a wrong label, real confusion, or unlike anything in training.
     """
-    from diag.cli.output import check_folder
     from diag.engines.label_issues import label_issues
     from diag.engines.local import compare
+    from diag.io.out_files import check_output
 
-    check_folder(out)
+    check_output(out, endings=(".csv",), inputs=(*models, given["data"], train))
     with stages() as stage:
         comparison = compare(evaluate_all(models, given, cache, stage))
         trained_on = open_train(train, given, comparison.runs[0].data)

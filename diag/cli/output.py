@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from diag.errors import DataError, InvalidInputError
+from diag.errors import DataError
 from diag.io.store import plain
 
 if TYPE_CHECKING:
@@ -198,9 +198,3 @@ def shipped_models(folder: Path | None) -> list[Path]:
             f"{place}: expected model files ({', '.join(MODEL_ENDINGS)}). Received: none. To go on, {advice}"
         )
     return files
-
-
-def check_folder(out: Path) -> None:
-    """Refuse an output whose folder does not exist before any work is done."""
-    if not out.resolve().parent.is_dir():
-        raise InvalidInputError(f"--out {out}: expected a folder that exists. Received: {out.parent}. Create it first.")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diag.errors import InvalidInputError
-from diag.io.store import write_aside
+from diag.io.out_files import write_output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,12 +70,4 @@ def write_csv(path: str | Path, frame: pd.DataFrame, index: bool = False) -> Pat
     InvalidInputError
         If the folder does not exist or cannot be written.
     """
-    path = Path(path)
-    try:
-        write_aside(path, csv_text(frame, index))
-    except OSError as error:
-        raise InvalidInputError(
-            f"expected a CSV file in a folder that can be written. Received: {path} ({error.strerror}). "
-            "Make the folder, or choose another."
-        ) from error
-    return path
+    return write_output(path, csv_text(frame, index))

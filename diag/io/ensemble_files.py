@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from diag.errors import InvalidInputError, ModelLoadError
 from diag.io.ensembles import ENDING, made
 from diag.io.models import load_model
+from diag.io.out_files import write_output
 from diag.io.sources import printable
-from diag.io.store import write_aside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,19 +33,24 @@ def save_ensemble(model: EnsembleModel, path: Path, *, force: bool = False) -> P
         If the name does not end in ``.ensemble.toml``, a file is there and `force` is not given, or a member lies
         outside the definition's folder.
     """
+    check_definition(path, force=force)
+    return write_output(path, definition_text(model, path.parent))
+
+
+def check_definition(path: Path, *, force: bool = False) -> None:
+    """Refuse a name that is none of a definition, or that is taken.
+
+    Raises
+    ------
+    InvalidInputError
+    """
     if not path.name.endswith(ENDING) or path.name == ENDING:
-        raise InvalidInputError(f"expected a file NAME{ENDING}. Received: {path.name}.")
+        raise InvalidInputError(f"expected a file NAME{ENDING}. Received: {path.name}. Change the ending.")
     if path.exists() and not force:
         raise InvalidInputError(
             f"{path.name}: expected a new file. Received: one that is there. Choose another name, or replace it "
             "(--force; force=True)."
         )
-    text = definition_text(model, path.parent)
-    try:
-        write_aside(path, text)
-    except OSError as error:
-        raise InvalidInputError(f"{path}: expected a folder that can be written. {error.strerror}.") from error
-    return path
 
 
 def definition_text(model: EnsembleModel, folder: Path) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from diag.engines.local import compare
 from diag.errors import InvalidInputError
-from diag.io.store import content_key, kept_text, versions, write_aside
+from diag.io.out_files import write_output
+from diag.io.store import content_key, kept_text, versions
 from diag.results.evaluation import Evaluation
 from diag.views.formats import FORMATS
 from diag.views.policy import content_policy
@@ -126,7 +127,7 @@ def report(
     for model, each in zip(page["models"], evidence, strict=True):
         model["checked"] = "trust" in each
     html = render(page, payload)
-    write_aside(path, html)
+    write_output(path, html)
     stage("Write the report", 1, 1)
     return path
 
