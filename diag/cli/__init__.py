@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
@@ -26,7 +27,7 @@ from diag.printable import message_line
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="diag")
 def cli() -> None:
-    r"""Debug saved Keras classifiers: which one is better, where does each fail, and why.
+    """Debug saved Keras classifiers: which one is better, where does each fail, and why.
 
     \b
     diag report model.h5 --data test.npz     one HTML file that works offline
@@ -34,7 +35,7 @@ def cli() -> None:
     diag demo                                all of it on shipped models
 
     Completion: run  eval "$(_DIAG_COMPLETE=bash_source diag)"  in your shell (zsh_source, fish_source).
-    """
+    """  # noqa: D301 - click wants the character
 
 
 for command in COMMANDS:
@@ -51,9 +52,7 @@ def main() -> None:
     traceback.
     """
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its advice on tf.function is not for users of diag
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
+    _prepare_streams()
     with _ended_by_signals():
         try:
             status = cli(prog_name="diag", standalone_mode=False)
@@ -69,6 +68,16 @@ def main() -> None:
                 sys.exit(NO_READER)
             raise
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _prepare_streams() -> None:
+    """Make output possible where a stream is closed, and where a name has letters that the terminal does not know."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - open as long as the process
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _failed(error: Exception) -> int:
