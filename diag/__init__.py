@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from diag.filters.embedding import embed as embed
     from diag.filters.layers import activations as activations
     from diag.filters.layers import kernels as kernels
-    from diag.io.audit import audit as audit
+    from diag.io.isolated import audit as audit
     from diag.io.datasets import Dataset as Dataset
     from diag.io.datasets import load_dataset as load_dataset
     from diag.io.ensembles import ensemble as ensemble
@@ -98,7 +98,7 @@ _HOMES = {
     "embed": "diag.filters.embedding",
     "activations": "diag.filters.layers",
     "kernels": "diag.filters.layers",
-    "audit": "diag.io.audit",
+    "audit": "diag.io.isolated",
     "Dataset": "diag.io.datasets",
     "load_dataset": "diag.io.datasets",
     "ensemble": "diag.io.ensembles",

@@ -41,6 +41,15 @@ def operation(name: str) -> Callable[..., Entry]:
 class Backend(Protocol):
     """What a model file becomes: prepared input in, the model's own output out."""
 
+    def prepare(self) -> None:
+        """Load the model, if it is not loaded; nothing has to call this first."""
+        ...
+
+    @property
+    def model(self) -> Any:
+        """The `keras.Model`, in this process."""
+        ...
+
     def predict(
         self, inputs: NDArray[np.float32], extra: Mapping[str, NDArray[Any]] | None = None
     ) -> NDArray[np.float32]:
@@ -76,6 +85,10 @@ class KerasBackend:
 
                 self._model = load_keras(self._file.path, self._file)
             return self._model
+
+    def prepare(self) -> None:
+        """Load the model, if it is not loaded."""
+        _ = self.model
 
     def predict(
         self, inputs: NDArray[np.float32], extra: Mapping[str, NDArray[Any]] | None = None
@@ -138,6 +151,15 @@ class SklearnBackend:
             if self._estimator is None:
                 self._estimator = _load_skops(self._file.path)
             return self._estimator
+
+    @property
+    def model(self) -> Any:
+        """Refuse: an estimator is no network."""
+        raise UnsupportedModelError(f"{self._file.path.name}: expected a Keras network. Received: an estimator.")
+
+    def prepare(self) -> None:
+        """Load the estimator, if it is not loaded."""
+        _ = self.estimator
 
     def predict(
         self, inputs: NDArray[np.float32], extra: Mapping[str, NDArray[Any]] | None = None

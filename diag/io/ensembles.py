@@ -36,6 +36,13 @@ _WORDS = {"average": "an average", "weighted": "a weighted average", "vote": "a 
 class _Members:
     """The backend of an ensemble, which takes no prepared input: every member prepares its own."""
 
+    @property
+    def model(self) -> Any:
+        raise UnsupportedModelError("An ensemble has no network of its own: ask its members.")
+
+    def prepare(self) -> None:
+        """Do nothing: members are loaded when they are asked."""
+
     def predict(
         self, inputs: NDArray[np.float32], extra: Mapping[str, NDArray[Any]] | None = None
     ) -> NDArray[np.float32]:

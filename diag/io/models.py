@@ -10,10 +10,10 @@ import numpy as np
 
 from diag.errors import InvalidInputError, ModelLoadError, UnsupportedModelError
 from diag.io.architectures import load_architecture
-from diag.io.audit import audit
-from diag.io.backends import Backend, KerasBackend, SklearnBackend
+from diag.io.backends import Backend
 from diag.io.ends import image_input, several_outputs, with_output
 from diag.io.extra_inputs import rows_of
+from diag.io.isolated import audit, backend_of
 from diag.io.layouts import guess_layout, image_shape
 from diag.io.model_file import ModelFile
 from diag.io.modelcard import ModelCard, load_card
@@ -77,7 +77,7 @@ class Model:
     @property
     def is_keras(self) -> bool:
         """Whether there is a Keras network behind it."""
-        return isinstance(self._backend, KerasBackend)
+        return self.file.format in ("keras", "hdf5")
 
     @property
     def members(self) -> tuple[Model, ...]:
@@ -96,14 +96,16 @@ class Model:
 
     @property
     def keras(self) -> Any:
-        """The `keras.Model`; importing TensorFlow and building it happens on first use.
+        """The `keras.Model`, in this process; importing TensorFlow and building it happens on first use.
+
+        What diag itself computes does not need it: predictions and `run` happen in another process.
 
         Raises
         ------
         UnsupportedModelError
             For a scikit-learn estimator or an ensemble.
         """
-        if isinstance(self._backend, KerasBackend):
+        if self.is_keras:
             return self._backend.model
         raise UnsupportedModelError(
             f"{self.name}: expected a Keras network. Received: {self.kind}, which has no layers to look into."
@@ -151,7 +153,7 @@ class Model:
             return self.file.input_shape
         if len(self.file.inputs) > 1 and self.file.inputs[image_input(self.file)].shape is not None:
             return self.file.inputs[image_input(self.file)].shape or ()
-        if isinstance(self._backend, KerasBackend):
+        if self.is_keras:
             return tuple(self._backend.model.inputs[image_input(self.file)].shape[1:])
         raise UnsupportedModelError(f"{self.name}: the file does not say how many numbers it takes.")
 
@@ -361,13 +363,12 @@ def load_model(
         raise ModelLoadError(several_outputs(file))
     if class_names is not None:
         card = replace(card, class_names=tuple(class_names))
-    backend: Backend = SklearnBackend(file) if file.format == "skops" else KerasBackend(file)
     return Model(
         file=file,
         card=card,
         preprocessing=card.preprocessing.override(preprocessing) if preprocessing else card.preprocessing,
         name=name_text(card.title or file.path.stem),
-        _backend=backend,
+        _backend=backend_of(file, given, input_shape),
     )
 
 

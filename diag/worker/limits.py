@@ -43,8 +43,8 @@ class Limits:
     layers: int = 2000
     parameters: int = 1_000_000_000
     members: int = 200_000
-    file_bytes: int = 16 * 2**30
-    memory_bytes: int = 2 * 2**30
+    file_bytes: int = 4 * 2**30
+    memory_bytes: int = 3 * 2**29
     model_memory_bytes: int = 0
     seconds: int = 30
 

@@ -1,0 +1,162 @@
+"""Models in another process: their files are read, and their networks built and asked, where a crash does no harm."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from diag.errors import ModelLoadError, UnsupportedModelError
+from diag.io import audit as in_process
+from diag.io.architectures import Architecture, is_code
+from diag.io.backends import KerasBackend, SklearnBackend
+from diag.io.file_codec import from_json
+from diag.io.store import Entry
+from diag.worker import isolated
+from diag.worker.limits import Limits
+from diag.worker.process import models, reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from diag.io.backends import Backend
+    from diag.io.model_file import ModelFile
+    from diag.io.shape_rules import Shape
+
+SILENCE = 600
+"""Seconds in which an operation on a network has to report progress."""
+_MEMORY_A_BYTE = 8
+"""Bytes of memory that building a network may take for each byte of its file, over the limit for small ones."""
+
+
+def audit(
+    path: Path | str, *, architecture: Architecture | None = None, input_shape: tuple[int | None, ...] | None = None
+) -> ModelFile:
+    """Read what a model file contains, without running anything in it, in a process that may die.
+
+    Parameters
+    ----------
+    path : Path or str
+    architecture : Architecture, optional
+        Of a file that holds weights only; without it, a JSON file beside the weights is looked for.
+    input_shape : tuple of int or None, optional
+        Of one sample, where the file does not say it.
+
+    Raises
+    ------
+    ModelLoadError
+        If there is no such file, or it is not a saved classifier; the message says what it looks like. Also if
+        reading it takes too long or too much memory, or makes the reader die.
+    UnsafeModelError
+        If its weights point outside the file.
+    """
+    path = Path(path)
+    if not isolated():
+        return in_process.audit(path, architecture=architecture, input_shape=input_shape)
+    limits = Limits.current()
+    reply = reader().call(
+        "audit",
+        _source(path, architecture, input_shape),
+        what=path.name,
+        seconds=limits.seconds,
+        memory_bytes=limits.memory_bytes,
+        granted=[path.absolute().parent],
+        error=ModelLoadError,
+    )
+    return from_json(reply.body)
+
+
+def _source(path: Path, architecture: Architecture | None, input_shape: Shape | None) -> dict[str, Any]:
+    given = None
+    if architecture is not None:
+        names = ("source", "config", "digest", "keras_version", "backend", "notes")
+        given = {name: getattr(architecture, name) for name in names}
+    return {"path": str(path.absolute()), "architecture": given, "input_shape": input_shape}
+
+
+def backend_of(file: ModelFile, architecture: Architecture | None, input_shape: Shape | None) -> Backend:
+    """Return what answers for a model: in another process, unless the user's own code builds it."""
+    if isolated() and not (file.architecture is not None and is_code(file.architecture)):
+        return WorkerBackend(file, _source(file.path, architecture, input_shape))
+    return SklearnBackend(file) if file.format == "skops" else KerasBackend(file)
+
+
+class WorkerBackend:
+    """A model that another process holds. It is loaded there on first use, and again when that process died."""
+
+    def __init__(self, file: ModelFile, source: dict[str, Any]) -> None:
+        self._file = file
+        self._spec = {**source, "output": file.output if len(file.outputs) > 1 else None, "digest": file.digest}
+        self._ready = 0
+        self._here: KerasBackend | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def model(self) -> Any:
+        """The `keras.Model`, loaded into the caller's own process."""
+        if self._file.format == "skops":
+            raise UnsupportedModelError(f"{self._file.path.name}: expected a Keras network. Received: an estimator.")
+        with self._lock:
+            if self._here is None:
+                self.prepare()  # what does harm, does it there
+                self._here = KerasBackend(self._file)
+            return self._here.model
+
+    def prepare(self) -> None:
+        """Load the model, if the process does not hold it."""
+        if self._ready == models().generation and models().alive():
+            return
+        limits = Limits.current()
+        self._call("load", self._spec, {}, seconds=limits.seconds, memory=limits.memory_bytes
+                   + _MEMORY_A_BYTE * self._file.file_size)  # fmt: skip
+        self._ready = models().generation
+
+    def predict(
+        self, inputs: NDArray[np.float32], extra: Mapping[str, NDArray[Any]] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the output for one batch; `extra` holds further inputs by name."""
+        self.prepare()
+        arrays = {"inputs": inputs, **{f"extra {name}": np.asarray(rows) for name, rows in (extra or {}).items()}}
+        seconds = Limits.current().seconds * max(1, len(inputs))
+        return self._call("predict", self._spec, arrays, seconds=seconds)[1]["outputs"]
+
+    def run(
+        self,
+        name: str,
+        arrays: Mapping[str, NDArray[Any]],
+        options: Mapping[str, Any],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Entry:
+        """Return what an operation of `OPERATIONS` finds out about the network."""
+        self.prepare()
+        body = {"model": self._spec, "name": name, "options": dict(options)}
+        seconds = max(SILENCE, Limits.current().seconds)
+        meta, found = self._call("run", body, arrays, seconds=seconds, progress=progress)
+        return Entry(meta=meta, arrays=found)
+
+    def _call(
+        self,
+        request: str,
+        body: Any,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        seconds: int,
+        memory: int = 0,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> tuple[Any, dict[str, NDArray[Any]]]:
+        reply = models().call(
+            request,
+            body,
+            arrays,
+            what=self._file.path.name,
+            seconds=seconds,
+            memory_bytes=memory,
+            granted=[self._file.path.absolute().parent],
+            error=ModelLoadError if request == "load" else UnsupportedModelError,
+            progress=progress,
+        )
+        return reply.body, dict(reply.arrays)

@@ -1,0 +1,120 @@
+"""Requests that a worker should survive, or die of: only for the tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from diag.errors import DataError
+from diag.worker.child import Answer
+
+
+def echo(request):
+    return Answer(request.body, request.arrays)
+
+
+def crash(request):
+    os.abort()
+
+
+def segfault(request):
+    signal.raise_signal(signal.SIGSEGV)
+
+
+def leave(request):
+    os._exit(3)
+
+
+def hang(request):
+    while True:
+        time.sleep(60)
+
+
+def refuse(request):
+    raise DataError("x.csv: expected numbers. Received: words. Write numbers.")
+
+
+def bug(request):
+    raise ZeroDivisionError("by hand")
+
+
+def grow(request):
+    return Answer(int(np.ones(request.body, dtype=np.uint8)[-1]))
+
+
+def grow_slowly(request):
+    return Answer(len([b"x" * (2**20 + number) for number in range(request.body // 2**20)]))
+
+
+def count(request):
+    for done in range(1, request.body + 1):
+        request.progress(done, request.body)
+    return Answer("counted")
+
+
+def forever(request):
+    done = 0
+    while True:
+        request.progress(done, 10**9)
+        done += 1
+
+
+def read(request):
+    return Answer(Path(request.body).read_text())
+
+
+def write(request):
+    Path(request.body).write_text("written")
+    return Answer()
+
+
+def write_own(request):
+    folder = Path(tempfile.mkdtemp())
+    (folder / "a").write_text("own")
+    (folder / "a").rename(folder / "b")
+    return Answer((folder / "b").read_text())
+
+
+def start_program(request):
+    subprocess.run(["touch", request.body], check=False)
+
+
+def system(request):
+    os.system(f"touch {request.body}")  # noqa: S605 - which is refused
+
+
+def fork(request):
+    os.fork()
+
+
+def connect(request):
+    import socket
+
+    socket.create_connection(("127.0.0.1", request.body), timeout=1)
+
+
+def environment(request):
+    import sys
+
+    return Answer(
+        {"environment": dict(os.environ), "path": sys.path, "pid": os.getpid(), "isolated": sys.flags.isolated}
+    )
+
+
+def unsendable(request):
+    return Answer(arrays={"objects": np.array([object()])})
+
+
+HANDLERS = {
+    function.__name__: function
+    for function in (
+        echo, crash, segfault, leave, hang, refuse, bug, grow, grow_slowly, count, forever, read, write, write_own,
+        start_program, system, fork, connect, environment, unsendable,
+    )
+}  # fmt: skip

@@ -1,0 +1,248 @@
+"""A worker may die, hang, grow or be asked to do harm: the caller gets one line and goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from diag.errors import DataError, ModelLoadError
+from diag.worker.channel import ChannelError, Message, receive, send
+from diag.worker.process import Worker, clean_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def worker():
+    made = Worker("reader", handlers="tests.worker.handlers")
+    yield made
+    made.close()
+
+
+def ask(worker, request, body=None, **options):
+    return worker.call(request, body, what="x.h5", **{"seconds": 20, "error": ModelLoadError, **options})
+
+
+def refusal(worker, request, body=None, **options):
+    with pytest.raises(ModelLoadError) as caught:
+        ask(worker, request, body, **options)
+    text = str(caught.value)
+    assert text.startswith("x.h5: expected ")
+    assert "\n" not in text
+    assert ask(worker, "echo", 1).body == 1  # the next one is served
+    return text
+
+
+@pytest.mark.parametrize(
+    ("request_name", "words"), [("crash", "abort"), ("segfault", "segmentation fault"), ("leave", "exit status 3")]
+)
+def test_a_crash_is_one_line_and_the_next_request_is_served(worker, request_name, words):
+    text = refusal(worker, request_name)
+    assert "reader die" in text
+    assert words in text
+
+
+def test_a_hang_is_stopped(worker):
+    assert "timed out after 1 s" in refusal(worker, "hang", seconds=1)
+
+
+def test_memory_is_bounded_at_once_and_over_time(worker):
+    before = ask(worker, "environment").body["pid"]
+    text = refusal(worker, "grow", 4 * 2**30, memory_bytes=2**28)
+    assert "memory" in text
+    if sys.platform == "linux":  # the system refuses one large piece before it is touched, and the process lives on
+        assert ask(worker, "environment").body["pid"] == before
+    assert "0.1 GiB" in refusal(worker, "grow_slowly", 2**30, memory_bytes=2**27)
+    assert ask(worker, "grow", 2**20, memory_bytes=2**27).body == 1
+
+
+def test_errors_keep_their_class_and_bugs_their_traceback(worker):
+    with pytest.raises(DataError, match="Write numbers"):
+        ask(worker, "refuse")
+    with pytest.raises(RuntimeError, match=r"(?s)in bug.*ZeroDivisionError: by hand"):
+        ask(worker, "bug")
+    with pytest.raises(RuntimeError, match="expected numbers or texts"):
+        ask(worker, "unsendable")
+    assert ask(worker, "echo", "still here").body == "still here"
+
+
+def test_progress_is_told_and_what_it_raises_ends_the_request(worker):
+    seen = []
+    assert ask(worker, "count", 5, progress=lambda done, total: seen.append((done, total))).body == "counted"
+    assert seen[-1] == (5, 5)
+    pid = ask(worker, "environment").body["pid"]
+
+    def stop(done, total):
+        raise KeyError("enough")
+
+    with pytest.raises(KeyError):
+        ask(worker, "forever", progress=stop)
+    assert ask(worker, "environment").body["pid"] == pid  # cancelled, not killed
+
+
+def test_an_interrupted_caller_leaves_no_process(worker, monkeypatch):
+    import diag.worker.process as process
+
+    pid = ask(worker, "environment").body["pid"]
+
+    def interrupted(sock):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ask(worker, "hang")
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert ask(worker, "environment").body["pid"] != pid
+
+
+def test_threads_take_turns(worker):
+    answers = {}
+
+    def go(number):
+        answers[number] = ask(worker, "echo", number).body
+
+    threads = [threading.Thread(target=go, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == {number: number for number in range(20)}
+
+
+@pytest.mark.parametrize("request_name", ["start_program", "system", "fork"])
+def test_no_program_is_started(worker, tmp_path, request_name):
+    marker = tmp_path / "marker"
+    with pytest.raises(RuntimeError, match="may not do this"):
+        ask(worker, request_name, str(marker))
+    assert not marker.exists()
+
+
+def test_no_connection_is_opened(worker):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        server.setblocking(False)
+        with pytest.raises(RuntimeError, match="may not do this"):
+            ask(worker, "connect", server.getsockname()[1])
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_only_granted_files_are_read_and_only_own_ones_written(worker, tmp_path):
+    secret, link = tmp_path / "secret" / "a.txt", tmp_path / "open" / "link"
+    for folder in (secret.parent, link.parent):
+        folder.mkdir()
+    secret.write_text("secret")
+    link.symlink_to(secret)
+    for path in (secret, link, link.parent / ".." / "secret" / "a.txt"):
+        with pytest.raises(RuntimeError, match="only read what it was asked"):
+            ask(worker, "read", str(path), granted=[link.parent])
+    assert ask(worker, "read", str(secret), granted=[secret.parent]).body == "secret"
+    with pytest.raises(RuntimeError, match="may not write"):
+        ask(worker, "write", str(secret.parent / "new"), granted=[secret.parent])
+    assert not (secret.parent / "new").exists()
+    assert ask(worker, "write_own").body == "own"
+
+
+def test_it_starts_clean(worker, monkeypatch, tmp_path):
+    monkeypatch.setenv("HDF5_PLUGIN_PATH", str(tmp_path))
+    monkeypatch.setenv("LD_PRELOAD", "")
+    monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path))
+    monkeypatch.setenv("SECRET_TOKEN", "1")
+    monkeypatch.chdir(tmp_path)
+    worker.close()
+    found = ask(worker, "environment").body
+    assert found["isolated"] == 1
+    assert not {"HDF5_PLUGIN_PATH", "PYTHONSTARTUP", "SECRET_TOKEN", "LD_PRELOAD"} & set(found["environment"])
+    assert found["environment"]["HDF5_PLUGIN_PRELOAD"] == "::"
+    assert str(tmp_path) not in found["path"]
+    assert "" not in found["path"]
+
+
+def test_it_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    worker = Worker("reader", handlers="tests.worker.handlers")
+    ask(worker, "write_own")
+    assert any(tmp_path.iterdir())
+    worker.close()
+    assert not any(tmp_path.iterdir())
+
+
+def test_it_ends_with_a_caller_that_is_killed():
+    code = (
+        "from diag.worker.process import Worker\n"
+        "w = Worker('reader', handlers='tests.worker.handlers')\n"
+        "print(w.call('environment', what='x').body['pid'], flush=True)\n"
+        "w.call('hang', what='x')"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as caller:
+        pid = int(caller.stdout.readline())
+        descriptor = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+        caller.send_signal(signal.SIGKILL)
+        caller.wait()
+    if descriptor is None:
+        pytest.skip("this system has no way to wait for another's child")
+    import select
+
+    try:
+        assert select.select([descriptor], [], [], 30)[0], "the worker outlived its caller"
+    finally:
+        os.close(descriptor)
+
+
+@given(
+    array=hnp.arrays(
+        st.sampled_from([np.uint8, np.int64, np.float32, np.bool_, "U3", "S4"]),
+        hnp.array_shapes(min_dims=0, min_side=0),
+    ),
+    body=st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x, max_size=3)),
+)
+def test_messages_come_as_they_went(array, body):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        send(ours, Message("kind", body, {"array": array}))
+        message = receive(theirs)
+    assert (message.kind, message.body) == ("kind", body)
+    found = message.arrays["array"]
+    assert (found.dtype, found.shape) == (array.dtype, array.shape)
+    assert found.tobytes() == array.tobytes()
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_message_is_refused(data):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(data)
+        ours.shutdown(socket.SHUT_WR)
+        with pytest.raises(ChannelError):
+            receive(theirs)
+
+
+def test_arrays_of_objects_and_too_large_ones_are_refused():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        with pytest.raises(TypeError):
+            send(ours, Message("kind", None, {"a": np.array([None])}))
+        send(ours, Message("kind", None, {"a": np.zeros(1000)}))
+        with pytest.raises(ChannelError, match="more than 100"):
+            receive(theirs, most_bytes=100)
+
+
+def test_variables_that_load_other_code_are_left_out(monkeypatch, tmp_path):
+    for name in ("LD_PRELOAD", "PYTHONPATH", "HDF5_PLUGIN_PATH", "DYLD_INSERT_LIBRARIES", "TF_CPP_MIN_LOG_LEVEL"):
+        monkeypatch.setenv(name, "x")
+    kept = clean_environment(tmp_path)
+    assert not {"LD_PRELOAD", "PYTHONPATH", "HDF5_PLUGIN_PATH", "DYLD_INSERT_LIBRARIES"} & set(kept)
