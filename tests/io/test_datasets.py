@@ -342,7 +342,7 @@ def test_npz_members_that_are_no_arrays_are_refused(tmp_path, content):
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", content)
-    with pytest.raises(DataError, match=r"a\.npz: expected a \.npz file") as caught:
+    with pytest.raises(DataError, match=r"a\.npz: array 'x': expected") as caught:
         load_dataset(path)
     assert "\n" not in str(caught.value)
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import tokenize
 import zipfile
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
 from diag.errors import DataError
+from diag.io import zips
+from diag.io.npy_header import Header, npy_header, values
+from diag.io.opening import open_regular
 from diag.io.sources import Parts, Request, file_digest, printable
 from diag.io.store import array_digest
+from diag.worker.limits import Limits, raise_hint
 
 _IMAGES = ("x", "X", "images", "data", "image")
-_DAMAGE = (
-    OSError, EOFError, KeyError, ValueError, RuntimeError, SyntaxError, TypeError, tokenize.TokenError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 _LABELS = ("y", "Y", "labels", "target", "label", "targets")
 
 
@@ -75,7 +75,7 @@ def _several(path: Path, names: list[str]) -> tuple[str, str | None] | None:
     """Return images and labels of a file whose arrays are named after a model's inputs: the only one like images."""
     if any(_find(names, split) for split in ("train", "test")) or any(name in names for name in _IMAGES):
         return None
-    alike = [name for name in names if len(member(path, name).shape) in (3, 4)]
+    alike = [name for name in names if len(_header(path, name).shape) in (3, 4)]
     return (alike[0], next((key for key in _LABELS if key in names), None)) if len(alike) == 1 else None
 
 
@@ -83,18 +83,14 @@ def _beside(path: Path, names: list[str], taken: tuple[str | None, ...], count: 
     """Return the other arrays of numbers that have a row for every image: further inputs of a model."""
     known = {*taken, *_IMAGES, *_LABELS}
     others = [name for name in names if name not in known and not name.endswith(("_train", "_test"))]
-    found = {name: member(path, name) for name in others if not name.startswith(("train_", "test_"))}
-    return {
-        name: values for name, values in found.items() if values.shape[:1] == (count,) and values.dtype.kind in "biuf"
-    }
+    heads = {name: _header(path, name) for name in others if not name.startswith(("train_", "test_"))}
+    fitting = (name for name, head in heads.items() if head.shape[:1] == (count,) and head.dtype.kind in "biuf")
+    return {name: member(path, name) for name in fitting}
 
 
 def _names(path: Path) -> list[str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise _broken(path, error) from error
+    with _archive(path) as (_, _, infos):
+        return [name.removesuffix(".npy") for name in infos]
 
 
 def _find(names: list[str], split: str) -> tuple[str, str | None] | None:
@@ -143,46 +139,79 @@ def member(path: Path, key: str) -> Any:
     Raises
     ------
     DataError
-        If it is damaged, claims more values than it holds, or holds pickled Python objects.
+        If it is damaged, claims more values than it holds or than is allowed, or holds pickled Python objects.
     """
     try:
-        return _member(path, f"{key}.npy")
-    except _DAMAGE as error:
+        with _member(path, key) as (file, inside, info, header):
+            if info.compress_type != zipfile.ZIP_STORED or header.nbytes == 0:
+                return _unpacked(path, key, inside, header)
+            offset = _data_start(file, info) + header.length
+            order = "F" if header.fortran else "C"
+            return np.memmap(file, header.dtype, "r", offset, header.shape, order)  # type: ignore[call-overload]
+    except (*zips.DAMAGE, TypeError) as error:
+        if isinstance(error, DataError):
+            raise
         raise _broken(path, error) from error
 
 
-def _member(path: Path, name: str) -> Any:
-    with zipfile.ZipFile(path) as archive:
-        info = archive.getinfo(name)
-        with archive.open(info) as file:
-            if np.lib.format.read_magic(file) == (1, 0):
-                shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-            else:
-                shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-            header = file.tell()
-            if dtype.hasobject:
-                raise DataError(
-                    f"{path.name}: array {name.removesuffix('.npy')!r} holds pickled Python objects, never loaded "
-                    "here. Save plain numbers or texts."
-                )
-            count = int(np.prod([int(side) for side in shape], dtype=object))
-            if count * dtype.itemsize != info.file_size - header:
-                raise ValueError(f"{name} claims shape {shape} of {dtype}, and holds {info.file_size - header} bytes")
-            if info.compress_type != zipfile.ZIP_STORED or count * dtype.itemsize == 0:
-                flat = np.frombuffer(file.read(), dtype=dtype) if dtype.itemsize else np.empty(count, dtype=dtype)
-                return flat.reshape(shape, order="F" if fortran else "C")
-    offset = _data_start(path, info) + header
-    return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order="F" if fortran else "C")
+def _unpacked(path: Path, key: str, inside: IO[bytes], header: Header) -> Any:
+    most = Limits.current().memory_bytes
+    if header.nbytes > most:
+        raise DataError(
+            f"{_where(path, key)}: expected an array of at most {most:,} bytes, as it is packed. Received: "
+            f"{header.nbytes:,}. Save it with np.savez. {raise_hint('memory_bytes', 3 * header.nbytes)}"
+        )
+    array = values(inside, header)
+    if inside.read(1):  # reads on to the end, where the checksum is looked at
+        raise ValueError("more values than claimed")
+    return array
 
 
-def _data_start(path: Path, info: zipfile.ZipInfo) -> int:
+def _header(path: Path, key: str) -> Header:
+    """Return what an array is by its header; its values are not unpacked."""
+    try:
+        with _member(path, key) as (_, _, _, header):
+            return header
+    except (*zips.DAMAGE, TypeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise _broken(path, error) from error
+
+
+@contextmanager
+def _member(path: Path, key: str) -> Iterator[tuple[BinaryIO, IO[bytes], zipfile.ZipInfo, Header]]:
+    with _archive(path) as (file, archive, infos):
+        info = infos[f"{key}.npy"]
+        with archive.open(info) as inside:
+            yield file, inside, info, npy_header(inside, info.file_size, _where(path, key))
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[tuple[BinaryIO, zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+    """Open an archive whose directory was checked; yield its arrays by name."""
+    name = printable(path.name, 80)
+    with open_regular(path, "data file", DataError) as file:
+        try:
+            with zips.opened_zip(file, name, DataError) as archive:
+                infos = zips.checked_members(archive, name, DataError)
+                yield file, archive, {info.filename: info for info in infos if info.filename.endswith(".npy")}
+        except zipfile.BadZipFile as error:
+            raise _broken(path, error) from error
+
+
+def _where(path: Path, key: str) -> str:
+    return f"{printable(path.name, 80)}: array {printable(key, 60)!r}"
+
+
+def _data_start(file: BinaryIO, info: zipfile.ZipInfo) -> int:
     """Return where a stored member's bytes begin: behind its local header of 30 bytes, name and extra field."""
-    with path.open("rb") as file:
-        file.seek(info.header_offset + 26)
-        name, extra = (int.from_bytes(file.read(2), "little") for _ in range(2))
+    file.seek(info.header_offset + 26)
+    name, extra = (int.from_bytes(file.read(2), "little") for _ in range(2))
     return info.header_offset + 30 + name + extra
 
 
 def _broken(path: Path, error: Exception) -> DataError:
     reason = printable(str(error))[:160] or type(error).__name__
-    return DataError(f"{printable(path.name)}: expected a .npz file as np.savez writes it. {reason}")
+    return DataError(
+        f"{printable(path.name, 80)}: expected a .npz file as np.savez writes it. {reason}. Copy or download it again."
+    )

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import tokenize
-import warnings
-import zipfile
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from diag.errors import DataError
+from diag.io.npy_header import npy_header
+from diag.io.opening import open_regular
 from diag.io.readers.siblings import Files, data_files, is_folder_of, parts_of_files
 from diag.io.sources import Parts, Request, printable
-
-_DAMAGE = (
-    OSError, EOFError, KeyError, ValueError, SyntaxError, TypeError, OverflowError, tokenize.TokenError,
-    zipfile.BadZipFile,
-)  # fmt: skip
 
 
 def matches(source: Any) -> bool:
@@ -43,13 +38,17 @@ def array_of(path: Path) -> Any:
     DataError
         If it is damaged, claims more values than it holds, or holds pickled Python objects.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on headers that Python 2 wrote
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except _DAMAGE as error:
-        reason = printable(str(error))[:160]
-        raise DataError(f"{printable(path.name)}: expected a .npy file as np.save writes it. {reason}") from error
-    if not isinstance(array, np.ndarray) or array.ndim == 0:
-        raise DataError(f"{printable(path.name)}: expected an array of images or labels. Received: no such array.")
-    return array
+    name = printable(path.name, 80)
+    with open_regular(path, "data file", DataError) as file:
+        try:
+            header = npy_header(file, os.fstat(file.fileno()).st_size, name)
+            if not header.shape:
+                raise DataError(f"{name}: expected an array of images or labels. Received: a single value.")
+            if header.nbytes == 0:
+                return np.empty(header.shape, dtype=header.dtype)
+            order = "F" if header.fortran else "C"
+            return np.memmap(file, header.dtype, "r", header.length, header.shape, order)  # type: ignore[call-overload]
+        except (OSError, ValueError, TypeError, OverflowError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"{name}: expected a .npy file as np.save writes it. {printable(str(error))}") from error

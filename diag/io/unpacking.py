@@ -1,0 +1,78 @@
+"""Gzipped files from strangers: what they unpack to is bounded while it is read."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from diag.errors import DataError
+from diag.io.opening import open_regular
+from diag.printable import printable
+from diag.worker.limits import Limits, raise_hint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DAMAGE = (OSError, EOFError, zlib.error)
+"""What reading a damaged gzip file raises."""
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that ends in an error after so many bytes."""
+
+    def __init__(self, stream: Any, under: BinaryIO, name: str) -> None:
+        self.stream, self.under, self.name, self.count = stream, under, name, 0
+        self.most = Limits.current().memory_bytes
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self.stream.read(len(buffer))
+        self.count += len(piece)
+        if self.count > self.most:
+            raise DataError(
+                f"{self.name}: expected a file that unpacks to at most {self.most:,} bytes. Received: more. "
+                f"{raise_hint('memory_bytes', 4 * self.most)}"
+            )
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        self.stream.close()
+        self.under.close()
+        super().close()
+
+
+def opened_data(path: Path, what: str = "data file") -> BinaryIO:
+    """Open a regular file of data; a gzipped one, by its first bytes, is unpacked up to ``Limits.memory_bytes``.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        What is expected, for messages.
+
+    Returns
+    -------
+    BinaryIO
+        At its start. The caller closes it. Only of a file that is not gzipped the place can be changed.
+
+    Raises
+    ------
+    DataError
+        If it is no regular file that can be read; while reading, if it unpacks to more than is allowed.
+    """
+    file = open_regular(path, what, DataError)
+    try:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+    except OSError as error:
+        file.close()
+        raise DataError(f"{printable(path.name, 80)}: expected a readable {what}. {error.strerror}.") from error
+    if not packed:
+        return file
+    bounded = _Bounded(gzip.GzipFile(fileobj=file), file, printable(path.name, 80))
+    return cast("BinaryIO", io.BufferedReader(bounded, 2**20))
