@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import re
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,10 +12,8 @@ from diag.arrays import frozen
 from diag.detection import settle
 from diag.errors import DataError, InvalidInputError, UnsupportedModelError
 from diag.explain.background import References, draw_background
-from diag.explain.deepshap import MAX_MEMORY, DeepShap, Maps
+from diag.explain.bounds import MAX_MEMORY
 from diag.explain.ensembles import averaged_maps, require_linear
-from diag.explain.expected_gradients import ExpectedGradients
-from diag.explain.heads import NOT_FINITE
 from diag.io import store
 from diag.io.datasets import Dataset
 from diag.io.ensembles import EnsembleModel
@@ -40,8 +36,6 @@ if TYPE_CHECKING:
 Method = Literal["deepshap", "expected_gradients"]
 METHODS = {"deepshap": "DeepSHAP", "expected_gradients": "Expected gradients (an estimate)"}
 TARGETS = ("probability", "logit")
-KEPT_ENGINES = 4
-_LOCK = threading.Lock()
 
 
 def explain(
@@ -271,60 +265,31 @@ class _Request:
         proba = model.predict_proba(self.images)
         classes = classes_of(self.outputs, proba, self.labels)
         inputs, references = model.prepare(self.images), model.prepare(self.references.images)
-        maps = self._maps(inputs, references, classes, progress)
-        if not np.isfinite(maps.values).all():
-            raise InvalidInputError(NOT_FINITE)
+        weights = self.references.weights
+        arrays = {"inputs": inputs, "references": references, "classes": classes}
+        arrays |= {} if weights is None else {"weights": weights}
+        options = {"method": self.method, "target": self.target, "tolerance": self.tolerance, "seed": self.seed}
+        options |= {"max_memory": self.max_memory, **activation_options(model)}
+        maps = model.run("maps", arrays, options, progress).arrays
         return {
-            "values": maps.values,
-            "base_values": maps.base_values,
-            "predictions": maps.predictions,
+            "values": maps["values"],
+            "base_values": maps["base_values"],
+            "predictions": maps["predictions"],
             "outputs": classes,
             "y_pred": proba.argmax(axis=1).astype(np.int64).reshape(len(proba)),
-            "n_used": maps.n_used,
-            "relative_error": maps.relative_error,
+            "n_used": maps["n_used"],
+            "relative_error": maps["relative_error"],
         }
 
-    def _maps(
-        self, inputs: NDArray[Any], references: NDArray[Any], classes: NDArray[np.int64], progress: Progress | None
-    ) -> Maps:
-        network, weights = self.model.keras, self.references.weights
-        activation = _activation(self.model, inputs)
-        if self.method == "expected_gradients":
-            estimate = ExpectedGradients(network, activation)
-            return estimate.maps(
-                inputs, references, classes, self.target, seed=self.seed, weights=weights, progress=progress
-            )
-        with _LOCK:
-            engine = _engine(network, inputs.shape[1:], activation)
-        return engine.maps(
-            inputs, references, classes, self.target, tolerance=self.tolerance, seed=self.seed, weights=weights,
-            max_memory=self.max_memory, progress=progress,
-        )  # fmt: skip
 
-
-def _activation(model: Model, inputs: NDArray[Any]) -> str | None:
-    """Return the last activation as the file has it; where it does not say, what the outputs look like.
-
-    As `Model.predict_proba` takes them: rows that are no probabilities are logits.
-    """
+def activation_options(model: Model) -> dict[str, Any]:
+    """Return the last activation as the file has it, and whether the outputs have to tell what they are."""
     activation = model.file.activation
-    if output_head(activation, model.file.n_outputs) != "unknown" or not len(inputs):
-        return activation
-    raw = np.asarray(model.keras(inputs[:32], training=False)).reshape(len(inputs[:32]), -1)
-    proba = raw if raw.shape[1] > 1 else np.concatenate([1 - raw, raw], axis=1)
-    if raw.min() >= 0 and raw.max() <= 1 and np.allclose(proba.sum(axis=1), 1, atol=1e-3):
-        return "probability"
-    return "linear"
+    return {"activation": activation, "look": output_head(activation, model.file.n_outputs) == "unknown"}
 
 
 RULES_VERSION = 1
 """Raised when a rule changes the numbers: cached maps are then not found."""
-
-
-@functools.lru_cache(maxsize=KEPT_ENGINES)
-def _engine(network: Any, shape: tuple[int, ...], activation: str | None) -> DeepShap:
-    """Return the engine of a network, built once: the dashboard asks for one image after the other."""
-    return DeepShap(network, shape, activation)
 
 
 def classes_of(outputs: Outputs, proba: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[np.int64]:

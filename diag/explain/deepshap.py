@@ -24,6 +24,7 @@ import numpy as np
 from diag._lazy import import_tensorflow
 from diag.errors import UnsupportedModelError
 from diag.explain import registry  # noqa: F401  (registers the rules)
+from diag.explain.bounds import MAX_MEMORY, require_memory, require_room
 from diag.explain.graph import Step, trace
 from diag.explain.heads import NEGLIGIBLE, Seeds, Target, seeds, without_head
 from diag.explain.rules import Multiplier, Pairs, Rule, can_fuse, fusing, rule_of
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MAX_MEMORY = 1e9
-"""Bytes that may be used over the model itself, about."""
 WORTHWHILE = 4e9
 """Bytes in the way of compiled steps, over all pairs of a run, from which on compiling the way back pays."""
 POOLING = 10
@@ -51,6 +50,8 @@ FEWEST = 32
 """References before a standard error is believed; it must then stay small for one more batch. Few decide many a map."""
 WORKSPACE = 6
 """Copies of the largest tensor that are alive at a time on the way back, for the estimate of memory."""
+MULTIPLIERS = 4
+"""Copies of a pair's multipliers (classes, values) that are alive at a time, for the same."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +125,10 @@ class DeepShap:
         z = values[self._graph.target]
         saved = [tf.cast(values[number], tf.float32) for number in self._saved]
         return saved, tf.reshape(tf.cast(z, tf.float32), (tf.shape(z)[0], -1))
+
+    def head_bytes(self, k: int) -> int:
+        """Return what the multipliers of `k` classes take for one pair, and what is made of them."""
+        return MULTIPLIERS * 8 * k * self.head.n_values
 
     def activations(self, batch: Any) -> tuple[list[Any], Any]:
         """Return the tensors that rules look at, and the last values, of a batch.
@@ -230,9 +235,15 @@ class DeepShap:
         ------
         UnsupportedModelError
             If logits are asked for and the network does not end in softmax or sigmoid.
+        InvalidInputError
+            If maps, or one image against one reference, need more than `max_memory`.
         """
         if target == "logit" and self.head.kind.startswith("probab"):
             raise UnsupportedModelError("target='logit': expected a network that ends in softmax, sigmoid or logits.")
+        k = self.head.n_classes if classes is None else classes.shape[1]
+        require_room(len(inputs), k, inputs.shape[1:], max_memory)
+        needed = self.pair_bytes + self.row_bytes + self.head_bytes(k)
+        require_memory(needed, max_memory, "one image against one reference")
         share = np.full(len(references), 1 / len(references)) if weights is None else weights
         run = _Run(self, inputs, references, share, classes, target, max_memory, progress)
         return run.result(tolerance if weights is None else None, seed)
@@ -265,7 +276,7 @@ class _Run:
         self.engine, self.target, self.progress = engine, target, progress
         self.inputs, self.references, self.share = inputs, references, share
         self.memory = max_memory
-        self.fused = False
+        self.fused = self.spread = False
         self.negligible = NEGLIGIBLE
         every = np.tile(np.arange(engine.head.n_classes), (len(inputs), 1))
         self.classes = every if classes is None else classes
@@ -275,7 +286,8 @@ class _Run:
         self.squares = np.zeros((n, k, pixels))
         self.used = np.zeros(n, np.int64)
         # Half of the memory holds activations of references, the rest is for the way back.
-        self.block = int(np.clip(max_memory / 2 // engine.pair_bytes, 1, len(references)))
+        each = max(engine.pair_bytes, THREADS * engine.head_bytes(k))
+        self.block = int(np.clip(max_memory / 2 // each, 1, len(references)))
 
     def result(self, tolerance: float | None, seed: int) -> Maps:
         """Go through the references block by block, and through the images in each."""
@@ -285,7 +297,7 @@ class _Run:
         self.fused = pairs * self.engine.fusible_bytes > WORTHWHILE and can_fuse()
         if tolerance is not None:  # what is left out stays far below the error that is asked for
             order = np.random.default_rng(seed).permutation(m)
-            self.negligible = max(NEGLIGIBLE, tolerance / 1000)
+            self.negligible, self.spread = max(NEGLIGIBLE, tolerance / 1000), True
         z, errors, start = [], np.zeros(n), 0
         open_rows = np.arange(n)
         with ThreadPoolExecutor(THREADS) as pool:
@@ -325,7 +337,8 @@ class _Run:
                 x, r, x_saved, saved, _tensor(filled), _tensor(found.rows[filled, :rank]), _tensor(mix)
             )
             self.sums[row] += sums.numpy()
-            self.squares[row] += squares.numpy()
+            if self.spread:
+                self.squares[row] += squares.numpy()
         return row
 
     def _chunks(self, found: Seeds) -> list[tuple[NDArray[np.int64], int]]:
@@ -363,9 +376,10 @@ class _Run:
         outputs = head.outputs(np.concatenate(z), self.target) if z else np.zeros((0, head.n_classes))
         share = self.share[order, None]
         means = (outputs * share).cumsum(axis=0)[self.used - 1] / share.cumsum(axis=0)[self.used - 1]
-        values = np.moveaxis(self.sums / np.maximum(self.used, 1)[:, None, None], 1, -1)
+        self.sums /= np.maximum(self.used, 1)[:, None, None]
+        values = np.moveaxis(self.sums, 1, -1).astype(np.float32, order="C")
         return Maps(
-            values=values.reshape(n, *shape, k).astype(np.float32),
+            values=values.reshape(n, *shape, k),
             base_values=np.take_along_axis(means.reshape(n, -1), self.classes, axis=1),
             predictions=np.take_along_axis(predictions, self.classes, axis=1),
             n_used=self.used,

@@ -19,8 +19,9 @@ import numpy as np
 
 from diag._lazy import import_tensorflow
 from diag.errors import UnsupportedModelError
+from diag.explain.bounds import MAX_MEMORY, require_memory, require_room
 from diag.explain.deepshap import Maps
-from diag.explain.graph import Graph, trace
+from diag.explain.graph import Graph, run_graph, shapes_of, trace
 from diag.explain.heads import Head, Target, without_head
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 SAMPLES = 200
 """Points an image, at least; each reference is used equally often."""
 BATCH = 64
+"""Points that go through the network at a time, where memory allows."""
+BACKWARD = 2
+"""Copies of all that a network computes that are alive on the way back, for the estimate of memory."""
 
 
 class ExpectedGradients:
@@ -47,8 +51,10 @@ class ExpectedGradients:
     def __init__(self, network: Any, activation: str | None = None) -> None:
         try:
             graph, self.head = without_head(trace(network), network, activation)
-            self._values: Callable[[Any], Any] = lambda batch: _run(graph, batch)
+            self._graph: Graph | None = graph
+            self._values: Callable[[Any], Any] = lambda batch: run_graph(graph, batch)[graph.target]
         except UnsupportedModelError:  # a model with code of its own: its output is all there is
+            self._graph = None
             self.head = Head("probabilities", math.prod(int(size) for size in network.outputs[0].shape[1:]))
             self._values = lambda batch: network(batch, training=False)
         tf = import_tensorflow()
@@ -85,6 +91,7 @@ class ExpectedGradients:
         *,
         seed: int = 0,
         weights: NDArray[np.float64] | None = None,
+        max_memory: float = MAX_MEMORY,
         progress: Callable[[int, int], None] | None = None,
     ) -> Maps:
         """Return attributions of inputs against references; arguments as in `DeepShap.maps`.
@@ -93,11 +100,15 @@ class ExpectedGradients:
         ------
         UnsupportedModelError
             If logits are asked for and the network does not end in softmax or sigmoid.
+        InvalidInputError
+            If maps, or one point on its way through the network, need more than `max_memory`.
         """
         tf = import_tensorflow()
         if target == "logit" and self.head.kind.startswith("probab"):
             raise UnsupportedModelError("target='logit': expected a network that ends in softmax, sigmoid or logits.")
         m, (n, k) = len(references), classes.shape
+        require_room(n, k, inputs.shape[1:], max_memory)
+        batch = self._batch(inputs.shape[1:], max_memory)
         share = np.full(m, 1 / m) if weights is None else weights
         rng = np.random.default_rng(seed)
         repeats = math.ceil(SAMPLES / m)
@@ -107,9 +118,9 @@ class ExpectedGradients:
             drawn = np.tile(rng.permutation(m), repeats)
             way = (rng.permutation(len(drawn)) + rng.random(len(drawn))) / len(drawn)
             totals, squares = np.zeros((2, k, *inputs.shape[1:]))
-            for start in range(0, len(drawn), BATCH):
-                part = drawn[start : start + BATCH]
-                alpha = way[start : start + BATCH].reshape(-1, *[1] * (inputs.ndim - 1)).astype(np.float32)
+            for start in range(0, len(drawn), batch):
+                part = drawn[start : start + batch]
+                alpha = way[start : start + batch].reshape(-1, *[1] * (inputs.ndim - 1)).astype(np.float32)
                 delta = inputs[row] - references[part]
                 points = tf.constant(references[part] + alpha * delta)
                 factor = (share[part] * m).reshape(alpha.shape)
@@ -125,24 +136,25 @@ class ExpectedGradients:
             errors[row] = np.sqrt(variance.reshape(k, -1).mean(axis=1)).max() / peak if peak > 0 else 0.0
             if progress is not None:
                 progress(row + 1, n)
-        base = share @ self._outputs(references, target)
+        base = share @ self._outputs(references, target, batch)
         return Maps(
             values=values,
             base_values=base[classes],
-            predictions=np.take_along_axis(self._outputs(inputs, target), classes, axis=1),
+            predictions=np.take_along_axis(self._outputs(inputs, target, batch), classes, axis=1),
             n_used=np.full(n, m, np.int64),
             relative_error=errors,
         )
 
-    def _outputs(self, batch: NDArray[np.float32], target: Target) -> NDArray[np.float64]:
+    def _batch(self, shape: tuple[int, ...], max_memory: float) -> int:
+        """Return how many points go through the network at a time: all that it computes is kept for the way back."""
+        if self._graph is None:
+            return BATCH
+        found = shapes_of(self._graph, (None, *shape))
+        needed = BACKWARD * sum(4 * math.prod(size or 1 for size in each[1:]) for each in found.values())
+        require_memory(needed, max_memory, "one point on the way to an image")
+        return int(min(BATCH, max_memory // needed))
+
+    def _outputs(self, batch: NDArray[np.float32], target: Target, size: int) -> NDArray[np.float64]:
         tf = import_tensorflow()
-        parts = [self._last(tf.constant(batch[at : at + BATCH])).numpy() for at in range(0, len(batch), BATCH)]
+        parts = [self._last(tf.constant(batch[at : at + size])).numpy() for at in range(0, len(batch), size)]
         return self.head.outputs(np.concatenate(parts), target)
-
-
-def _run(graph: Graph, batch: Any) -> Any:
-    values = {graph.source: batch}
-    for step in graph.steps:
-        results = step.call([values[number] for number in step.sources])
-        values.update(zip(step.targets, results, strict=True))
-    return values[graph.target]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -10,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.detection import settle
-from diag.errors import InvalidInputError, ModelLoadError, UnsupportedModelError
-from diag.explain.api import explain
+from diag.errors import InvalidInputError, UnsupportedModelError
+from diag.explain.api import activation_options, explain
 from diag.explain.background import draw_background
-from diag.explain.randomisation import MAX_STAGES, rank_correlation, reinitialised
+from diag.explain.bounds import MAX_MEMORY
+from diag.explain.randomisation import MAX_STAGES, rank_correlation
 from diag.io import store
-from diag.io.backends import KerasBackend
 from diag.io.datasets import Dataset
 from diag.io.layouts import from_layout
 from diag.io.preprocessing import Preprocessing
@@ -83,8 +82,6 @@ def faithfulness(
         For a scikit-learn model or an ensemble, or a network that `explain` has no maps of.
     InvalidInputError
         If an index does not exist, or a number is below 1.
-    ModelLoadError
-        If the model's file has changed since it was loaded.
 
     Notes
     -----
@@ -92,7 +89,7 @@ def faithfulness(
     geometry that the model sees. Insertion: they are put back into it in that order. Equal pixels come in a random
     order. Random orders, and the Sobel magnitude of the grey image, are what a map has to beat.
 
-    Randomisation: in a network loaded anew, every weight array with two axes or more is drawn from a normal
+    Randomisation: in a copy of the network, every weight array with two axes or more is drawn from a normal
     distribution of mean 0 and of the array's own standard deviation, layer after layer from the output down, each
     stage keeping what was drawn before (at most six stages, at most eight images). Arrays with one axis stay as they
     are: biases, and the scales and statistics of batch normalisation. The map of the class that the *original* network
@@ -325,31 +322,20 @@ def _mean_reference(case: _Case) -> NDArray[np.float32]:
 def _sanity(case: _Case, tested: NDArray[np.int64]) -> tuple[list[str], dict[str, NDArray[np.float64]]]:
     """Return the layer of each stage, and ``correlations`` and ``signed_correlations``, shape (stages, m)."""
     model, attribution = case.model, case.attribution
-    copy = KerasBackend(model.file)
-    _compare(copy.model, model)
     numbers, classes, originals = attribution.indices[tested], attribution.y_pred[tested], case.maps[tested]
-    wanted = np.unique(classes).tolist()
-    layers: list[str] = []
+    images = np.asarray(case.data.images[numbers])
+    arrays = {"inputs": model.prepare(images), "references": model.prepare(case.references), "classes": classes}
+    options = {"method": "deepshap", "target": "probability", "tolerance": None, "max_memory": MAX_MEMORY}
+    options |= {"seed": case.seed, "classes": np.unique(classes).tolist(), **activation_options(model)}
+    found = model.run("reinitialised_maps", arrays, options, case.report.within(MAX_STAGES * len(tested)))
+    layout = model.preprocessing.layout or "channels_last"
+    shape = model.preprocessing.input_image_shape(images.shape[1:])
     strength, signed = [], []
-    for layer in reinitialised(copy.model, case.seed):
-        layers.append(layer)
-        digest = hashlib.sha256(f"{model.digest}|{case.seed}|{len(layers)}".encode()).hexdigest()
-        changed = replace(model, file=replace(model.file, digest=digest), _backend=copy)
-        options = {"outputs": wanted, "seed": case.seed, "cache": False, "progress": case.report.within(len(tested))}
-        other = explain(changed, case.data, numbers, case.references, **options)
-        case.report.add(len(tested))
-        pairs = list(zip(originals, _predicted_maps(other, classes), strict=True))
+    for values in found.arrays["values"]:
+        others = from_layout(values, layout, shape).sum(axis=-1, dtype=np.float64)
+        pairs = list(zip(originals, others, strict=True))
         strength.append([rank_correlation(np.abs(before), np.abs(after)) for before, after in pairs])
         signed.append([rank_correlation(before, after) for before, after in pairs])
-    found = {"correlations": strength, "signed_correlations": signed}
-    return layers, {name: np.array(rows, np.float64).reshape(len(layers), len(tested)) for name, rows in found.items()}
-
-
-def _compare(copy: Any, model: Model) -> None:
-    """Raise if the file no longer holds the network that was explained."""
-    ours, theirs = model.keras.get_weights(), copy.get_weights()
-    if len(ours) != len(theirs) or not all(map(np.array_equal, ours, theirs)):
-        raise ModelLoadError(
-            f"{model.path.name}: expected the file as it was when it was loaded. Received: other weights. "
-            "Load the model again."
-        )
+    layers = list(found.meta["layers"])
+    rows = {"correlations": strength, "signed_correlations": signed}
+    return layers, {name: np.array(each, np.float64).reshape(len(layers), len(tested)) for name, each in rows.items()}

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from diag._lazy import import_keras
+from diag._lazy import import_keras, import_tensorflow
 from diag.errors import UnsupportedModelError
 
 if TYPE_CHECKING:
@@ -84,6 +84,28 @@ def trace(model: Any) -> Graph:
     steps = tuple(tracer.walk(function, tracer.numbers))
     target = tracer.numbers[id(function.outputs[0])]
     return Graph(0, target, _needed(steps, target))
+
+
+def run_graph(graph: Graph, batch: Any) -> dict[int, Any]:
+    """Return every tensor by number, for a batch of inputs."""
+    values = {graph.source: batch}
+    for step in graph.steps:
+        results = step.call([values[number] for number in step.sources])
+        values.update(zip(step.targets, results, strict=True))
+    return values
+
+
+def shapes_of(graph: Graph, shape: tuple[int | None, ...]) -> dict[int, tuple[int | None, ...]]:
+    """Return the shape of every tensor for inputs of `shape`, batch axis first; nothing is computed."""
+    tf = import_tensorflow()
+    shapes: dict[int, tuple[int | None, ...]] = {}
+
+    def run(batch: Any) -> Any:
+        shapes.update({number: tuple(value.shape) for number, value in run_graph(graph, batch).items()})
+        return batch
+
+    tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    return shapes
 
 
 def _function(model: Any, name: str) -> Any:

@@ -36,13 +36,7 @@ def reinitialised(network: Any, seed: int) -> Iterator[str]:
         arrays with two axes or more. With the last one, nothing of them is left.
     """
     rng = np.random.default_rng(seed)
-    cascade: list[tuple[str, list[Any]]] = []
-    known: set[int] = set()
-    for layer in reversed(list(_walk(network))):
-        kernels = [weight for weight in layer.weights if len(weight.shape) >= 2 and id(weight) not in known]
-        known.update(id(weight) for weight in kernels)  # a layer may be used twice
-        if kernels:
-            cascade.append((layer.name, kernels))
+    cascade = _cascade(network)
     ends = set(np.linspace(1, len(cascade), min(len(cascade), MAX_STAGES)).round().astype(int).tolist())
     for number, (name, kernels) in enumerate(cascade, start=1):
         for kernel in kernels:
@@ -50,6 +44,23 @@ def reinitialised(network: Any, seed: int) -> Iterator[str]:
             kernel.assign(rng.normal(0, trained.std(), trained.shape).astype(trained.dtype))
         if number in ends:
             yield name
+
+
+def n_stages(network: Any) -> int:
+    """Return how many stages `reinitialised` has for a network."""
+    return min(len(_cascade(network)), MAX_STAGES)
+
+
+def _cascade(network: Any) -> list[tuple[str, list[Any]]]:
+    """Return the layers that have arrays with two axes or more, from the output down, and these arrays."""
+    cascade: list[tuple[str, list[Any]]] = []
+    known: set[int] = set()
+    for layer in reversed(list(_walk(network))):
+        kernels = [weight for weight in layer.weights if len(weight.shape) >= 2 and id(weight) not in known]
+        known.update(id(weight) for weight in kernels)  # a layer may be used twice
+        if kernels:
+            cascade.append((layer.name, kernels))
+    return cascade
 
 
 def rank_correlation(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:

@@ -10,7 +10,8 @@ from diag.arrays import frozen
 from diag.detection import settle
 from diag.errors import InvalidInputError, UnsupportedModelError
 from diag.explain.background import stratified
-from diag.filters.penultimate import LARGEST, tap
+from diag.filters.network import hashed
+from diag.filters.penultimate import LARGEST
 from diag.io import store
 from diag.io.datasets import Dataset
 from diag.io.ensembles import EnsembleModel
@@ -128,7 +129,7 @@ def _side_by_side(model: EnsembleModel, parts: list[Embedding], sampled: str) ->
     rows = np.concatenate(scaled, axis=1) if len(parts[0]) else parts[0].features
     told = " ".join(f"{part.model_name}: {part.note}" for part in parts)
     return Embedding(
-        features=frozen(_hashed(rows.astype(np.float32))),
+        features=frozen(hashed(rows.astype(np.float32))),
         indices=parts[0].indices,
         total=parts[0].total,
         layer=", ".join(dict.fromkeys(part.layer for part in parts)),
@@ -164,31 +165,27 @@ def _require_one_input(model: Model) -> None:
 def _embedded(
     model: Model, images: Any, chosen: NDArray[np.int64], progress: Callable[[int, int], None] | None
 ) -> store.Entry:
-    if model.is_keras:
-        point = tap(model)
-        run, layer, note = _network(model, point.function()), point.layer, point.note
-    else:
-        run, layer, note = _flat, "input", _no_layers
+    run = _network if model.is_keras else _flat
     features: NDArray[np.float32] | None = None
-    size = 0
+    found: store.Entry | None = None
     for start, batch in _batches(model, images, chosen):
-        rows = run(batch)
-        size = rows.shape[1]
-        rows = _hashed(rows)
+        found = run(model, batch)
+        rows = found.arrays["features"]
         if features is None:
             features = np.empty((len(chosen), rows.shape[1]), dtype=np.float32)
         if not np.isfinite(rows).all():
             bad = chosen[start + int(np.argmin(np.isfinite(rows).all(axis=1)))]
             raise InvalidInputError(
-                f"{model.name}: layer {layer!r} returned NaN or infinity for image {bad}. Look for NaN in its weights, "
-                "or a wrong scale of the input."
+                f"{model.name}: layer {found.meta['layer']!r} returned NaN or infinity for image {bad}. Look for NaN "
+                "in its weights, or a wrong scale of the input."
             )
         features[start : start + len(rows)] = rows
         if progress is not None:
             progress(start + len(rows), len(chosen))
-    said = note(size) + (f" Hashed to {LARGEST:,} numbers, which keeps distances." if size > LARGEST else "")
+    said = (found or run(model, None)).meta
+    wide = f" Hashed to {LARGEST:,} numbers, which keeps distances." if said["size"] > LARGEST else ""
     kept = features if features is not None else np.zeros((0, 0), dtype=np.float32)
-    return store.Entry(meta={"layer": layer, "note": said}, arrays={"features": frozen(kept)})
+    return store.Entry(meta={"layer": said["layer"], "note": said["note"] + wide}, arrays={"features": frozen(kept)})
 
 
 def _batches(model: Model, images: Any, chosen: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -201,40 +198,14 @@ def _batches(model: Model, images: Any, chosen: NDArray[np.int64]) -> Iterator[t
         yield start, model.prepare(np.asarray(images[chosen[start : start + size]]))
 
 
-def _network(model: Model, function: Any) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """Return a function from prepared inputs to features (n, d); a network's fixed batch size is met by padding."""
-    fixed = model.keras.inputs[0].shape[0]
-
-    def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        parts = []
-        for start in range(0, len(batch), fixed or len(batch)):
-            cut = batch[start : start + (fixed or len(batch))]
-            short = (fixed or len(cut)) - len(cut)
-            fed = np.pad(cut, [(0, short)] + [(0, 0)] * (cut.ndim - 1)) if short else cut
-            found = [np.asarray(each, dtype=np.float32)[: len(cut)] for each in function(fed)]
-            parts.append(np.concatenate(found, axis=1))
-        return np.concatenate(parts)
-
-    return run
+def _network(model: Model, batch: NDArray[np.float32] | None) -> store.Entry:
+    """Return features (n, d) of prepared inputs, and where they come from; the latter also without inputs."""
+    return model.run("features", {} if batch is None else {"inputs": batch}, {"name": model.name})
 
 
-def _flat(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(batch, dtype=np.float32).reshape(len(batch), -1)
-
-
-def _no_layers(size: int) -> str:
-    return f"The input itself, prepared for the model ({size:,} numbers): an estimator has no layers."
-
-
-def _hashed(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return rows of at most `LARGEST` numbers: each column is added, with a random sign, to one of so many."""
-    d = rows.shape[1]
-    if d <= LARGEST:
-        return rows
-    from scipy.sparse import csr_array
-
-    rng = np.random.default_rng(d)
-    signs = rng.choice(np.array([-1, 1], dtype=np.float32), d)
-    shape = (d, LARGEST)
-    matrix = csr_array((signs, rng.integers(0, LARGEST, d), np.arange(d + 1)), shape=shape)
-    return np.asarray(rows @ matrix, dtype=np.float32)
+def _flat(model: Model, batch: NDArray[np.float32] | None) -> store.Entry:
+    """Return the same for an estimator: the inputs themselves."""
+    rows = np.zeros((0, 0), np.float32) if batch is None else np.asarray(batch, np.float32).reshape(len(batch), -1)
+    size = rows.shape[1]
+    note = f"The input itself, prepared for the model ({size:,} numbers): an estimator has no layers."
+    return store.Entry(meta={"layer": "input", "note": note, "size": size}, arrays={"features": hashed(rows)})

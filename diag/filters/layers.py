@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from diag._lazy import import_keras
+from diag.arrays import frozen
 from diag.detection import settle
-from diag.errors import InvalidInputError, UnsupportedModelError
+from diag.errors import InvalidInputError
 from diag.io import store
 from diag.io.datasets import Dataset
 from diag.results.activations import Activations
@@ -21,15 +21,18 @@ if TYPE_CHECKING:
 
     from diag.io.models import Model
 
-CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose")
+MAX_MEMORY = 2e9
+"""Bytes that kernels, or activations, may take."""
 
 
-def kernels(model: Model, *, cache: bool = True) -> Mapping[str, NDArray[np.float32]]:
+def kernels(model: Model, *, max_memory: float = MAX_MEMORY, cache: bool = True) -> Mapping[str, NDArray[np.float32]]:
     """Return the kernels of every 2-D convolution layer.
 
     Parameters
     ----------
     model : Model
+    max_memory : float
+        Bytes that they may take.
     cache : bool
         Look the result up by content, and keep it.
 
@@ -42,12 +45,13 @@ def kernels(model: Model, *, cache: bool = True) -> Mapping[str, NDArray[np.floa
     ------
     UnsupportedModelError
         For a scikit-learn model.
+    InvalidInputError
+        If they are larger than `max_memory`.
     """
     key = store.content_key(model=model.digest, versions=store.versions(("keras",)))
     kept = store.load("kernels", key) if cache else None
     if kept is None:
-        found = {name: _kernel(layer) for name, layer in _convolutions(model.keras)}
-        kept = _numbered(found)
+        kept = _closed(model.run("kernels", options={"max_memory": max_memory}))
         if cache:
             store.save("kernels", key, kept)
     return MappingProxyType(_named(kept))
@@ -59,6 +63,7 @@ def activations(
     layers: Sequence[str] | None = None,
     *,
     indices: Sequence[int] | NDArray[Any] | None = None,
+    max_memory: float = MAX_MEMORY,
     cache: bool = True,
 ) -> Activations:
     """Return what layers answer to images, in inference mode.
@@ -72,6 +77,8 @@ def activations(
         Names of layers; every 2-D convolution when left out.
     indices : sequence of int, optional
         Which images; all when left out.
+    max_memory : float
+        Bytes that the answers may take.
     cache : bool
         Look the result up by content, and keep it.
 
@@ -83,7 +90,7 @@ def activations(
     Raises
     ------
     InvalidInputError
-        If there is no layer of that name.
+        If there is no layer of that name, or the answers are larger than `max_memory`.
     UnsupportedModelError
         For a scikit-learn model.
     """
@@ -105,7 +112,8 @@ def activations(
     )
     kept = store.load("activations", key) if cache else None
     if kept is None:
-        kept = _numbered(_outputs(model.keras, inputs, layers))
+        options = {"layers": None if layers is None else list(layers), "max_memory": max_memory}
+        kept = _closed(model.run("activations", {"inputs": inputs}, options))
         if cache:
             store.save("activations", key, kept)
     return Activations(
@@ -116,88 +124,10 @@ def activations(
     )
 
 
-def _outputs(network: Any, inputs: NDArray[np.float32], names: Sequence[str] | None) -> dict[str, NDArray[np.float32]]:
-    """Run the network once and collect the outputs of the wanted layers, nested ones included."""
-    keras = import_keras()
-    every = dict(_walk(network))
-    if names is None:
-        wanted = [name for name, layer in every.items() if type(layer).__name__ in CONVOLUTIONS]
-    else:
-        wanted = list(names)
-        missing = [name for name in wanted if name not in every]
-        if missing:
-            raise InvalidInputError(f"layers: expected some of {', '.join(every)}. Received: {missing[0]!r}.")
-    collected: dict[str, NDArray[np.float32]] = {}
-    if not wanted:
-        return collected
-    for prefix, model, feed in _stages(network, inputs):
-        local = {name: layer for name, layer in _direct(model, prefix) if name in wanted}
-        if not local:
-            continue
-        probe = keras.Model(model.inputs[0], [layer.output for layer in local.values()])
-        outputs = probe(feed, training=False)
-        outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
-        for (name, layer), output in zip(local.items(), outputs, strict=True):
-            collected[name] = _channels_last(np.asarray(output, dtype=np.float32), layer)
-    return {name: collected[name] for name in wanted if name in collected}
-
-
-def _stages(network: Any, inputs: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """Return (name prefix, model, its input) for a model and, recursively, the models used as its layers."""
-    stages = [(prefix, network, inputs)]
-    keras = import_keras()
-    for layer in network.layers:
-        if not hasattr(layer, "layers"):
-            continue
-        try:
-            probe = keras.Model(network.inputs[0], layer.input)
-        except (ValueError, AttributeError) as error:
-            raise UnsupportedModelError(
-                f"layer {prefix}{layer.name!r}: expected a nested model that is used once. {error}"
-            ) from error
-        stages.extend(_stages(layer, probe(inputs, training=False), f"{prefix}{layer.name}/"))
-    return stages
-
-
-def _walk(network: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for layer in network.layers:
-        if hasattr(layer, "layers"):
-            found.extend(_walk(layer, f"{prefix}{layer.name}/"))
-        else:
-            found.append((f"{prefix}{layer.name}", layer))
-    return found
-
-
-def _direct(network: Any, prefix: str) -> list[tuple[str, Any]]:
-    return [(f"{prefix}{layer.name}", layer) for layer in network.layers if not hasattr(layer, "layers")]
-
-
-def _convolutions(network: Any) -> list[tuple[str, Any]]:
-    return [(name, layer) for name, layer in _walk(network) if type(layer).__name__ in CONVOLUTIONS]
-
-
-def _kernel(layer: Any) -> NDArray[np.float32]:
-    weights = [np.asarray(weight) for weight in layer.get_weights()]
-    kernel = next(weight for weight in weights if weight.ndim == 4)
-    if type(layer).__name__ == "Conv2DTranspose":  # Keras keeps (kh, kw, out, in) there
-        kernel = np.swapaxes(kernel, 2, 3)
-    return np.ascontiguousarray(kernel, dtype=np.float32)
-
-
-def _channels_last(output: NDArray[np.float32], layer: Any) -> NDArray[np.float32]:
-    if output.ndim == 4 and getattr(layer, "data_format", "channels_last") == "channels_first":
-        output = np.moveaxis(output, 1, -1)
-    return np.ascontiguousarray(output)
-
-
-def _numbered(found: Mapping[str, NDArray[np.float32]]) -> store.Entry:
-    """Return an entry whose files are numbered: a layer's name may hold characters that no file name may."""
-    arrays = {f"{place:04d}": array for place, array in enumerate(found.values())}
-    for array in arrays.values():
-        array.flags.writeable = False
-    return store.Entry(meta={"names": list(found)}, arrays=arrays)
-
-
 def _named(entry: store.Entry) -> dict[str, NDArray[np.float32]]:
     return {name: entry.arrays[f"{place:04d}"] for place, name in enumerate(entry.meta["names"])}
+
+
+def _closed(entry: store.Entry) -> store.Entry:
+    """Return an entry whose arrays are read-only."""
+    return store.Entry(meta=entry.meta, arrays={name: frozen(array) for name, array in entry.arrays.items()})

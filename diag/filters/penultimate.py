@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from diag._lazy import import_tensorflow
 from diag.errors import UnsupportedModelError
-from diag.explain.graph import Graph, Step, trace
-
-if TYPE_CHECKING:
-    from diag.io.models import Model
+from diag.explain.graph import Graph, Step, shapes_of, trace
 
 LARGEST = 4096
 """A feature map of more numbers than this is averaged over space; other features are hashed to as many."""
@@ -79,8 +76,8 @@ class Tap:
         return tf.reshape(value, (tf.shape(value)[0], -1))
 
 
-def tap(model: Model) -> Tap:
-    """Return where to take a Keras network's features.
+def tap(network: Any, name: str) -> Tap:
+    """Return where to take the features of a `keras.Model` with one input; `name` stands in messages.
 
     A classifying layer is one with a matrix of weights after which none with another comes on the way to the output:
     behind it stand pooling, normalisation and activations only.
@@ -88,24 +85,23 @@ def tap(model: Model) -> Tap:
     Raises
     ------
     UnsupportedModelError
-        If the network is not a graph of layers, or has several inputs.
+        If the network is not a graph of layers.
     """
-    model.require_one_input()
     try:
-        graph = trace(model.keras)
+        graph = trace(network)
     except UnsupportedModelError as error:
         reason = str(error).split(" Use ")[0]
         raise UnsupportedModelError(
-            f"{model.name}: expected a network whose layers can be followed from its input to its output. {reason}"
+            f"{name}: expected a network whose layers can be followed from its input to its output. {reason}"
         ) from error
     made = {target: step for step in graph.steps for target in step.targets}
-    shapes = _shapes(model.keras, graph)
+    shapes = shapes_of(graph, tuple(network.inputs[0].shape))
     last = _classifiers(graph, made)
     taken: dict[int, tuple[bool, bool, str]] = {}
     for step in last:
         tensor, averaged = _taken(step, made, shapes)
-        name = made[tensor].name if tensor in made else "input"
-        taken[tensor] = (averaged, getattr(step.operation, "data_format", "") == "channels_first", name)
+        origin = made[tensor].name if tensor in made else "input"
+        taken[tensor] = (averaged, getattr(step.operation, "data_format", "") == "channels_first", origin)
     if not taken:
         taken[graph.source] = (False, False, "input")
     averaged_, first, names = zip(*taken.values(), strict=True)
@@ -162,20 +158,3 @@ def _pointwise(operation: Any) -> bool:
     """Return whether a layer is a 1x1 convolution: pooled afterwards, it works on its input's mean over space."""
     size = getattr(operation, "kernel_size", None)
     return size is not None and all(side == 1 for side in size)
-
-
-def _shapes(network: Any, graph: Graph) -> dict[int, tuple[int | None, ...]]:
-    """Return the shape of every tensor, by sending a symbolic batch through the steps."""
-    tf = import_tensorflow()
-    shapes: dict[int, tuple[int | None, ...]] = {graph.source: tuple(network.inputs[0].shape)}
-
-    def run(inputs: Any) -> Any:
-        values = {graph.source: inputs}
-        for step in graph.steps:
-            results = step.call([values[number] for number in step.sources])
-            values.update(zip(step.targets, results, strict=True))
-            shapes.update({number: tuple(values[number].shape) for number in step.targets})
-        return inputs
-
-    tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec(network.inputs[0].shape, tf.float32))
-    return shapes

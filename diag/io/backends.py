@@ -23,7 +23,20 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-OPERATIONS: dict[str, str] = {}
+OPERATIONS: dict[str, str] = {
+    "activations": "diag.filters.network:activations",
+    "as_saved": "diag.checks.network_answers:as_saved",
+    "batch_statistics": "diag.checks.network_answers:batch_statistics",
+    "duplicate_filters": "diag.checks.network_weights:duplicate_filters",
+    "ends": "diag.io.network_ends:ends",
+    "features": "diag.filters.network:features",
+    "kernels": "diag.filters.network:kernels",
+    "maps": "diag.explain.network:maps",
+    "reinitialised_maps": "diag.explain.network:reinitialised_maps",
+    "structure": "diag.checks.network:structure",
+    "units": "diag.checks.units:observe",
+    "weight_statistics": "diag.checks.network_weights:weight_statistics",
+}
 """What can be asked of a network itself, beside its answers: short name -> ``module:function``.
 
 Such a function takes (network, arrays by name, options, progress) and returns an `Entry`. Options and the entry's

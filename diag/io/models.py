@@ -17,6 +17,7 @@ from diag.io.isolated import audit, backend_of
 from diag.io.layouts import guess_layout, image_shape
 from diag.io.model_file import ModelFile
 from diag.io.modelcard import ModelCard, load_card
+from diag.io.network_ends import ends_of
 from diag.io.outputs import HEAD_NOTES, output_head, to_probabilities
 from diag.io.preprocessing import Preprocessing
 from diag.printable import name_text
@@ -154,7 +155,7 @@ class Model:
         if len(self.file.inputs) > 1 and self.file.inputs[image_input(self.file)].shape is not None:
             return self.file.inputs[image_input(self.file)].shape or ()
         if self.is_keras:
-            return tuple(self._backend.model.inputs[image_input(self.file)].shape[1:])
+            return tuple(ends_of(self._backend)["inputs"][image_input(self.file)][1:])
         raise UnsupportedModelError(f"{self.name}: the file does not say how many numbers it takes.")
 
     @property
@@ -168,7 +169,7 @@ class Model:
         """Number of classes; a single sigmoid unit makes two."""
         outputs = self.file.n_outputs
         if outputs is None:
-            outputs = self._classes_of(self.keras.outputs[0].shape[1:]) if self.is_keras else self._probed()
+            outputs = self._classes_of(ends_of(self._backend)["outputs"][0][1:]) if self.is_keras else self._probed()
         return 2 if outputs == 1 else outputs
 
     @property
