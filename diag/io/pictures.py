@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+import zlib
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 
 from diag.errors import DataError
+from diag.io.opening import open_regular
 from diag.io.sources import printable
+from diag.worker.limits import Limits, raise_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,10 +27,15 @@ if TYPE_CHECKING:
     from diag.io.sources import Request
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # none that starts another program, as EPS does
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # none that starts another program, as EPS does
 _SEEN = 5_000
 _SIDEWAYS = (5, 6, 7, 8)  # values of the EXIF tag 274, Orientation, that turn an image by a quarter
 _CHUNK = 256
+# What Pillow raises for damaged pictures: each of its plug-ins in its own way.
+_DAMAGE = (
+    OSError, SyntaxError, ValueError, EOFError, struct.error, TypeError, LookupError, ArithmeticError, AttributeError,
+    RuntimeError, AssertionError, MemoryError, zlib.error,
+)  # fmt: skip
 
 
 class Blobs(Protocol):
@@ -114,18 +122,37 @@ def _opened(content: Path | bytes, name: str) -> Iterator[Any]:
     """Open an image with Pillow; everything that may be wrong with it is one `DataError`."""
     from PIL import Image
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # such as damaged EXIF data beside a sound image
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            stream = io.BytesIO(content) if isinstance(content, bytes) else content
-            with Image.open(stream, formats=_FORMATS) as image:
-                yield image
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{name}: expected a picture of sane size. Received: {error}") from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, TypeError, KeyError, IndexError) as error:
-        reason = "" if "BytesIO" in str(error) else printable(str(error))[:160]
-        raise DataError(f"{name}: expected an image. It cannot be decoded. {reason}".rstrip()) from error
+    with _stream(content) as stream:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, Limits.current().pixels)  # its own is no higher
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # such as damaged EXIF data beside a sound image
+                with Image.open(stream, formats=_FORMATS) as image:
+                    _refuse_size(image.size, name)
+                    yield image
+        except DataError:
+            raise
+        except Image.DecompressionBombError as error:
+            raise DataError(f"{name}: expected a picture of sane size. {printable(str(error))}") from error
+        except _DAMAGE as error:
+            reason = "" if "BytesIO" in str(error) or "BufferedReader" in str(error) else f" {printable(str(error))}"
+            raise DataError(
+                f"{name}: expected an image. It cannot be decoded.{reason[:160]} Replace the file, or take it out."
+            ) from error
+
+
+def _stream(content: Path | bytes) -> BinaryIO:
+    return io.BytesIO(content) if isinstance(content, bytes) else open_regular(content, "picture", DataError)
+
+
+def _refuse_size(size: tuple[int, int], name: str) -> None:
+    """Raise if a picture has too many pixels; Pillow itself only warns up to twice its limit."""
+    pixels, most = size[0] * size[1], Limits.current().pixels
+    if pixels > most:
+        raise DataError(
+            f"{name}: expected a picture of sane size, at most {most:,} pixels. Received: {size[1]}x{size[0]}, "
+            f"{pixels:,} pixels. Make it smaller. {raise_hint('pixels', pixels)}"
+        )
 
 
 def decode(

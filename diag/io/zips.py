@@ -38,7 +38,7 @@ _CHUNK = 2**20
 
 
 @contextlib.contextmanager
-def opened_zip(file: BinaryIO, name: str, error: type[DiagError]) -> Iterator[zipfile.ZipFile]:
+def opened_zip(file: BinaryIO, name: str, error: type[DiagError], limit: str = "members") -> Iterator[zipfile.ZipFile]:
     """Open an archive whose directory has as many entries as is allowed; damage is raised as `error`.
 
     Parameters
@@ -48,6 +48,8 @@ def opened_zip(file: BinaryIO, name: str, error: type[DiagError]) -> Iterator[zi
     name : str
         How messages call it.
     error : type of DiagError
+    limit : str
+        Which of `Limits` bounds the number of members.
 
     Raises
     ------
@@ -55,7 +57,7 @@ def opened_zip(file: BinaryIO, name: str, error: type[DiagError]) -> Iterator[zi
         Of the class `error`: if it is no archive, is one of several parts, or has too many members.
     """
     try:
-        _refuse_crowds(file, name, error)
+        _refuse_crowds(file, name, error, limit)
         archive = zipfile.ZipFile(file)
     except DAMAGE as found:
         if isinstance(found, DiagError):
@@ -73,7 +75,9 @@ def damaged(name: str, found: BaseException, error: type[DiagError]) -> DiagErro
     )
 
 
-def checked_members(archive: zipfile.ZipFile, name: str, error: type[DiagError]) -> list[zipfile.ZipInfo]:
+def checked_members(
+    archive: zipfile.ZipFile, name: str, error: type[DiagError], limit: str = "members"
+) -> list[zipfile.ZipInfo]:
     """Return the members of an archive, folders left out, after its whole directory was checked.
 
     Parameters
@@ -82,18 +86,20 @@ def checked_members(archive: zipfile.ZipFile, name: str, error: type[DiagError])
     name : str
         How messages call it.
     error : type of DiagError
+    limit : str
+        Which of `Limits` bounds their number.
 
     Raises
     ------
     DiagError
         Of the class `error`: if a member is twice there, lies outside the archive's folder, is a link, encrypted or
         packed in another way than by deflate; if members overlap; if sizes lie, or one or all claim more than 1,000
-        times what is stored; if there are more than ``Limits.members``.
+        times what is stored; if there are too many.
     """
     limits = Limits.current()
     infos = archive.infolist()
-    if len(infos) > limits.members:
-        raise _crowd(name, len(infos), limits, error)
+    if len(infos) > getattr(limits, limit):
+        raise _crowd(name, len(infos), limit, error)
     seen: set[str] = set()
     for info in infos:
         path = _path_inside(info, name, error)
@@ -161,24 +167,24 @@ def shown(text: str) -> str:
     return repr(printable(text, 80))
 
 
-def _refuse_crowds(file: BinaryIO, name: str, error: type[DiagError]) -> None:
+def _refuse_crowds(file: BinaryIO, name: str, error: type[DiagError], limit: str) -> None:
     """Count the entries of the directory before an object is made of each."""
-    limits = Limits.current()
+    most = getattr(Limits.current(), limit)
     start, size = _directory(file, name, error)
     file.seek(start)
     count, rest, tail = 0, size, b""
     while rest > 0 and (piece := file.read(min(rest, _CHUNK))):
         count += (tail + piece).count(b"PK\x01\x02")
         rest, tail = rest - len(piece), piece[-3:]
-        if count > limits.members:
-            raise _crowd(name, count, limits, error)
+        if count > most:
+            raise _crowd(name, count, limit, error)
     file.seek(0)
 
 
-def _crowd(name: str, count: int, limits: Limits, error: type[DiagError]) -> DiagError:
+def _crowd(name: str, count: int, limit: str, error: type[DiagError]) -> DiagError:
     return error(
-        f"{name}: expected at most {limits.members:,} members. Received: {count:,} or more. "
-        f"{raise_hint('members', 10 * count)}"
+        f"{name}: expected at most {getattr(Limits.current(), limit):,} members. Received: {count:,} or more. "
+        f"{raise_hint(limit, 10 * count)}"
     )
 
 

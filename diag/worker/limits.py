@@ -27,6 +27,14 @@ class Limits:
         Of a model.
     members : int
         Groups and data sets of an HDF5 file; members of an archive.
+    files : int
+        Of a folder or an archive with images.
+    columns : int
+        Of a table.
+    pixels : int
+        Of one picture, before it is decoded.
+    image_bytes : int
+        Of one image as a network is given it.
     file_bytes : int
         Of what one call may write.
     memory_bytes : int
@@ -43,6 +51,10 @@ class Limits:
     layers: int = 2000
     parameters: int = 1_000_000_000
     members: int = 200_000
+    files: int = 1_000_000
+    columns: int = 100_000
+    pixels: int = 89_478_485
+    image_bytes: int = 64 * 2**20
     file_bytes: int = 4 * 2**30
     memory_bytes: int = 3 * 2**29
     model_memory_bytes: int = 0

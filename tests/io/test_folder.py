@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -173,10 +176,18 @@ def test_an_image_turned_by_exif_stands_upright(tmp_path):
     assert load_dataset(tmp_path).images.shape == (1, 6, 4, 1)
 
 
-@pytest.mark.parametrize("limit", [1000, 100])  # Pillow warns above its limit and refuses above twice that
-def test_pictures_of_insane_size_are_refused(tmp_path, monkeypatch, limit):
+def test_pictures_of_insane_size_are_refused(tmp_path, monkeypatch):
     write(tmp_path / "a" / "0.png", np.zeros((40, 40)))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    monkeypatch.setenv("DIAG_LIMITS", "pixels=1000")
+    with pytest.raises(DataError, match=r"sane size, at most 1,000 pixels. Received: 40x40.*DIAG_LIMITS=pixels=1600"):
+        load_dataset(tmp_path)
+
+
+def test_what_pillow_itself_refuses_is_one_line(tmp_path):
+    chunks = b"IHDR" + struct.pack(">II5B", 2**15, 2**15, 8, 0, 0, 0, 0), b"IDAT" + zlib.compress(bytes(9))
+    packed = (struct.pack(">I", len(each) - 4) + each + struct.pack(">I", zlib.crc32(each)) for each in chunks)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
     with pytest.raises(DataError, match="sane size"):
         load_dataset(tmp_path)
 
@@ -187,6 +198,38 @@ def test_links_in_a_circle_end(folder):
     data = load_dataset(folder)
     assert len(data) == 6
     assert data.class_names == ("cat", "dog")
+    assert "Passed over: 1 links out of the folder, or to nothing." in data.notes  # that into the folder is none
+
+
+def test_links_out_of_the_folder_pipes_and_hidden_images_are_passed_over_and_counted(folder, tmp_path):
+    write(tmp_path / "secret" / "0.png", np.zeros((4, 6)))
+    (folder / "cat" / "out.png").symlink_to(tmp_path / "secret" / "0.png")
+    (folder / "owl").symlink_to(tmp_path / "secret")
+    (folder / "cat" / "nothing.png").symlink_to(tmp_path / "nowhere.png")
+    (folder / "cat" / "in.png").symlink_to(folder / "dog" / "0.png")
+    (folder / "dog" / ".9.png").write_bytes(b"")
+    os.mkfifo(folder / "dog" / "pipe.png")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / "s.png"))
+    data = load_dataset(folder)
+    assert len(data) == 7
+    assert data.class_names == ("cat", "dog")
+    assert data.images[:].max() == 202
+    assert (
+        "Passed over: 1 hidden files, 3 links out of the folder, or to nothing, 2 pipes, sockets or devices."
+        in data.notes
+    )
+
+
+def test_a_folder_that_is_a_link_is_read(folder, tmp_path):
+    (tmp_path / "link").symlink_to(folder)
+    assert len(load_dataset(tmp_path / "link")) == 6
+
+
+def test_a_folder_of_too_many_files_is_refused(folder, monkeypatch):
+    monkeypatch.setenv("DIAG_LIMITS", "files=7")
+    with pytest.raises(DataError, match=r"at most 7 files and folders. Received: more. .*DIAG_LIMITS=files=70"):
+        load_dataset(folder)
 
 
 def test_what_is_not_read_is_said(folder):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import os
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +16,82 @@ from diag.io.readers.siblings import data_files
 from diag.io.readers.sidecar import metadata_beside
 from diag.io.readers.tree import arranged
 from diag.io.sources import Parts, Request, files_digest, printable
+from diag.worker.limits import Limits, raise_hint
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entries:
+    """What a folder holds, and what of it is passed over."""
+
+    folders: list[str]
+    images: list[str]
+    passed: Counter[str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Disk:
-    """A folder as a `Tree`. Hidden files, and those whose names begin with two underscores, are left out."""
+    """A folder as a `Tree`. Hidden files, and those whose names begin with two underscores, are left out.
+
+    So are links to what lies outside of the folder, pipes, sockets and devices.
+    """
 
     root: Path
+    known: dict[str, _Entries] = field(default_factory=dict)
 
     def folders(self, at: str) -> list[str]:
-        return [_joined(at, path.name) for path in self._entries(at) if path.is_dir()]
+        return [_joined(at, name) for name in self._entries(at).folders]
 
     def images(self, at: str) -> list[str]:
-        entries = self._entries(at)
-        return [_joined(at, path.name) for path in entries if path.suffix.lower() in ENDINGS and path.is_file()]
+        return [_joined(at, name) for name in self._entries(at).images]
 
-    def _entries(self, at: str) -> list[Path]:
-        return sorted(path for path in (self.root / at).iterdir() if not path.name.startswith((".", "__")))
+    def passed_over(self) -> tuple[str, ...]:
+        """Return a note on what looked like an image, or like a folder, and was not followed."""
+        total = sum((entries.passed for entries in self.known.values()), Counter[str]())
+        said = [f"{count:,} {kind}" for kind, count in sorted(total.items())]
+        return (f"Passed over: {', '.join(said)}.",) if said else ()
+
+    def _entries(self, at: str) -> _Entries:
+        if at not in self.known:
+            self.known[at] = self._looked_at(at)
+        return self.known[at]
+
+    def _looked_at(self, at: str) -> _Entries:
+        most = Limits.current().files
+        left = most - sum(len(entries.images) + len(entries.folders) for entries in self.known.values())
+        found = _Entries([], [], Counter())
+        with os.scandir(self.root / at) as entries:
+            for count, entry in enumerate(entries):
+                if count >= left:
+                    raise DataError(
+                        f"{printable(str(self.root), 120)}: expected at most {most:,} files and folders. Received: "
+                        f"more. {raise_hint('files', 10 * most)}"
+                    )
+                self._sort_in(entry, found)
+        found.folders.sort()
+        found.images.sort()
+        return found
+
+    def _sort_in(self, entry: os.DirEntry[str], found: _Entries) -> None:
+        like_image = Path(entry.name).suffix.lower() in ENDINGS
+        if entry.name.startswith((".", "__")):
+            found.passed["hidden files"] += like_image
+        elif entry.is_symlink() and not self._stays(entry.path):
+            found.passed["links out of the folder, or to nothing"] += 1
+        elif entry.is_dir():
+            found.folders.append(entry.name)
+        elif entry.is_file():
+            if like_image:
+                found.images.append(entry.name)
+        else:
+            found.passed["pipes, sockets or devices"] += 1
+
+    def _stays(self, path: str) -> bool:
+        """Return whether a link leads to something in this folder."""
+        try:
+            place = Path(path).resolve(strict=True)
+        except (OSError, RuntimeError):  # to nothing, or in a circle
+            return False
+        return place.is_relative_to(self.root.resolve())
 
 
 def matches(source: Any) -> bool:
@@ -47,8 +108,9 @@ def read(source: Any, request: Request) -> Parts:
 
 
 def _read(root: Path, request: Request) -> Parts:
+    disk = _Disk(root)
     try:
-        found = arranged(_Disk(root), request.split, str(root))
+        found = arranged(disk, request.split, str(root))
     except DataError:
         listed, _ = _listed(root, request)
         if listed is None:
@@ -66,7 +128,7 @@ def _read(root: Path, request: Request) -> Parts:
         labels=found.labels,
         content=files_digest(base, paths) + done + text,
         class_names=found.class_names,
-        notes=(*found.notes, *notes, *problem, *told),
+        notes=(*found.notes, *disk.passed_over(), *notes, *problem, *told),
         metadata=metadata,
         sample_names=tuple(printable(str(path.relative_to(base))) for path in paths),
         sizes=sizes,
