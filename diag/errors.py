@@ -25,6 +25,10 @@ class UnsafeModelError(ModelLoadError):
     """A model file would run code of its own when loaded, so it was not loaded."""
 
 
+class ConversionError(DiagError):
+    """A converted file does not predict what the old one does."""
+
+
 class UnsupportedModelError(DiagError):
     """The model is readable, but what was asked cannot be done with it."""
 

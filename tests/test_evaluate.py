@@ -119,11 +119,12 @@ def test_clear_touches_only_what_diag_made(toy, empty_cache):
     assert [entry.name for entry in empty_cache.iterdir()] == ["letter.txt"]
 
 
-def test_cached_evaluation_does_not_import_tensorflow(tmp_path):
+def test_the_caller_never_imports_tensorflow_and_a_cached_evaluation_starts_no_network(tmp_path):
     code = (
         "import sys, diag\n"
         "run = diag.evaluate(diag.load_model(sys.argv[1]), diag.load_dataset('digits'), progress=False)\n"
-        "print(run.from_cache, 'tensorflow' in sys.modules, round(run.figures()['accuracy'], 4))"
+        "from diag.worker.process import models\n"
+        "print(run.from_cache, models().alive(), 'tensorflow' in sys.modules, round(run.figures()['accuracy'], 4))"
     )
     command = [sys.executable, "-c", code, str(SHIPPED / "cnn_sd.h5")]
     environment = {"DIAG_CACHE_DIR": str(tmp_path), "PATH": "", "HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "-1"}
@@ -131,9 +132,9 @@ def test_cached_evaluation_does_not_import_tensorflow(tmp_path):
         subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT, check=True) for _ in range(2)
     ]
     first, second = (run.stdout.split() for run in runs)
-    assert first[:2] == ["False", "True"]
-    assert second[:2] == ["True", "False"]
-    assert first[2] == second[2]
+    assert first[:3] == ["False", "True", "False"]
+    assert second[:3] == ["True", "False", "False"]
+    assert first[3] == second[3]
     assert runs[0].stderr == ""
 
 

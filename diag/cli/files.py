@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from diag.cli.options import ARCHITECTURE, INPUT_SHAPE, MODEL, OUTPUT, loading_options, path_type
+from diag.cli.options import ARCHITECTURE, INPUT_SHAPE, MODEL, OUTPUT, loading_options, open_models, path_type
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 
@@ -36,7 +36,7 @@ def convert(model: Path, out: Path, force: bool, **given: Any) -> None:
     """Write MODEL, of any version of Keras, again as OUT.keras, which plain Keras opens; predictions are compared."""
     from diag.io.convert import convert as run_convert
 
-    done = run_convert(_file(model, given), out, force=force)
+    done = run_convert(open_models([model], given)[0], out, force=force)
     for note in done.notes:
         click.echo(note)
     click.echo(
@@ -49,8 +49,8 @@ def convert(model: Path, out: Path, force: bool, **given: Any) -> None:
 def _file(path: Path, given: dict[str, Any]) -> Any:
     """Return what a file says, with the output that --output names."""
     from diag.io.architectures import load_architecture
-    from diag.io.audit import audit
     from diag.io.ends import with_output
+    from diag.io.isolated import audit
     from diag.io.modelcard import load_card
 
     if path.name.endswith(".ensemble.toml"):

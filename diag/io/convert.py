@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,21 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag._lazy import import_keras
-from diag.errors import DiagError, InvalidInputError, UnsupportedModelError
-from diag.io.keras_files import load_keras, quiet
+from diag.errors import ConversionError, InvalidInputError, UnsupportedModelError
+from diag.io import store
+from diag.io.keras_files import quiet
 from diag.io.legacy import every_layer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-    from diag.io.model_file import ModelFile
+    from diag.io.models import Model
 
 _SAMPLES = 4
 _TOLERANCE = 1e-4  # of the largest output
-
-
-class ConversionError(DiagError):
-    """The new file does not predict what the old one does, or cannot be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +48,17 @@ class Conversion:
     notes: tuple[str, ...] = ()
 
 
-def convert(file: ModelFile, out: Path | str, *, force: bool = False) -> Conversion:
+def convert(model: Model, out: Path | str, *, force: bool = False) -> Conversion:
     """Write a model file again, as today's Keras saves it.
 
     The network is loaded as diag loads it, so that names, layouts and layers of old versions are repaired, and Lambda
-    layers that are understood are ordinary layers. The new file is written aside, opened by plain Keras, asked about
-    random inputs, and renamed only if it answers as the old one does.
+    layers that are understood are ordinary layers. The new file is made and opened by plain Keras in another process,
+    asked about random inputs, and kept only if it answers as the old one does.
 
     Parameters
     ----------
-    file : ModelFile
-        What `audit` said of the old file.
+    model : Model
+        Of the old file.
     out : Path or str
         The new file; ``.keras``.
     force : bool
@@ -83,22 +80,34 @@ def convert(file: ModelFile, out: Path | str, *, force: bool = False) -> Convers
         raise InvalidInputError(f"{out}: there is a file already. Choose another name, or pass --force.")
     if not out.resolve().parent.is_dir():
         raise InvalidInputError(f"{out}: its folder does not exist. Create it first.")
-    if file.config is None:
-        raise UnsupportedModelError(f"{file.path.name}: expected a Keras model. Received: {file.format}.")
-    model = load_keras(file.path, file)
-    inputs = random_inputs(model)
-    expected = _answers(model, inputs)
-    _with_todays_hard_sigmoid(model)
-    handle, aside = tempfile.mkstemp(suffix=".keras", prefix=f".{out.stem}-", dir=out.resolve().parent)
-    os.close(handle)
-    try:
-        difference = _written(model, Path(aside), inputs, expected, out.name)
-        Path(aside).chmod(0o644)
-        Path(aside).replace(out)
-    finally:
-        with suppress(FileNotFoundError):
-            Path(aside).unlink()
-    return Conversion(out, difference, _SAMPLES, file.notes)
+    found = model.run("converted", options={"name": out.name})
+    store.write_aside(out, found.arrays["file"].tobytes())
+    return Conversion(out, found.meta["difference"], found.meta["n_samples"], model.file.notes)
+
+
+def converted(
+    network: Any, arrays: Mapping[str, NDArray[Any]], options: Mapping[str, Any], progress: object
+) -> store.Entry:
+    """Return a network as the bytes of a ``.keras`` file (``file``, uint8) that predicts the same.
+
+    ``meta``: ``difference``, the largest between the outputs of both, and ``n_samples``, on how many random inputs.
+    The network is given back as it was.
+    """
+    inputs = random_inputs(network)
+    expected = _answers(network, inputs)
+    kept = network.get_weights()
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "new.keras"
+        changed: list[tuple[Any, str, Any]] = []
+        try:
+            _with_todays_hard_sigmoid(network, changed)
+            difference = _written(network, place, inputs, expected, options["name"])
+        finally:
+            for owner, attribute, function in changed:
+                setattr(owner, attribute, function)
+            network.set_weights(kept)
+        data = np.frombuffer(place.read_bytes(), dtype=np.uint8)
+    return store.Entry(meta={"difference": difference, "n_samples": len(inputs[0])}, arrays={"file": data})
 
 
 def _written(model: Any, aside: Path, inputs: list[NDArray[Any]], expected: NDArray[Any], name: str) -> float:
@@ -126,8 +135,11 @@ def _answers(model: Any, inputs: list[NDArray[Any]]) -> NDArray[Any]:
     return np.asarray(model(inputs[0] if len(inputs) == 1 else inputs, training=False))
 
 
-def _with_todays_hard_sigmoid(model: Any) -> None:
-    """Scale weights by 1.2 where Keras 1 and 2 had clip(0.2 x + 0.5, 0, 1): today's is clip(x / 6 + 0.5, 0, 1)."""
+def _with_todays_hard_sigmoid(model: Any, changed: list[tuple[Any, str, Any]]) -> None:
+    """Scale weights by 1.2 where Keras 1 and 2 had clip(0.2 x + 0.5, 0, 1): today's is clip(x / 6 + 0.5, 0, 1).
+
+    Adds to `changed` (owner, attribute, the function it had).
+    """
     today = import_keras().activations.hard_sigmoid
     for layer in every_layer(model):
         owner = getattr(layer, "cell", layer)
@@ -135,6 +147,7 @@ def _with_todays_hard_sigmoid(model: Any) -> None:
             function = getattr(owner, attribute, None)
             if getattr(function, "__name__", "") == "hard_sigmoid" and function is not today:
                 _scale(owner, attribute)
+                changed.append((owner, attribute, function))
                 setattr(owner, attribute, today)
 
 

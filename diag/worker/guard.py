@@ -6,6 +6,8 @@ the audit of files, not a sandbox, as native code can go round it.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import resource
 import sys
@@ -21,11 +23,15 @@ _DENIED = (
     "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown",
     "shutil.rmtree", "shutil.move", "shutil.copyfile", "sys.addaudithook",
 )  # fmt: skip
-_FILE_EVENTS = (
-    "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod", "shutil.rmtree", "shutil.copyfile",
-    "os.link", "os.symlink", "shutil.move",
-)  # fmt: skip
-_TWO_PATHS = ("os.rename", "os.link", "shutil.copyfile", "shutil.move")
+# Of what changes files: which arguments are paths, and which are the folders' descriptors that these begin at.
+_FILE_EVENTS: dict[str, tuple[tuple[int, int | None], ...]] = {
+    **dict.fromkeys(("os.remove", "os.rmdir"), ((0, 1),)),
+    **dict.fromkeys(("os.mkdir", "os.chmod"), ((0, 2),)),
+    **dict.fromkeys(("os.rename", "os.link"), ((0, 2), (1, 3))),
+    **dict.fromkeys(("shutil.copyfile", "shutil.move"), ((0, None), (1, None))),
+    **dict.fromkeys(("os.truncate", "shutil.rmtree"), ((0, None),)),
+    "os.symlink": ((1, 2),),
+}
 _SLACK = 2**29
 """Bytes of address space over what a call is granted: stacks of threads, arenas of the allocator."""
 _own: dict[str, Any] = {"writable": (), "readable": (), "granted": (), "on": False}
@@ -83,8 +89,10 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
 
 def _own_files(event: str, arguments: tuple[Any, ...]) -> bool:
     """Return whether only files in the worker's own folder are touched."""
-    count = 2 if event in _TWO_PATHS else 1
-    return all(_within(path, "writable") for path in arguments[:count])
+    return all(
+        _within(arguments[path], "writable", -1 if folder is None else arguments[folder])
+        for path, folder in _FILE_EVENTS[event]
+    )
 
 
 def _watch_open(path: Any, mode: Any, flags: Any) -> None:
@@ -99,11 +107,25 @@ def _watch_open(path: Any, mode: Any, flags: Any) -> None:
         raise PermissionError("a worker may only read what it was asked to read")
 
 
-def _within(path: Any, group: str) -> bool:
+def _within(path: Any, group: str, folder: int = -1) -> bool:
+    """Return whether a path, as seen from a folder's descriptor if there is one, lies in one of a group's places."""
     if isinstance(path, int):
         return False
-    place = os.path.realpath(os.fsdecode(path))
+    name = os.fsdecode(path)
+    if folder != -1 and not name.startswith("/"):
+        name = f"{_folder_of(folder)}/{name}"
+    place = os.path.realpath(name)
     return any(place == root or place.startswith(root.rstrip("/") + "/") for root in _own[group])
+
+
+def _folder_of(descriptor: int) -> str:
+    """Return the path of an open folder; one that lies nowhere if the system does not tell."""
+    with contextlib.suppress(OSError):
+        if sys.platform == "linux":
+            return str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        f_getpath = 50
+        return os.fsdecode(fcntl.fcntl(descriptor, f_getpath, bytes(1024)).rstrip(b"\0"))
+    return "/nowhere"
 
 
 def _data_bytes() -> int:

@@ -328,6 +328,7 @@ class _Process:
             env=clean_environment(self.folder),
             pass_fds=(self._far.fileno(),),
             start_new_session=True,
+            cwd=self.folder,
         )
 
 

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import diag
 from diag.cli import cli
 from diag.errors import InvalidInputError, UnsafeModelError
-from diag.io.audit import audit
 from diag.io.convert import convert
-from diag.io.ends import with_output
 from diag.io.keras_files import load_keras
 from tests.io.test_audit import dense, layer, linear_file, sequential, write_h5
 from tests.io.test_keras_files import old_hard_sigmoid
@@ -45,7 +44,7 @@ def keras_1_file(path, rng):
 
 def test_a_file_of_keras_1_with_a_lambda_opens_in_plain_keras(tmp_path, rng):
     path, new = keras_1_file(tmp_path / "old.h5", rng), tmp_path / "new.keras"
-    done = convert(audit(path), new)
+    done = convert(diag.load_model(path), new)
     x = rng.normal(size=(4, 1, 5, 6))
     np.testing.assert_allclose(in_plain_keras(new, x), load_keras(path)(x.astype(np.float32)), rtol=1e-5, atol=1e-6)
     assert (done.path, done.n_samples) == (new, 4)
@@ -72,7 +71,7 @@ def test_the_hard_sigmoid_of_keras_2_is_kept(tmp_path, rng, kind):
         options["activation"] = "hard_sigmoid"
     config = sequential(layer(kind, "a", **options), *([dense("a2", 2)] if kind == "Activation" else []))
     path = write_h5(tmp_path / "old.h5", config, {"a2" if kind == "Activation" else "a": weights})
-    convert(audit(path), tmp_path / "new.keras")
+    convert(diag.load_model(path), tmp_path / "new.keras")
     x = rng.normal(size=(5, 4, 3), scale=3).astype(np.float32)
     found = in_plain_keras(tmp_path / "new.keras", x)
     np.testing.assert_allclose(found, load_keras(path)(x), rtol=1e-4, atol=1e-5)
@@ -86,25 +85,25 @@ def test_one_of_several_outputs_is_written(tmp_path):
     start = keras.Input((4,))
     ends = [keras.layers.Dense(3, activation="softmax", name="cls")(start), keras.layers.Dense(2, name="box")(start)]
     keras.Model(start, ends).save(tmp_path / "two.keras")
-    convert(with_output(audit(tmp_path / "two.keras"), "box"), tmp_path / "one.keras")
+    convert(diag.load_model(tmp_path / "two.keras", output="box"), tmp_path / "one.keras")
     assert in_plain_keras(tmp_path / "one.keras", np.ones((2, 4))).shape == (2, 2)
 
 
 def test_what_is_refused_leaves_no_file(tmp_path, rng):
     old, new = linear_file(tmp_path / "old.h5"), tmp_path / "new.keras"
     with pytest.raises(InvalidInputError, match=r"ends in \.keras"):
-        convert(audit(old), tmp_path / "new.h5")
+        convert(diag.load_model(old), tmp_path / "new.h5")
     with pytest.raises(InvalidInputError, match="folder does not exist"):
-        convert(audit(old), tmp_path / "no" / "new.keras")
+        convert(diag.load_model(old), tmp_path / "no" / "new.keras")
     unknown = sequential(layer("Lambda", "l", function="mine", batch_input_shape=[None, 4]), dense("d", 3))
     with pytest.raises(UnsafeModelError, match="only its name, 'mine'"):
-        convert(audit(write_h5(tmp_path / "bad.h5", unknown, {})), new)
+        convert(diag.load_model(write_h5(tmp_path / "bad.h5", unknown, {})), new)
     assert not new.exists()
     new.write_text("precious")
     with pytest.raises(InvalidInputError, match="--force"):
-        convert(audit(old), new)
+        convert(diag.load_model(old), new)
     assert new.read_text() == "precious"
-    convert(audit(old), new, force=True)
+    convert(diag.load_model(old), new, force=True)
     assert in_plain_keras(new, np.ones((1, 4))).shape == (1, 3)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -78,7 +79,14 @@ def write_own(request):
     folder = Path(tempfile.mkdtemp())
     (folder / "a").write_text("own")
     (folder / "a").rename(folder / "b")
-    return Answer((folder / "b").read_text())
+    text = (folder / "b").read_text()
+    shutil.rmtree(folder)
+    return Answer([text, folder.exists()])
+
+
+def remove_from(request):
+    folder, name = os.path.split(request.body)
+    os.remove(name, dir_fd=os.open(folder, os.O_RDONLY))
 
 
 def start_program(request):
@@ -115,6 +123,6 @@ HANDLERS = {
     function.__name__: function
     for function in (
         echo, crash, segfault, leave, hang, refuse, bug, grow, grow_slowly, count, forever, read, write, write_own,
-        start_program, system, fork, connect, environment, unsendable,
+        remove_from, start_program, system, fork, connect, environment, unsendable,
     )
 }  # fmt: skip

@@ -154,7 +154,10 @@ def test_only_granted_files_are_read_and_only_own_ones_written(worker, tmp_path)
     with pytest.raises(RuntimeError, match="may not write"):
         ask(worker, "write", str(secret.parent / "new"), granted=[secret.parent])
     assert not (secret.parent / "new").exists()
-    assert ask(worker, "write_own").body == "own"
+    with pytest.raises(RuntimeError, match=r"may not do this: os\.remove"):
+        ask(worker, "remove_from", str(secret), granted=[secret.parent])
+    assert secret.exists()
+    assert ask(worker, "write_own").body == ["own", False]
 
 
 def test_it_starts_clean(worker, monkeypatch, tmp_path):
