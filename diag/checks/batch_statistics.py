@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from diag._lazy import import_tensorflow
 from diag.checks.base import Check
-from diag.checks.steps import cost, execute
 from diag.errors import CheckNotApplicable, DiagError
-from diag.explain.graph import trace
 from diag.results.diagnosis import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
     from diag.checks.case import Case
-    from diag.explain.graph import Step
     from diag.results.diagnosis import Finding, Severity
 
 LEAST_IMAGES = 30
 TOTAL_NUMBERS = 2**29
 """Numbers that all layers together compute in all: bounds the images of a large network."""
+MOST_NUMBERS = 2**35
+"""Beyond this the accuracy with batch statistics is not measured."""
 BATCH = 200
 """Images that are normalised together, at most."""
 ALPHA = 1e-3
@@ -129,23 +125,22 @@ def layers(case: Case) -> list[Layer]:
     CheckNotApplicable
         If there is none, or the sample is too small.
     """
-    if not any(type(layer).__name__ == "BatchNormalization" for layer, _ in case.weights.values()):
+    if not case.structure.has("BatchNormalization"):
         raise CheckNotApplicable("The network has no batch normalisation.")
     units = case.units
     if units[0].images < LEAST_IMAGES:
         raise CheckNotApplicable(f"{units[0].images} images are too few: at least {LEAST_IMAGES} are needed.")
-    steps = trace(case.network).steps
     found = []
-    for place, step in enumerate(steps, start=1):
-        if step.kind != "BatchNormalization":
+    for each in units:
+        if each.moving is None:
             continue
-        before, layer = units[units[place].place.source], step.operation
-        mean, variance = (np.asarray(each, dtype=np.float64) for each in (layer.moving_mean, layer.moving_variance))
+        before, epsilon = units[each.place.source], each.moving.epsilon
+        mean, variance = each.moving.mean, each.moving.variance
         if before.mean.shape != mean.shape or not np.isfinite([*before.mean, *before.var, *mean, *variance]).all():
             continue
-        shift = np.abs(before.mean - mean) / np.sqrt(variance + layer.epsilon)
-        factor = (before.var + layer.epsilon) / (variance + layer.epsilon)
-        found.append(Layer(step.name, float(np.median(shift)), float(np.median(factor))))
+        shift = np.abs(before.mean - mean) / np.sqrt(variance + epsilon)
+        factor = (before.var + epsilon) / (variance + epsilon)
+        found.append(Layer(each.place.name, float(np.median(shift)), float(np.median(factor))))
     if not found:
         raise CheckNotApplicable("No layer of batch normalisation could be compared with its input.")
     return found
@@ -160,13 +155,14 @@ def _effect(case: Case) -> tuple[float, float, float] | None:
     except DiagError:
         return None
     rows = case.rng("batches").permutation(len(y_true))  # data in the order of classes makes batches of one class
-    n = int(min(len(rows), max(LEAST_IMAGES + 2, TOTAL_NUMBERS // cost(case.network))))
-    if case.network.inputs[0].shape[0] is not None:
-        n -= n % case.network.inputs[0].shape[0]  # whole batches: padding would count
+    cost, fixed = case.structure.cost, case.structure.batch
+    n = int(min(len(rows), max(LEAST_IMAGES + 2, TOTAL_NUMBERS // cost)))
+    if fixed is not None:
+        n -= n % fixed  # whole batches: padding would count
     rows = rows[:n]
-    if not n:
+    if not n or n * cost > MOST_NUMBERS:
         return None
-    outputs = normalised_by_batch(case.network, case.inputs[rows])
+    outputs = case.ask_network("batch_statistics", {"inputs": case.inputs[rows]}, {"batch": BATCH}).arrays["outputs"]
     if not np.isfinite(outputs).all():
         return None
     batch = case.model.read_outputs(outputs).argmax(axis=1) == y_true[rows]
@@ -174,36 +170,6 @@ def _effect(case: Case) -> tuple[float, float, float] | None:
     better, worse = int((batch & ~moving).sum()), int((~batch & moving).sum())
     p_value = float(binomtest(better, better + worse, alternative="greater").pvalue) if better + worse else 1.0
     return float(moving.mean()), float(batch.mean()), p_value
-
-
-def normalised_by_batch(network: Any, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return outputs (n, outputs) with batch statistics in place of moving ones; all else is in inference mode.
-
-    The layers of batch normalisation are not called for it, so that their moving statistics stay as they are.
-    """
-    graph, parts = trace(network), []
-    for part in np.array_split(inputs, -(-len(inputs) // (network.inputs[0].shape[0] or BATCH))):
-        *_, (_, _, value) = execute(network, graph, part, _by_batch)
-        parts.append(np.asarray(value, dtype=np.float32).reshape(len(part), -1))
-    return np.concatenate(parts)
-
-
-def _by_batch(step: Step, values: list[Any]) -> list[Any]:
-    """Compute a step; batch normalisation with the mean and variance of this batch (Ioffe and Szegedy 2015, alg. 1)."""
-    if step.kind != "BatchNormalization":
-        return step.call(values)
-    tf, layer, (x,) = import_tensorflow(), step.operation, values
-    own = {axis % x.shape.rank for axis in (layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis])}
-    shape = [size if axis in own else 1 for axis, size in enumerate(x.shape)]
-    mean, variance = tf.nn.moments(
-        tf.cast(x, tf.float32), [axis for axis in range(x.shape.rank) if axis not in own], keepdims=True
-    )
-    out = (tf.cast(x, tf.float32) - mean) * tf.math.rsqrt(variance + layer.epsilon)
-    if layer.scale:
-        out *= tf.reshape(tf.cast(layer.gamma.value, tf.float32), shape)
-    if layer.center:
-        out += tf.reshape(tf.cast(layer.beta.value, tf.float32), shape)
-    return [tf.cast(out, x.dtype)]
 
 
 CHECK = Check("DG306", "Batch normalisation disagrees with the data", run)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.checks.draws import draws
+from diag.checks.parts import part
 from diag.engines.local import evaluate
 from diag.errors import CheckNotApplicable, DiagError
 from diag.io.pairing import match_classes
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from diag.checks.kernels import Kernel
+    from diag.checks.facts import KernelFacts, Structure, WeightFacts
     from diag.checks.linear_baseline import LinearAnswers
     from diag.checks.sweep import Sweep
     from diag.checks.trial import Trial
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
     from diag.io.datasets import Dataset
     from diag.io.histories import History
     from diag.io.models import Model
+    from diag.io.store import Entry
     from diag.results.evaluation import Evaluation
+
+SAMPLE = 50_000
+"""So many weights of a kernel are drawn from larger ones, to be compared with initialisers."""
 
 
 class Case:
@@ -91,12 +96,12 @@ class Case:
             raise CheckNotApplicable("The training data is not known: pass --train.")
         return self._train
 
-    @cached_property
+    @part
     def run(self) -> Evaluation:
         """The model on the whole of the data. Raises `DiagError` when it cannot be evaluated."""
         return evaluate(self._loaded, self.labelled, cache=self._cache, progress=False)
 
-    @cached_property
+    @part
     def training(self) -> Evaluation:
         """The model on at most 5,000 images of its training data, with the preprocessing of `run`."""
         train = self.train
@@ -106,38 +111,38 @@ class Case:
             train = train.subset(self.rng("training").choice(len(train), 5000, replace=False))
         return evaluate(self.model, train, cache=self._cache, progress=False)
 
-    @cached_property
+    @part
     def train_labels(self) -> NDArray[np.int64]:
         """The labels of all training images as the model's class numbers."""
         if self.train.labels is None:
             raise CheckNotApplicable("The training data has no labels.")
         return match_classes(self.model, self.train)[1]
 
-    @cached_property
+    @part
     def training_counts(self) -> NDArray[np.int64]:
         """How many training images each class of the model has, shape (k,)."""
         return np.bincount(self.train_labels, minlength=self.model.n_classes)
 
-    @cached_property
+    @part
     def prints(self) -> Prints:
         """The images of the data, small."""
         if self.data is None:
             raise CheckNotApplicable("There is no data: pass --data.")
         return prints(self.data, self.rng("prints"))
 
-    @cached_property
+    @part
     def train_prints(self) -> Prints:
         """The images of the training data, small."""
         return prints(self.train, self.rng("train prints"))
 
-    @cached_property
+    @part
     def linear(self) -> LinearAnswers:
         """A linear model's answers on the data. Raises `CheckNotApplicable` when none can be fitted."""
         from diag.checks.linear_baseline import linear_answers
 
         return linear_answers(self)
 
-    @cached_property
+    @part
     def model(self) -> Model:
         """The model with its preprocessing fixed; as it was loaded when it cannot be evaluated."""
         try:
@@ -150,14 +155,7 @@ class Case:
         """The model with what its card and the caller said of its preprocessing, and no more."""
         return self._loaded
 
-    @property
-    def network(self) -> Any:
-        """The `keras.Model`."""
-        if not self._loaded.is_keras:
-            raise CheckNotApplicable(f"This is {self._loaded.kind}: it has no layers.")
-        return self._loaded.keras
-
-    @cached_property
+    @part
     def history(self) -> History:
         """The training history that the card names."""
         from diag.io.histories import load_history
@@ -169,7 +167,7 @@ class Case:
 
     # A sample of the data that costly checks share.
 
-    @cached_property
+    @part
     def rows(self) -> NDArray[np.int64]:
         """Numbers of at most `n` images, ascending; every class has its share, at least one."""
         if self.data is None:
@@ -181,30 +179,30 @@ class Case:
             return np.sort(rng.choice(len(self.data), self.n, replace=False))
         return stratified(np.asarray(self.data.labels), self.n, rng)
 
-    @cached_property
+    @part
     def images(self) -> NDArray[Any]:
         """The images of `rows`, shape (m, h, w, c), in the data's own units."""
         if self.data is None:
             raise CheckNotApplicable("There is no data: pass --data.")
         return np.asarray(self.data.images[self.rows])
 
-    @cached_property
+    @part
     def inputs(self) -> NDArray[np.float32]:
         """`images` as the model takes them."""
         return self.model.prepare(self.images)
 
-    @cached_property
+    @part
     def outputs(self) -> NDArray[np.float32]:
         """The model's own outputs for `inputs`, shape (m, outputs), before anything is made of them."""
         return self.model.raw_outputs(self.images)
 
-    @cached_property
+    @part
     def y_true(self) -> NDArray[np.int64]:
         """The labels of `rows` as the model's class numbers, shape (m,)."""
         labels: NDArray[np.int64] = self.run.samples["y_true"][self.rows]
         return labels
 
-    @cached_property
+    @part
     def proba(self) -> NDArray[np.float32]:
         """Probabilities for `images`, shape (m, k)."""
         kept = self.run.proba
@@ -214,14 +212,14 @@ class Case:
         """Return probabilities (n, k) for images in the data's own units, with the preprocessing of `run`."""
         return self.model.predict_proba(images)
 
-    @cached_property
+    @part
     def sweep(self) -> Sweep:
         """The model on changed images of `rows`: shifts, rotations, light, JPEG, noise, blur."""
         from diag.checks.sweep import Sweep
 
         return Sweep(self)
 
-    @cached_property
+    @part
     def trial(self) -> Trial:
         """Other ways to prepare the images, beside the one in use."""
         from diag.checks.trial import Trial
@@ -230,32 +228,45 @@ class Case:
 
     # Inside the network.
 
-    @cached_property
-    def weights(self) -> Mapping[str, tuple[Any, tuple[NDArray[Any], ...]]]:
-        """The leaf layers that have weights, by name: (layer, arrays in Keras's order)."""
-        return {
-            name: (layer, tuple(np.asarray(variable) for variable in layer.weights))
-            for name, layer in leaves(self.network)
-            if layer.weights
-        }
+    def ask_network(
+        self, operation: str, arrays: Mapping[str, NDArray[Any]] | None = None, options: Mapping[str, Any] | None = None
+    ) -> Entry:
+        """Return what an operation of `diag.io.backends.OPERATIONS` finds out about the network, where it lives."""
+        if not self._loaded.is_keras:
+            raise CheckNotApplicable(f"This is {self._loaded.kind}: it has no layers.")
+        return self._loaded.run(operation, arrays, options)
 
-    @cached_property
+    @part
+    def structure(self) -> Structure:
+        """How the network is built."""
+        from diag.checks.facts import Structure
+
+        return Structure.of(self.ask_network("structure"))
+
+    @part
+    def weights(self) -> WeightFacts:
+        """What the network's weights are like."""
+        from diag.checks.facts import WeightFacts
+
+        return WeightFacts.of(self.ask_network("weight_statistics", options={"seed": self.seed, "sample": SAMPLE}))
+
+    @part
     def units(self) -> tuple[Units, ...]:
         """What every unit answers to `inputs`, in the order of execution, nested models opened; first the input."""
-        from diag.checks.units import observe
+        from diag.checks.units import BATCH_NUMBERS, image_count, observed
 
-        return observe(self.network, self.inputs)
+        cost = self.structure.cost
+        inputs = self.inputs[: image_count(len(self.inputs), cost)]
+        return observed(self.ask_network("units", {"inputs": inputs}, {"batch_numbers": BATCH_NUMBERS}))
 
-    @cached_property
-    def kernels(self) -> tuple[Kernel, ...]:
-        """The kernels of dense and convolution layers as rows, one a unit."""
-        from diag.checks.kernels import kernels
-
-        return kernels(self.weights)
+    @property
+    def kernels(self) -> tuple[KernelFacts, ...]:
+        """The kernels of dense and convolution layers, in the order of the network."""
+        return self.weights.kernels
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Return a generator of its own for each purpose, so that checks do not depend on their order."""
-        return np.random.default_rng([self.seed, *purpose.encode()])
+        return draws(self.seed, purpose)
 
 
 def stratified(labels: NDArray[Any], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -269,14 +280,3 @@ def stratified(labels: NDArray[Any], n: int, rng: np.random.Generator) -> NDArra
         seen[codes[row]] += 1
     chosen = np.lexsort((order.argsort(), rank))[:n]
     return np.sort(chosen)
-
-
-def leaves(model: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    """Return all layers of a network by name (``outer/inner``), nested models opened."""
-    found: list[tuple[str, Any]] = []
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            found += leaves(layer, f"{prefix}{layer.name}/")
-        else:
-            found.append((f"{prefix}{layer.name}", layer))
-    return found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.checks.base import Check
+from diag.checks.network_weights import near_zero
 from diag.errors import CheckNotApplicable, DiagError
 from diag.results.diagnosis import Evidence
 
@@ -16,11 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from diag.checks.case import Case
-    from diag.checks.kernels import Kernel
     from diag.results.diagnosis import Finding
 
-NEAR_ZERO = 1e-2
-"""Norm of a filter in parts of its layer's median. Of networks trained without fault the smallest is 0.23."""
 CONSTANT = 1e-6
 """Range of an answer over all images, in parts of the layer's median range."""
 WARNING_SHARE = 0.25
@@ -29,14 +27,14 @@ WARNING_SHARE = 0.25
 
 def run(case: Case) -> Iterator[Finding]:
     """Compare the norm of every filter, and the spread of its answers, with its layer's median."""
-    kernels = [each for each in case.kernels if each.finite and np.any(each.rows) and len(each.rows) > 1]
+    kernels = [each for each in case.kernels if each.finite and not each.zero and each.units > 1]
     if not kernels:
         raise CheckNotApplicable("There are no convolution or dense layers with usable weights.")
     constant = _constant(case)
     rows: list[dict[str, Any]] = []
     severe = False
     for kernel in kernels:
-        zero = near_zero(kernel)
+        zero = near_zero(kernel.norms)
         still = constant.get(kernel.layer, np.zeros(0, dtype=bool))
         flat = int((still & ~zero).sum()) if len(still) == len(zero) and kernel.part != "depthwise_kernel" else 0
         share = (int(zero.sum()) + flat) / len(zero)
@@ -61,14 +59,6 @@ def run(case: Case) -> Iterator[Finding]:
     )
 
 
-def near_zero(kernel: Kernel) -> NDArray[np.bool_]:
-    """Return which rows of a kernel are zero beside the others, shape (units,)."""
-    norms = np.linalg.norm(kernel.rows.astype(np.float64), axis=1)
-    typical = float(np.median(norms[norms > 0])) if np.any(norms) else 0.0
-    mask: NDArray[np.bool_] = norms <= NEAR_ZERO * typical
-    return mask
-
-
 def _constant(case: Case) -> dict[str, NDArray[np.bool_]]:
     """Return by layer which filters answer the same everywhere, before the activation; empty without images."""
     try:
@@ -76,10 +66,11 @@ def _constant(case: Case) -> dict[str, NDArray[np.bool_]]:
     except DiagError:
         return {}
     found: dict[str, NDArray[np.bool_]] = {}
-    names = {name.rsplit("/", 1)[-1]: name for name in case.weights}
+    names = {layer.own_name: layer.name for layer in case.structure.layers if layer.weights}
     for each in units:
         name = names.get(each.place.name)
-        spread = each.high - each.low  # exact where nothing varies; a variance in float32 is not
+        with np.errstate(invalid="ignore"):  # infinite answers have no spread
+            spread = each.high - each.low  # exact where nothing varies; a variance in float32 is not
         if name is not None and name not in found and "Conv" in each.place.kind and each.images > 1:
             found[name] = spread <= CONSTANT * float(np.median(spread))
     return found

@@ -1,4 +1,4 @@
-"""The kernels of a network as rows, one a unit: shared by the checks on weights."""
+"""The kernels of a network as rows, one a unit. Their weights stay where the network lives."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.checks.network import leaves
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -39,6 +41,8 @@ class Kernel:
         As initialisers count them.
     depthwise : bool
         Whether each filter sees a channel of its own.
+    trainable : bool
+        Whether training moves the layer.
     initializer : object
         The layer's own, for its class and its numbers.
     """
@@ -51,24 +55,8 @@ class Kernel:
     fan_in: int
     fan_out: int
     depthwise: bool
+    trainable: bool
     initializer: Any
-
-    @property
-    def convolution(self) -> bool:
-        """Whether units are filters."""
-        return "Conv" in self.kind
-
-    @property
-    def word(self) -> str:
-        """What a unit is called."""
-        return "filters" if self.convolution else "units"
-
-    @property
-    def glorot(self) -> float:
-        """Standard deviation of the weights under Glorot's initialisation; a depthwise filter has one input."""
-        if self.depthwise:
-            return 1 / math.sqrt(self.rows.shape[1])
-        return math.sqrt(2 / (self.fan_in + self.fan_out))
 
     @property
     def finite(self) -> bool:
@@ -76,17 +64,31 @@ class Kernel:
         return bool(np.isfinite(self.rows).all() and (self.bias is None or np.isfinite(self.bias).all()))
 
 
-def kernels(weights: Mapping[str, tuple[Any, tuple[NDArray[Any], ...]]]) -> tuple[Kernel, ...]:
-    """Return the kernels of dense and convolution layers by name, in the order of the network.
+def kernels(network: Any) -> Iterator[Kernel]:
+    """Yield the kernels of dense and convolution layers by name, in the order of the network; one is held at a time.
 
     Recurrent layers, attention and embeddings are left out: their matrices are no rows of one unit each.
     """
-    return tuple(kernel for name, (layer, _) in weights.items() for kernel in _kernels(name, layer))
+    for name, layer in leaves(network):
+        yield from _kernels(name, layer)
+
+
+def biases(network: Any) -> Iterator[NDArray[np.float32]]:
+    """Yield the biases of the layers whose kernels `kernels` yields."""
+    for _, layer in leaves(network):
+        bias = getattr(layer, "bias", None) if _has_kernels(layer) else None
+        if bias is not None:
+            yield np.asarray(bias).astype(np.float32)
+
+
+def _has_kernels(layer: Any) -> bool:
+    kind = type(layer).__name__
+    return (kind == "Dense" or "Conv" in kind) and not hasattr(layer, "cell")
 
 
 def _kernels(name: str, layer: Any) -> Iterator[Kernel]:
     kind = type(layer).__name__
-    if (kind != "Dense" and "Conv" not in kind) or hasattr(layer, "cell"):
+    if not _has_kernels(layer):
         return
     for part, initializer in _PARTS:
         variable = getattr(layer, part, None)
@@ -104,6 +106,7 @@ def _kernels(name: str, layer: Any) -> Iterator[Kernel]:
             fan_in=fan_in,
             fan_out=fan_out,
             depthwise=depthwise,
+            trainable=bool(layer.trainable),
             initializer=getattr(layer, initializer, None) or getattr(layer, "depthwise_initializer", None),
         )
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from diag.checks.base import Check
-from diag.checks.steps import cost
 from diag.errors import CheckNotApplicable
 from diag.results.diagnosis import Evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -32,7 +31,7 @@ OTHER_BATCH = 1e-2
 
 def run(case: Case) -> Iterator[Finding]:
     """Ask twice, in other batches, and with what the file switches on by ``training=True``."""
-    network, inputs = case.network, _inputs(case)
+    inputs = _inputs(case)
     if len(inputs) < 2:
         raise CheckNotApplicable("One image does not tell batches apart.")
     first = case.model.ask(inputs)
@@ -47,24 +46,17 @@ def run(case: Case) -> Iterator[Finding]:
         if other.max() > OTHER_BATCH:
             why = "Look for a layer that works across the batch, such as softmax over the wrong axis."
             yield _finding(case, "with the other images in the batch", other, OTHER_BATCH, why)
-    yield from _switched_on(case, network, inputs, first)
+    yield from _switched_on(case, inputs, first)
 
 
 def _inputs(case: Case) -> NDArray[np.float32]:
     """Return the first images, or noise when there is no data: what is asked needs no labels."""
-    n = int(np.clip(TOTAL_NUMBERS // cost(case.network), FEWER_IMAGES, IMAGES))
+    structure = case.structure
+    n = int(np.clip(TOTAL_NUMBERS // structure.cost, FEWER_IMAGES, IMAGES))
     if case.data is not None:
         return case.inputs[:n]
-    shape = [size or 32 for size in case.network.inputs[0].shape[1:]]
+    shape = [size or 32 for size in structure.inputs[0][1:]]
     return case.rng("noise").random((n, *shape), dtype=np.float32)
-
-
-def _answers(size: int | None, inputs: NDArray[np.float32], call: Callable[..., Any]) -> NDArray[np.float32]:
-    """Return outputs (n, outputs); a fixed batch size is met by repeating the images."""
-    size = size or len(inputs)
-    parts = [call(np.resize(inputs[at : at + size], (size, *inputs.shape[1:]))) for at in range(0, len(inputs), size)]
-    outputs = np.concatenate([np.asarray(part, dtype=np.float32).reshape(size, -1) for part in parts])
-    return outputs[: len(inputs)]
 
 
 def _regrouped(model: Model, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -96,14 +88,13 @@ def _changes(case: Case, changes: NDArray[np.float32]) -> Evidence:
     return Evidence("Change of the outputs, in parts of the largest", rows, "bar", x="image", y="change")
 
 
-def _switched_on(
-    case: Case, network: Any, inputs: NDArray[np.float32], shown: NDArray[np.float32]
-) -> Iterator[Finding]:
+def _switched_on(case: Case, inputs: NDArray[np.float32], shown: NDArray[np.float32]) -> Iterator[Finding]:
     """Look for layers that the file itself calls in training mode, and measure what they would do."""
-    found = list(dict.fromkeys(switched_on(network)))
+    found = case.structure.switched_on
     if not found:
         return
-    one, two = _as_saved(network, inputs)
+    answers = case.ask_network("as_saved", {"inputs": inputs}).arrays
+    one, two = answers["one"], answers["two"]
     scale = max(float(np.abs(shown).max()), 1e-12)
     changes = np.maximum(np.abs(one - shown), np.abs(two - one)).max(axis=1) / scale
     flips = np.mean((_classes(one) != _classes(shown)) | (_classes(two) != _classes(shown)))
@@ -123,47 +114,6 @@ def _switched_on(
         samples=case.rows[np.argsort(-changes, kind="stable")].tolist() if case.data is not None else (),
         evidence=[_changes(case, changes)],
     )
-
-
-def switched_on(model: Any, prefix: str = "", active: bool | None = None) -> Iterator[tuple[str, str]]:
-    """Yield (name, class) of the layers that act otherwise in training and that the file calls in training mode.
-
-    ``layer(tensor, training=True)`` is kept in a functional model's configuration and, in Keras 2, stronger than the
-    mode in which the model is called. What is said of a nested model holds for the layers in it.
-    """
-    function = getattr(model, "_functional", None) or model
-    for depth in sorted(getattr(function, "_nodes_by_depth", {}), reverse=True):
-        for node in function._nodes_by_depth[depth]:
-            layer = node.operation
-            saved = node.arguments.kwargs.get("training") if not node.is_input else None
-            on = saved if active is None else active
-            name = f"{prefix}{layer.name}"
-            if hasattr(layer, "layers"):
-                yield from switched_on(layer, f"{name}/", on)
-            elif on and _acts(layer):
-                yield name, type(layer).__name__
-
-
-def _acts(layer: Any) -> bool:
-    """Return whether a layer draws random numbers, or uses its batch, in training mode."""
-    cell = getattr(layer, "cell", layer)
-    random = any(
-        getattr(each, key, None) is not None for each in (layer, cell) for key in ("seed_generator", "generator")
-    )
-    return random or type(layer).__name__ == "BatchNormalization"
-
-
-def _as_saved(network: Any, inputs: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    """Yield the outputs with what the file switches on, twice; the network keeps its state."""
-    trainable = [variable.value for variable in network.trainable_variables]
-    states = [variable.value for variable in network.non_trainable_variables]
-
-    def call(batch: NDArray[np.float32]) -> Any:
-        outputs, states[:] = network.stateless_call(trainable, list(states), batch)
-        return outputs
-
-    for _ in range(2):
-        yield _answers(network.inputs[0].shape[0], inputs, call)
 
 
 def _classes(outputs: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -26,7 +26,7 @@ MAX_IMAGES = 5000
 
 def run(case: Case) -> Iterator[Finding]:
     """Look at weights, images and outputs in this order; what comes of bad weights or images is not told twice."""
-    weights = list(_weights(case)) if _is_network(case) else []
+    weights = list(_weights(case))
     yield from weights
     images = list(_images(case)) if case.data is not None else []
     yield from images
@@ -34,24 +34,16 @@ def run(case: Case) -> Iterator[Finding]:
         yield from _outputs(case)
 
 
-def _is_network(case: Case) -> bool:
-    try:
-        return case.network is not None
-    except DiagError:
-        return False
-
-
 def _weights(case: Case) -> Iterator[Finding]:
-    rows = []
-    for name, (layer, arrays) in case.weights.items():
-        for variable, array in zip(layer.weights, arrays, strict=True):
-            bad = int((~np.isfinite(array.astype(np.float64))).sum()) if "float" in array.dtype.name else 0
-            if bad:
-                rows.append({"layer": name, "weight": variable.name, "not_finite": bad, "of": array.size})
-    if not rows:
+    try:
+        bad = case.weights.not_finite
+    except DiagError:
         return
-    layers = list(dict.fromkeys(row["layer"] for row in rows))
-    total = sum(row["not_finite"] for row in rows)
+    if not bad:
+        return
+    rows = [{"layer": each.layer, "weight": each.weight, "not_finite": each.not_finite, "of": each.of} for each in bad]
+    layers = list(dict.fromkeys(each.layer for each in bad))
+    total = sum(each.not_finite for each in bad)
     yield CHECK.finding(
         "critical",
         f"{total:,} weights are NaN or infinite, in {_listed(layers)}.",
@@ -150,15 +142,9 @@ def _where(case: Case) -> tuple[str, tuple[dict[str, Any], ...]]:
     first = next((row for row in rows if row["not_finite"]), None)
     if first is None:
         return "", ()
-    layer = dict(_dtypes(case)).get(first["layer"], "float32")
+    dtypes = {layer.own_name: layer.dtype for layer in case.structure.layers}
+    layer = dtypes.get(first["layer"], "float32")
     return f"; they overflow first in {first['layer']} ({first['step']}, {layer})", rows[:100]
-
-
-def _dtypes(case: Case) -> Iterator[tuple[str, str]]:
-    from diag.checks.steps import layers
-
-    for layer in layers(case.network):
-        yield layer.name, str(getattr(layer, "compute_dtype", "float32"))
 
 
 def _listed(names: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,17 +20,15 @@ if TYPE_CHECKING:
 
 SUM_TOLERANCE = 0.01
 """Probabilities of one image may miss 1 by so much: 1,000 classes in half precision miss it by up to 0.005."""
-PASSIVE = ("Dropout", "Flatten", "Reshape", "ActivityRegularization", "InputLayer", "Identity")
-"""Layers that leave the numbers as they are."""
 
 
 def run(case: Case) -> Iterator[Finding]:
     """Look at the model's own outputs, and at the layers that make them."""
-    layers = _last_layers(case.network)
+    layers = case.structure.last
     outputs = case.outputs.astype(np.float64)
     if not np.isfinite(outputs).all():
         raise CheckNotApplicable("The model returns NaN or infinity.")
-    if outputs.shape[1] > 1 and ([_is_softmax(layer) for layer in layers] == [True, True] or squeezed(outputs)):
+    if outputs.shape[1] > 1 and ([layer.softmax for layer in layers] == [True, True] or squeezed(outputs)):
         yield _twice(outputs, [layer.name for layer in layers])
         return
     finding = _not_probabilities(case.model.file.activation, outputs)
@@ -113,33 +111,6 @@ def _histogram(values: NDArray[np.float64], title: str) -> Evidence:
         for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True)
     )
     return Evidence(title, rows, "bar", x="from", y="images")
-
-
-def _is_softmax(layer: Any) -> bool:
-    activation = getattr(getattr(layer, "activation", None), "__name__", None)
-    return type(layer).__name__ == "Softmax" or (activation == "softmax" and not hasattr(layer, "layers"))
-
-
-def _last_layers(network: Any) -> list[Any]:
-    """Return the last layer that does something and the one before it, the last first; nested models are opened."""
-    found: list[Any] = []
-    tensor = network.outputs[0] if len(network.outputs) == 1 else None
-    while tensor is not None and len(found) < 2:
-        history = tensor._keras_history
-        layer = history.operation
-        if hasattr(layer, "layers"):
-            found += _last_layers(layer)
-        elif not _passive(layer):
-            found.append(layer)
-        before = layer._inbound_nodes[history.node_index].input_tensors
-        tensor = before[0] if len(before) == 1 else None
-    return found[:2]
-
-
-def _passive(layer: Any) -> bool:
-    linear = getattr(getattr(layer, "activation", None), "__name__", None) == "linear"
-    kind = type(layer).__name__
-    return kind in PASSIVE or (kind == "Activation" and linear)
 
 
 CHECK = Check("DG104", "Outputs are not probabilities", run)

@@ -1,4 +1,7 @@
-"""What every unit of a network answers to the sample: one pass, shared by the checks that look inside."""
+"""What every unit of a network answers to the sample: one pass, shared by the checks that look inside.
+
+`observe` is the operation ``units``, run where the network lives; `Units` is what the checks see of it.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag._lazy import import_tensorflow
-from diag.checks.steps import LIMITS, cost, execute, layers, places
+from diag.arrays import frozen
+from diag.checks.budget import spent
+from diag.checks.steps import LIMITS, Place, cost, execute, layers, places
 from diag.explain.graph import trace
+from diag.io.store import Entry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from numpy.typing import NDArray
 
-    from diag.checks.steps import Place
+    from diag.explain.graph import Step
+
+    Progress = Callable[[int, int], None]
 
 BATCH_NUMBERS = 2**25
 """Numbers that all layers together compute in one batch, about."""
@@ -22,8 +32,22 @@ TOTAL_NUMBERS = 2**29
 """Numbers that all layers together compute in all: bounds the images that a large network is asked about."""
 MIN_IMAGES = 32
 """A large network is asked about at least so many images."""
+MOST_NUMBERS = 2**35
+"""Numbers that may be computed for them. EfficientNetV2-L on images of 480 x 480 needs 2e10."""
 AT_LIMIT = 0.01
 """So close to a limit, in parts of the range, a value counts as saturated: a sigmoid's slope is 0.01 there, of 0.25."""
+
+
+_PARTS = ("fired", "low", "high", "mean", "var", "at_low", "at_high")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moving:
+    """What a layer of batch normalisation takes its input's mean and variance to be, a channel; and its epsilon."""
+
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    epsilon: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +67,8 @@ class Units:
         Share of its values within `AT_LIMIT` of the activation's limits; zero for activations without limits.
     finite : ndarray of bool, shape (images,)
         Images for which it holds neither NaN nor infinity.
+    moving : Moving, optional
+        Of batch normalisation.
     """
 
     place: Place
@@ -55,6 +81,7 @@ class Units:
     at_low: NDArray[np.float64]
     at_high: NDArray[np.float64]
     finite: NDArray[np.bool_]
+    moving: Moving | None = None
 
     @property
     def spread(self) -> float:
@@ -62,7 +89,22 @@ class Units:
         return float(np.sqrt(self.var.mean())) if len(self.var) else 0.0
 
 
-def observe(network: Any, inputs: NDArray[np.float32]) -> tuple[Units, ...]:
+def image_count(n: int, numbers: int) -> int:
+    """Return how many of `n` images a network is asked about that computes so many numbers for each.
+
+    Raises
+    ------
+    CheckNotApplicable
+        If even `MIN_IMAGES` would take more than `MOST_NUMBERS`.
+    """
+    chosen = int(min(n, max(MIN_IMAGES, TOTAL_NUMBERS // numbers)))
+    spent("to look into the network", float(chosen) * numbers, MOST_NUMBERS, "numbers")
+    return chosen
+
+
+def observe(
+    network: Any, arrays: Mapping[str, NDArray[Any]], options: Mapping[str, Any], progress: Progress | None
+) -> Entry:
     """Return what every step of a network answers, in the order of execution; the first row is the input itself.
 
     Steps whose output is no batch of floating-point numbers have no units.
@@ -71,24 +113,86 @@ def observe(network: Any, inputs: NDArray[np.float32]) -> tuple[Units, ...]:
     ----------
     network : keras.Model
         Of one input and one output. It is called in inference mode and not changed.
-    inputs : ndarray of float32, shape (n, ...)
-        As the network takes them. A large network is asked about the first ones only.
+    arrays : mapping
+        ``inputs``, float32, shape (n, ...): images as the network takes them.
+    options : mapping
+        ``batch_numbers``: numbers that all layers together may compute in one batch, about.
+    progress : callable, optional
+        Gets (images done, in all).
+
+    Returns
+    -------
+    Entry
+        As `observed` reads it.
 
     Raises
     ------
     UnsupportedModelError
         If the network is no graph of layers, or fails on these images.
     """
+    inputs = arrays["inputs"]
     graph, tf, numbers = trace(network), import_tensorflow(), cost(network)
     first = any(getattr(layer, "data_format", None) == "channels_first" for layer in layers(network))
-    n = int(min(len(inputs), max(MIN_IMAGES, TOTAL_NUMBERS // numbers)))
-    size = int(network.inputs[0].shape[0] or np.clip(BATCH_NUMBERS // numbers, 1, 64))
+    size = int(network.inputs[0].shape[0] or np.clip(options["batch_numbers"] // numbers, 1, 64))
     tallies = [_Tally() for _ in range(len(graph.steps) + 1)]
-    for start in range(0, n, size):
-        part = inputs[start : min(n, start + size)]
+    for start in range(0, len(inputs), size):
+        part = inputs[start : start + size]
         for place, step, value in execute(network, graph, part):
             tallies[place].add(tf, value, step.kind if step else "", first)
-    return tuple(tally.units(place) for tally, place in zip(tallies, places(graph), strict=True))
+        if progress is not None:
+            progress(start + len(part), len(inputs))
+    moving = [_moving(place, step) for place, step in enumerate(graph.steps, 1) if step.kind == "BatchNormalization"]
+    return _entry(tallies, places(graph), moving)
+
+
+def _moving(place: int, step: Step) -> tuple[int, Moving]:
+    layer = step.operation
+    mean, variance = (np.asarray(each, dtype=np.float64) for each in (layer.moving_mean, layer.moving_variance))
+    return place, Moving(mean, variance, float(layer.epsilon))
+
+
+def _entry(tallies: list[_Tally], stands: list[Place], moving: list[tuple[int, Moving]]) -> Entry:
+    """Return all tallies as one: the arrays of all steps behind one another, and how long each is."""
+    arrays = {key: _joined([tally.parts.get(key) for tally in tallies]) for key in (*_PARTS, "finite")}
+    arrays["moving_mean"] = _joined([each.mean for _, each in moving])
+    arrays["moving_variance"] = _joined([each.variance for _, each in moving])
+    return Entry(
+        meta={
+            "places": [[each.name, each.kind, each.carrier, each.source, each.hidden, each.gate] for each in stands],
+            "images": [tally.images for tally in tallies],
+            "units": [len(tally.parts.get("fired", ())) for tally in tallies],
+            "moving": [[place, len(each.mean), each.epsilon] for place, each in moving],
+        },
+        arrays=arrays,
+    )
+
+
+def _joined(parts: list[NDArray[Any] | None]) -> NDArray[Any]:
+    kept = [part for part in parts if part is not None]
+    return np.concatenate(kept) if kept else np.zeros(0)
+
+
+def observed(entry: Entry) -> tuple[Units, ...]:
+    """Return what the operation ``units`` found out, a row for the input and each step."""
+    meta = entry.meta
+    parts = {key: _split(entry.arrays[key], meta["units"]) for key in _PARTS}
+    parts["finite"] = _split(entry.arrays["finite"], meta["images"])
+    widths = [width for _, width, _ in meta["moving"]]
+    means, variances = (_split(entry.arrays[f"moving_{key}"], widths) for key in ("mean", "variance"))
+    moving = {
+        place: Moving(mean, variance, epsilon)
+        for (place, _, epsilon), mean, variance in zip(meta["moving"], means, variances, strict=True)
+    }
+    return tuple(
+        Units(Place(*stand), meta["images"][at], **{key: parts[key][at] for key in parts}, moving=moving.get(at))
+        for at, stand in enumerate(meta["places"])
+    )
+
+
+def _split(joined: NDArray[Any], lengths: list[int]) -> list[NDArray[Any]]:
+    """Return the parts of an array whose lengths are known, read-only."""
+    ends = np.cumsum(lengths, dtype=np.int64).tolist()
+    return [frozen(joined[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
 
 
 @dataclass(slots=True)
@@ -141,11 +245,3 @@ class _Tally:
             new["finite"] = np.concatenate([old["finite"], new["finite"]])
         self.images += images
         self.count += count
-
-    def units(self, place: Place) -> Units:
-        """Return the frozen result."""
-        empty = {key: np.zeros(0) for key in ("fired", "low", "high", "mean", "var", "at_low", "at_high", "finite")}
-        parts = self.parts or empty
-        for value in parts.values():
-            value.flags.writeable = False
-        return Units(place, self.images, **parts)

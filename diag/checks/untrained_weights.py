@@ -18,15 +18,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from diag.checks.case import Case
-    from diag.checks.kernels import Kernel
+    from diag.checks.facts import KernelFacts
     from diag.results.diagnosis import Finding
 
 ALPHA = 0.01
 """Of the test that weights still follow the distribution that they were drawn from."""
 LEAST_WEIGHTS = 32
 """Fewer weights follow any distribution."""
-MAX_WEIGHTS = 50_000
-"""So many weights of a kernel are tested, drawn at random from larger ones."""
 _TRUNCATED = 0.87962566103423978
 """Standard deviation of the normal distribution truncated at two: Keras divides by it."""
 
@@ -38,7 +36,7 @@ def run(case: Case) -> Iterator[Finding]:
         raise CheckNotApplicable("There are no convolution or dense layers with usable weights.")
     states = {kernel.layer: "trained" for kernel in kernels}
     for kernel in kernels:
-        state = _state(case, kernel)
+        state = _state(kernel)
         if state != "trained" and states[kernel.layer] != "untrained":
             states[kernel.layer] = state
     told = {name: state for name, state in states.items() if state != "trained"}
@@ -81,61 +79,32 @@ def _finding(states: dict[str, str], told: dict[str, str], head: str, works: boo
     )
 
 
-def _state(case: Case, kernel: Kernel) -> str:
+def _state(kernel: KernelFacts) -> str:
     """Return trained, all zero, constant, or as initialised."""
-    if not np.any(kernel.rows):
+    if kernel.zero:
         return "all zero"
-    if kernel.rows.size >= LEAST_WEIGHTS and np.ptp(kernel.rows) == 0 and case.weights[kernel.layer][0].trainable:
+    if kernel.size >= LEAST_WEIGHTS and kernel.constant and kernel.trainable:
         return "all the same"
-    if kernel.rows.size < LEAST_WEIGHTS or not _beside_fresh(case, kernel):
+    if kernel.size < LEAST_WEIGHTS or not kernel.untouched:
         return "trained"
-    return "as initialised" if as_drawn(kernel, case.rng(f"weights {kernel.layer}")) else "trained"
+    return "as initialised" if as_drawn(kernel) else "trained"
 
 
-def _beside_fresh(case: Case, kernel: Kernel) -> bool:
-    """Return whether what training moves at its first step is still exactly at its start.
-
-    That is the bias; for layers without one, all batch normalisation and all biases of the network.
-    """
-    if kernel.bias is not None:
-        return not np.any(kernel.bias)
-    normalised = [layer for layer, _ in case.weights.values() if type(layer).__name__ == "BatchNormalization"]
-    biases = [other.bias for other in case.kernels if other.bias is not None]
-    return bool(normalised or biases) and all(map(_fresh, normalised)) and not any(np.any(bias) for bias in biases)
-
-
-def _fresh(layer: Any) -> bool:
-    """Return whether batch normalisation is as it was made: statistics, scale and offset."""
-    return (
-        _unfilled(layer) and (not layer.scale or _only(layer.gamma, 1)) and (not layer.center or _only(layer.beta, 0))
-    )
-
-
-def _unfilled(layer: Any) -> bool:
-    return _only(layer.moving_mean, 0) and _only(layer.moving_variance, 1)
-
-
-def _only(variable: Any, value: float) -> bool:
-    return bool((np.asarray(variable) == value).all())
-
-
-def as_drawn(kernel: Kernel, rng: np.random.Generator) -> bool:
+def as_drawn(kernel: KernelFacts) -> bool:
     """Return whether weights follow an initialiser's distribution (Kolmogorov-Smirnov, within its bounds).
 
     The layer's own initialiser is tried, and those that layers have by default: a file may have lost its own.
     """
     from scipy.stats import kstest
 
-    weights = kernel.rows.reshape(-1).astype(np.float64)
-    if weights.size > MAX_WEIGHTS:
-        weights = rng.choice(weights, MAX_WEIGHTS, replace=False)
+    weights = kernel.sample.astype(np.float64)
     for bound, cumulative in _distributions(kernel):
         if np.abs(weights).max() <= bound * (1 + 1e-6) and kstest(weights, cumulative).pvalue > ALPHA:
             return True
     return False
 
 
-def _distributions(kernel: Kernel) -> Iterator[tuple[float, Callable[[NDArray[Any]], NDArray[Any]]]]:
+def _distributions(kernel: KernelFacts) -> Iterator[tuple[float, Callable[[NDArray[Any]], NDArray[Any]]]]:
     """Yield (largest value, cumulative distribution) of the initialisers that may have drawn a kernel.
 
     References
@@ -145,14 +114,14 @@ def _distributions(kernel: Kernel) -> Iterator[tuple[float, Callable[[NDArray[An
     """
     from scipy.stats import norm, truncnorm, uniform
 
-    own = type(kernel.initializer).__name__
-    if own == "RandomNormal":
-        yield np.inf, norm(kernel.initializer.mean, kernel.initializer.stddev).cdf
-    elif own == "TruncatedNormal":
-        mean, sigma = kernel.initializer.mean, kernel.initializer.stddev
+    own = kernel.initializer
+    if own["kind"] == "RandomNormal" and {"mean", "stddev"} <= own.keys():
+        yield np.inf, norm(own["mean"], own["stddev"]).cdf
+    elif own["kind"] == "TruncatedNormal" and {"mean", "stddev"} <= own.keys():
+        mean, sigma = own["mean"], own["stddev"]
         yield abs(mean) + 2 * sigma, truncnorm(-2, 2, mean, sigma).cdf
-    elif own == "RandomUniform":
-        low, high = kernel.initializer.minval, kernel.initializer.maxval
+    elif own["kind"] == "RandomUniform" and {"minval", "maxval"} <= own.keys():
+        low, high = own["minval"], own["maxval"]
         yield max(abs(low), abs(high)), uniform(low, high - low).cdf
     for variance in (2 / (kernel.fan_in + kernel.fan_out), 2 / kernel.fan_in, 1 / kernel.fan_in):
         limit, sigma = math.sqrt(3 * variance), math.sqrt(variance)
@@ -166,8 +135,8 @@ def _never_filled(case: Case) -> Iterator[Finding]:
 
     Statistics of 0 and 1 are right where they were merged into the weights, so that the data decides.
     """
-    layers = {name: layer for name, (layer, _) in case.weights.items() if type(layer).__name__ == "BatchNormalization"}
-    unfilled = [name for name, layer in layers.items() if _unfilled(layer) and not _fresh(layer)]
+    layers = case.weights.normalisations
+    unfilled = [layer.name for layer in layers if layer.unfilled and not layer.fresh]
     if not unfilled:
         return
     try:

@@ -72,20 +72,14 @@ def _scales(case: Case) -> dict[str, float]:
     free = _normalised(case)
     found: dict[str, float] = {}
     for kernel in case.kernels:
-        if kernel.finite and np.any(kernel.rows) and kernel.layer.rsplit("/", 1)[-1] not in free:
-            found[kernel.layer] = float(np.sqrt(np.mean(kernel.rows.astype(np.float64) ** 2))) / kernel.glorot
+        if kernel.finite and not kernel.zero and kernel.layer.rsplit("/", 1)[-1] not in free:
+            found[kernel.layer] = kernel.rms / kernel.glorot
     return found
 
 
 def _normalised(case: Case) -> set[str]:
     """Return the layers whose output goes straight into batch normalisation; without a graph of layers, none."""
-    from diag.checks.steps import places
-    from diag.explain.graph import trace
-
-    try:
-        found = places(trace(case.network))
-    except DiagError:
-        return set()
+    found = case.structure.places or ()
     return {found[each.source].carrier for each in found if each.kind.endswith("Normalization") and each.carrier} - {""}
 
 

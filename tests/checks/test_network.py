@@ -12,6 +12,7 @@ from diag.checks import (
     dead_filters,
     dead_units,
     duplicate_filters,
+    network_answers,
     nondeterministic,
     not_finite,
     saturated_units,
@@ -20,6 +21,9 @@ from diag.checks import (
 )
 from diag.checks.api import run_check
 from diag.checks.case import Case
+from diag.checks.kernels import kernels
+from diag.checks.network import switched_on
+from diag.checks.network_weights import MAX_WIDTH
 from diag.checks.steps import execute, places
 from diag.explain.graph import trace
 from diag.io.datasets import load_dataset
@@ -216,7 +220,7 @@ def test_kernels_as_rows_by_hand(tmp_path):
     conv = np.arange(6, dtype=np.float32).reshape(1, 3, 1, 2)  # filter 0: 0, 2, 4; filter 1: 1, 3, 5
     network.get_layer("conv").set_weights([conv, np.zeros(2)])
     network.save(tmp_path / "rows.keras")
-    found = {each.layer: each for each in Case(load_model(tmp_path / "rows.keras"), cache=False).kernels}
+    found = {each.layer: each for each in kernels(network)}
     np.testing.assert_array_equal(found["conv"].rows, [[0, 2, 4], [1, 3, 5]])
     assert (found["conv"].fan_in, found["conv"].fan_out) == (3, 6)
     assert found["depthwise"].depthwise
@@ -227,23 +231,26 @@ def test_kernels_as_rows_by_hand(tmp_path):
 
 
 def test_dropout_that_the_file_switches_on_is_named_and_measured(spoil, good):
-    case = spoil(lambda network: rewired(network, dropout=True))
-    before = [np.array(each) for each in case.network.weights]
-    found = only(nondeterministic.CHECK, case)
+    found = only(nondeterministic.CHECK, spoil(lambda network: rewired(network, dropout=True)))
     assert (found.severity, found.measured["layers"]) == ("warning", ["dropout"])
     assert found.measured["largest_change"] > 0.01
     assert "dropout (Dropout)" in found.message
-    for old, new in zip(before, case.network.weights, strict=True):
-        np.testing.assert_array_equal(old, np.asarray(new))
 
 
-def test_batch_normalisation_that_the_file_switches_on_leaves_the_network_as_it_was(spoil):
-    case = spoil(lambda network: rewired(network, bn=True))
-    before = case.network.get_layer("bn").get_weights()
-    found = only(nondeterministic.CHECK, case)
+def test_batch_normalisation_that_the_file_switches_on_is_told_apart(spoil):
+    found = only(nondeterministic.CHECK, spoil(lambda network: rewired(network, bn=True)))
     assert "normalises by the batch" in found.message
-    for old, new in zip(before, case.network.get_layer("bn").get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("layer", ["dropout", "bn"])
+def test_asking_as_saved_leaves_the_network_as_it_was(layer, good):
+    network = rewired(good.network, **{layer: True})
+    before = [np.array(each) for each in network.variables]
+    found = network_answers.as_saved(network, {"inputs": good.x[:20]}, {}, None).arrays
+    assert found["one"].shape == found["two"].shape == (20, 10)
+    assert not np.allclose(found["one"], network(good.x[:20], training=False), atol=1e-3)
+    for old, new in zip(before, network.variables, strict=True):
+        np.testing.assert_array_equal(old, np.asarray(new))
 
 
 def test_dropout_inside_a_nested_model_is_found_and_training_false_is_not(good, tmp_path):
@@ -254,7 +261,7 @@ def test_dropout_inside_a_nested_model_is_found_and_training_false_is_not(good, 
     for training, expected in ((True, [("inner/drop", "Dropout")]), (False, [])):
         inputs = keras.Input((64,))
         network = keras.Model(inputs, inner(inputs, training=training))
-        assert list(nondeterministic.switched_on(network)) == expected
+        assert list(switched_on(network)) == expected
 
 
 def test_dropout_of_rate_zero_is_no_fault():
@@ -262,7 +269,7 @@ def test_dropout_of_rate_zero_is_no_fault():
     from keras import layers
 
     inputs = keras.Input((4,))
-    assert not list(nondeterministic.switched_on(keras.Model(inputs, layers.Dropout(0.0)(inputs, training=True))))
+    assert not list(switched_on(keras.Model(inputs, layers.Dropout(0.0)(inputs, training=True))))
 
 
 def test_softmax_over_the_batch_is_critical(spoil):
@@ -457,7 +464,7 @@ def test_long_rows_are_compared_through_projections(spoil):
 
     found = only(duplicate_filters.CHECK, spoil(lambda network: change(network, "hidden", edit)))
     assert (found.severity, found.measured["copies"]) == ("warning", 11)
-    assert duplicate_filters.MAX_WIDTH < 16 * 36
+    assert MAX_WIDTH < 16 * 36
 
 
 def test_equal_outputs_are_a_warning_and_a_common_bias_makes_no_copies(spoil):
@@ -525,7 +532,8 @@ def test_batch_statistics_by_hand(tmp_path):
 
     network = save_model(tmp_path / "bn.keras", [layers.BatchNormalization(epsilon=0.0)], (2,))
     network.set_weights([np.array([2.0, 1.0]), np.array([0.0, 5.0]), np.array([9.0, 9.0]), np.array([7.0, 7.0])])
-    outputs = batch_statistics.normalised_by_batch(network, np.array([[1, 10], [3, 30]], dtype=np.float32))
+    inputs = np.array([[1, 10], [3, 30]], dtype=np.float32)
+    outputs = network_answers.batch_statistics(network, {"inputs": inputs}, {"batch": 200}, None).arrays["outputs"]
     np.testing.assert_allclose(outputs, [[-2, 4], [2, 6]], rtol=1e-5)  # (x - mean) / std is -1 and 1
     np.testing.assert_array_equal(network.get_weights()[2], [9, 9])
 

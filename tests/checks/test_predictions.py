@@ -22,6 +22,7 @@ from diag.checks import (
 )
 from diag.checks.case import Case
 from diag.checks.confidence_gap import fitted_temperature, tempered
+from diag.checks.facts import LastLayer
 from diag.checks.outputs_scale import squeezed
 from diag.checks.stretched_images import distortion
 from diag.io.datasets import load_dataset
@@ -83,12 +84,8 @@ def test_logits_and_a_sigmoid_a_class_are_worth_a_note(tmp_path):
 
 def fake_outputs(outputs, activation):
     """Return a case of a head that says `activation` and gives `outputs`."""
-    layer = SimpleNamespace(name="head", activation=None)
-    node = SimpleNamespace(input_tensors=[])
-    layer._inbound_nodes = [node]
-    tensor = SimpleNamespace(_keras_history=SimpleNamespace(operation=layer, node_index=0))
     return SimpleNamespace(
-        network=SimpleNamespace(outputs=[tensor]),
+        structure=SimpleNamespace(last=(LastLayer("head", softmax=False),)),
         outputs=np.asarray(outputs, dtype=np.float32),
         model=SimpleNamespace(file=SimpleNamespace(activation=activation)),
     )
