@@ -119,7 +119,7 @@ def evaluate(models: tuple[Path, ...], cache: bool, as_json: bool, **given: Any)
 @click.option(
     "--index",
     "indices",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 2**62),
     multiple=True,
     required=True,
     help="Which image; may be repeated.",
@@ -182,7 +182,9 @@ def explain(
     opened = open_models(models, given)
     data = open_data(opened, given)
     options = {name: given[name] for name in ("background", "seed", "target", "method", "tolerance", "cache")}
-    wanted = [int(number) for number in outputs.split(",")] if outputs.replace(",", "").isdecimal() else outputs
+    numbers = outputs.split(",")
+    listed = all(number.isascii() and number.isdecimal() and len(number) < 10 for number in numbers)
+    wanted = [int(number) for number in numbers] if listed else outputs
     found = []
     with stages() as stage:
         for model in opened:

@@ -15,6 +15,8 @@ from diag.cli.options import (
     LABEL_COLUMN,
     MODEL,
     MODELS,
+    SPLIT,
+    TEXT,
     open_data,
     open_models,
     path_type,
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from diag.results.evaluation import Evaluation
     from diag.results.pseudo_labels import PseudoLabels
 
-_SPLIT = click.option("--split", help="Part of the data set: train or test.  [default: the card's, else test]")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 
 
@@ -51,7 +52,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures 
 )
 @click.option("--force", is_flag=True, help="Replace OUT if it is there.")
 @DATA
-@_SPLIT
+@SPLIT
 @LABEL_COLUMN
 @CLASS_NAMES
 @CACHE
@@ -145,8 +146,16 @@ def _oracle(comparison: Comparison) -> float:
 
 @click.command("pseudo-label")
 @MODEL
-@click.option("--data", metavar="SRC", required=True, help="The unlabelled images, in any form that diag reads.")
-@click.option("--calibrate", metavar="SRC", required=True, help="Labelled images that the model was not trained on.")
+@click.option(
+    "--data", type=TEXT, metavar="SRC", required=True, help="The unlabelled images, in any form that diag reads."
+)
+@click.option(
+    "--calibrate",
+    type=TEXT,
+    metavar="SRC",
+    required=True,
+    help="Labelled images that the model was not trained on.",
+)
 @click.option(
     "--max-error",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -161,7 +170,7 @@ def _oracle(comparison: Comparison) -> float:
     show_default=True,
     help="The file to write.",
 )
-@_SPLIT
+@SPLIT
 @LABEL_COLUMN
 @CLASS_NAMES
 @CACHE

@@ -27,16 +27,33 @@ def path_type(**wishes: Any) -> Any:
     return factory(path_type=Path, **wishes)
 
 
+class TextType(click.ParamType):  # type: ignore[type-arg]
+    """A text that says something."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text; refuse an empty one, which a variable of a script leaves that was never set."""
+        text = str(value)
+        if not text.strip():
+            self.fail("expected a text. Received: an empty one. Name something, or leave the option out.", param, ctx)
+        return text
+
+
+TEXT = TextType()
 MODEL = click.argument("model", type=path_type())
 MODELS = click.argument("models", nargs=-1, required=True, type=path_type())
 DATA = click.option(
     "--data",
+    type=TEXT,
     metavar="SRC",
     help="digits, mnist, fashion_mnist, cifar10, cifar100; a folder or .zip of class folders; a .npz, .npy, .csv, "
     ".parquet, .tfrecord, idx or .h5 file (file.h5::images,labels names the arrays).",
 )
 CACHE = click.option("--cache/--no-cache", default=True, show_default=True, help="Use results kept by content.")
-SEED = click.option("--seed", type=int, default=0, show_default=True, help="Seeds everything that is drawn.")
+SEED = click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seeds everything that is drawn."
+)
 
 
 class BackgroundType(click.ParamType):  # type: ignore[type-arg]
@@ -48,7 +65,7 @@ class BackgroundType(click.ParamType):  # type: ignore[type-arg]
         """Return the number, or the text as it stands."""
         text = str(value)
         digits = text.removeprefix("kmeans:")
-        if not digits.isdecimal() or int(digits) < 1:
+        if not (digits.isascii() and digits.isdecimal() and len(digits) < 10) or int(digits) < 1:
             self.fail(f"expected a number of references or kmeans:N. Received: {text!r}.", param, ctx)
         return text if text != digits else int(digits)
 
@@ -56,14 +73,24 @@ class BackgroundType(click.ParamType):  # type: ignore[type-arg]
 BACKGROUND = click.option(
     "--background", type=BackgroundType(), default=100, show_default=True, help="Reference images for maps."
 )
-TRAIN = click.option("--train", metavar="SRC", help="The training data: for overfitting, duplicates, baselines.")
-LABEL_COLUMN = click.option("--label-column", metavar="NAME", help="The column with the labels (name or number).")
-CLASS_NAMES = click.option("--class-names", metavar="FILE|A,B", help="Names in class order: a JSON file, or a,b,c.")
-OUTPUT = click.option("--output", metavar="NAME", help="Which output of a model that has several.")
+TRAIN = click.option(
+    "--train", type=TEXT, metavar="SRC", help="The training data: for overfitting, duplicates, baselines."
+)
+LABEL_COLUMN = click.option(
+    "--label-column", type=TEXT, metavar="NAME", help="The column with the labels (name or number)."
+)
+CLASS_NAMES = click.option(
+    "--class-names", type=TEXT, metavar="FILE|A,B", help="Names in class order: a JSON file, or a,b,c."
+)
+OUTPUT = click.option("--output", type=TEXT, metavar="NAME", help="Which output of a model that has several.")
 ARCHITECTURE = click.option(
     "--architecture",
+    type=TEXT,
     metavar="SRC",
     help="For files of weights only: model.json, or module:function, which is your own code and is run.",
+)
+SPLIT = click.option(
+    "--split", type=TEXT, help="Part of the data set: train or test.  [default: the card's, else test]"
 )
 INPUT_SHAPE = click.option("--input-shape", metavar="HxWxC", help="What the model takes, where its file does not say.")
 _IMAGES = (
@@ -71,7 +98,7 @@ _IMAGES = (
     ARCHITECTURE,
     INPUT_SHAPE,
     DATA,
-    click.option("--split", help="Part of the data set: train or test.  [default: the card's, else test]"),
+    SPLIT,
     click.option("--scale", metavar="X", help="Multiply pixels by X, e.g. 1/255."),
     click.option("--mean", metavar="X[,X,X]", help="Subtract after scaling; one number or one a channel."),
     click.option("--std", metavar="X[,X,X]", help="Divide by it after subtracting."),
@@ -117,9 +144,9 @@ def loading_options(given: dict[str, Any]) -> dict[str, Any]:
     sizes: tuple[int | None, ...] | None = None
     if shape is not None:
         parts = shape.lower().replace("×", "x").replace(",", "x").split("x")
-        if not all(part.strip().isdigit() or part.strip() in ("?", "none") for part in parts):
+        if not all(_is_size(part.strip()) or part.strip() in ("?", "none") for part in parts):
             raise click.BadParameter(f"expected HxWxC, such as 28x28x1. Received: {shape}.", param_hint="--input-shape")
-        sizes = tuple(int(part) if part.strip().isdigit() else None for part in parts)
+        sizes = tuple(int(part) if _is_size(part.strip()) else None for part in parts)
     return {"output": given.get("output"), "architecture": given.get("architecture"), "input_shape": sizes}
 
 
@@ -136,7 +163,7 @@ def preprocessing_of(given: dict[str, Any]) -> Preprocessing:
         "layout": given.get("layout"),
         **{key: given.get(key) for key in ("invert", "standardize", "channel_order", "transpose", "fit")},
     }
-    return Preprocessing.from_dict(values, "option --")
+    return Preprocessing.from_dict(values, "--")
 
 
 def open_data(models: Sequence[Model], given: dict[str, Any]) -> Dataset:
@@ -158,9 +185,16 @@ def open_train(source: str | None, given: dict[str, Any], like: Dataset) -> Data
         return None
     options = {**_reading(given), "stretch": (like.images.shape[1], like.images.shape[2])}
     try:
-        return load_dataset(source, "train", **options)
+        found = load_dataset(source, "train", **options)
     except DataError:
-        return load_dataset(source, "all", **options)
+        found = load_dataset(source, "all", **options)
+    if found.images.shape[1:] != like.images.shape[1:]:
+        wanted, came = ("x".join(map(str, each.images.shape[1:])) for each in (like, found))
+        raise DataError(
+            f"--train {found.name}: expected images of {wanted}, as --data has. Received: {came}. Pass the data that "
+            "the models were trained on, in the same form."
+        )
+    return found
 
 
 def _reading(given: dict[str, Any]) -> dict[str, Any]:
@@ -169,8 +203,8 @@ def _reading(given: dict[str, Any]) -> dict[str, Any]:
 
     column = given.get("label_column")
     return {
-        "size": Preprocessing.from_dict({"resize": given.get("resize")}, "option --").resize,
-        "label_column": int(column) if column is not None and column.lstrip("-").isdigit() else column,
+        "size": Preprocessing.from_dict({"resize": given.get("resize")}, "--").resize,
+        "label_column": int(column) if column is not None and _is_size(column.removeprefix("-")) else column,
         "class_names": given.get("class_names"),
     }
 
@@ -219,6 +253,10 @@ def stages() -> Iterator[Stage]:
             bars.update(tasks[stage], completed=done, total=total)
 
         yield report
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10
 
 
 def _listed(text: str | None) -> Any:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from diag.errors import DataError
-from diag.io.sources import printable
+from diag.io.opening import open_regular
+from diag.printable import printable
 
 FILES = ("class_names.json", "class_indices.json", "classes.json", "labels.txt", "classes.txt", "label.labels.txt")
 _MAX_BYTES = 16 * 2**20
@@ -39,35 +40,55 @@ def class_names_from(given: str | Path | Sequence[str] | Mapping[Any, Any]) -> t
         path = Path(given)
         if path.suffix.lower() in (".json", ".txt"):
             return _from_file(path)
-        return tuple(name.strip() for name in str(given).split(","))
+        return _names([name.strip() for name in str(given).split(",")], "class names")
     return _names(given, "class_names")
 
 
 def _from_file(path: Path) -> tuple[str, ...]:
+    name = printable(path.name)
+    with open_regular(path, "file with class names", DataError) as file:
+        raw = file.read(_MAX_BYTES + 1)
+    if len(raw) > _MAX_BYTES:
+        raise DataError(
+            f"{name}: expected class names in at most {_MAX_BYTES:,} bytes. Received: more. Is it the right file?"
+        )
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise DataError(f"{printable(path.name)}: expected class names. Received: {path.stat().st_size:,} bytes.")
-        text = path.read_text(encoding="utf-8-sig")
+        text = raw.decode("utf-8-sig")
         if path.suffix.lower() == ".txt":
             values: Any = [line.strip() for line in text.splitlines() if line.strip()]
         else:
             values = json.loads(text)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        reason = printable(str(error))[:120]
-        raise DataError(f"{printable(path.name)}: expected class names as JSON or one a line. {reason}") from error
-    return _names(values, printable(path.name))
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{name}: expected class names as JSON (.json) or one a line (.txt), in UTF-8. "
+            f"Received: {printable(str(error), 120)}. Correct that place."
+        ) from error
+    return _names(values, name)
 
 
 def _names(values: Any, where: str) -> tuple[str, ...]:
     if isinstance(values, Mapping):
         values = _listed(values, where)
     if not isinstance(values, Sequence) or isinstance(values, str | bytes) or not len(values):
-        raise DataError(f'{where}: expected a list of class names, {{"0": "cat"}} or {{"cat": 0}}.')
+        raise DataError(
+            f"{where}: expected class names. Received: {printable(repr(values), 80)}. "
+            'Write ["cat", "dog"], {"0": "cat", "1": "dog"} or {"cat": 0, "dog": 1}.'
+        )
     # Keras's own list for ImageNet gives a pair a class: the WordNet number and the name.
     plain = [item[-1] if isinstance(item, list | tuple) and item else item for item in values]
     if not all(isinstance(item, str | int) for item in plain):
-        raise DataError(f"{where}: expected class names as texts. Received: {printable(str(plain))[:80]}.")
-    return tuple(printable(str(item)) for item in plain)
+        raise DataError(
+            f"{where}: expected class names as texts. Received: {printable(str(plain), 80)}. "
+            'Write ["cat", "dog"], a text a class.'
+        )
+    names = tuple(printable(str(item)) for item in plain)
+    if not all(names) or len(set(names)) < len(names):
+        odd = next(name for place, name in enumerate(names) if not name or name in names[:place])
+        raise DataError(
+            f"{where}: expected a name for each class, all different. Received: {odd[:80]!r} "
+            f"{'twice' if odd else 'as one of them'}. Give each class its own."
+        )
+    return names
 
 
 def _listed(values: Mapping[Any, Any], where: str) -> list[Any]:
@@ -76,7 +97,10 @@ def _listed(values: Mapping[Any, Any], where: str) -> list[Any]:
     if len(keyed) != len(values):
         keyed = {int(key): name for key, name in values.items() if str(key).isdecimal()}
     if len(keyed) != len(values) or sorted(keyed) != list(range(len(values))):
-        raise DataError(f"{where}: expected the numbers 0 to {len(values) - 1}, one a class name.")
+        raise DataError(
+            f"{where}: expected the numbers 0 to {len(values) - 1}, one a class name. Received: "
+            f"{printable(str(dict(values)), 80)}. Number the classes without a gap."
+        )
     return [keyed[number] for number in range(len(values))]
 
 

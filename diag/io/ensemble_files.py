@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diag.errors import InvalidInputError, ModelLoadError
 from diag.io.ensembles import ENDING, made
+from diag.io.modelcard import read_toml
 from diag.io.models import load_model
 from diag.io.out_files import write_output
 from diag.io.sources import printable
@@ -67,7 +67,7 @@ def definition_text(model: EnsembleModel, folder: Path) -> str:
         place = member.path.resolve()
         if not place.is_relative_to(home):
             raise InvalidInputError(
-                f"{member.path}: expected members in the folder of the definition or below it, {folder}. "
+                f"expected members in the folder of the definition or below it, {folder}. Received: {member.path}. "
                 "Write the definition beside them."
             )
         paths.append(Path(os.path.relpath(place, home)).as_posix())
@@ -109,27 +109,26 @@ def load_ensemble(
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        if not path.is_file():
-            raise ModelLoadError(f"{str(path)[:200]!r}: no such model file. Check the path.")
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise ModelLoadError(f"{path.name}: expected at most {MAX_BYTES:,} bytes. Received: more.")
-        values = tomllib.loads(raw.decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
-        raise InvalidInputError(f"{path.name}: expected the definition of an ensemble in TOML. {error}") from error
+    if not os.path.lexists(path):
+        raise ModelLoadError(f"{str(path)!r}: no such model file. Check the path.")
+    values = read_toml(path, "the definition of an ensemble", MAX_BYTES)
     unknown = sorted(set(values) - set(_KEYS))
     if unknown:
-        raise InvalidInputError(f"{path.name}: unknown key {unknown[0]!r}. Known keys: {', '.join(_KEYS)}.")
+        raise InvalidInputError(
+            f"{path.name}: expected keys of {', '.join(_KEYS)}. Received: the unknown key {unknown[0]!r}. Correct it."
+        )
     for key in ("title", "how"):
         if not isinstance(values.get(key, ""), str):
-            raise InvalidInputError(f"{path.name}: {key}: expected a text in quotes. Received: {values[key]!r}.")
+            raise InvalidInputError(
+                f"{path.name}: {key}: expected a text in quotes. Received: {values[key]!r}. Put quotes around it."
+            )
     weights = values.get("weights", [])
     if not isinstance(weights, list) or any(
         isinstance(each, bool) or not isinstance(each, int | float) for each in weights
     ):
-        raise InvalidInputError(f"{path.name}: weights: expected a list of numbers. Received: {weights!r}.")
+        raise InvalidInputError(
+            f"{path.name}: weights: expected a list of numbers. Received: {weights!r}. Write one number a member."
+        )
     return values
 
 
@@ -137,7 +136,11 @@ def _places(values: Mapping[str, Any], path: Path) -> list[Path]:
     """Return the members' paths; none leads out of the definition's folder, and none to another definition."""
     listed = values.get("members")
     if not isinstance(listed, list) or not all(isinstance(each, str) and each for each in listed):
-        raise InvalidInputError(f"{path.name}: members: expected a list of model files. Received: {listed!r}.")
+        came = "none" if listed is None else repr(listed)
+        raise InvalidInputError(
+            f"{path.name}: members: expected a list of model files. Received: {came}. "
+            'Write members = ["a.keras", "b.h5"].'
+        )
     home = path.parent.resolve()
     places = []
     for each in listed:

@@ -109,6 +109,11 @@ def image_shape(
     InvalidInputError
         If a flat size is not that of a square image and `like` does not have it either.
     """
+    if len(native_shape) != _axes(layout):
+        raise InvalidInputError(
+            f"layout: expected one for the model's input, which has {len(native_shape)} axis(es) {native_shape}. "
+            f"Received: {layout}, which has {_axes(layout)}. Leave it out: it is found."
+        )
     if layout in ("flat", "flat_channels_first"):
         return _flat_shape(native_shape, layout, like, resize)
     if layout == "row":
@@ -152,7 +157,10 @@ def _flat_shape(
         side = _side(length // count)
         if side * side * count == length:
             return side, side, count
-    raise InvalidInputError(f"the model takes {length} numbers, which is no square image. Set resize in a model card.")
+    raise InvalidInputError(
+        f"expected a model that takes square images. Received: one that takes {length} numbers, no square image. "
+        "Say the size with --resize HxW, or as resize in a model card."
+    )
 
 
 def to_layout(batch: NDArray[Any], layout: Layout) -> NDArray[Any]:
@@ -191,4 +199,4 @@ def from_layout(batch: NDArray[Any], layout: Layout, shape: tuple[int, int, int]
 def _axes(layout: Layout) -> int:
     if layout in ("flat", "flat_channels_first"):
         return 1
-    return 3 if layout == "channels_last" else 2
+    return 3 if layout in ("channels_last", "channels_first") else 2

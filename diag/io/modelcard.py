@@ -11,12 +11,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from diag.errors import InvalidInputError
+from diag.io.opening import open_regular
 from diag.io.preprocessing import Preprocessing
-from diag.io.sources import printable
+from diag.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+MAX_BYTES = 4 * 2**20
 _TOP = ("title", "description", "class_names", "output", "history", "data", "preprocessing", "results")
 
 
@@ -71,34 +73,53 @@ def load_card(model_path: Path) -> ModelCard:
         If the card is not TOML, or has an unknown key or a value of the wrong kind.
     """
     path = card_path(model_path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return ModelCard()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInputError(f"{path.name}: expected a model card in TOML. {error}") from error
-    return _read(values, path)
+    return _read(read_toml(path, "a model card", MAX_BYTES), path)
+
+
+def read_toml(path: Path, what: str, most: int) -> dict[str, Any]:
+    """Read a small TOML file, which may be anything: only a regular file of at most `most` bytes is read.
+
+    Raises
+    ------
+    InvalidInputError
+        If it cannot be read, is larger, or is no TOML.
+    """
+    with open_regular(path, what.split(" ", 1)[1], InvalidInputError) as file:
+        raw = file.read(most + 1)
+    if len(raw) > most:
+        raise InvalidInputError(
+            f"{path.name}: expected {what} of at most {most:,} bytes. Received: more. Is it the right file?"
+        )
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+        reason = "values that lie too deep in one another" if isinstance(error, RecursionError) else str(error)
+        raise InvalidInputError(
+            f"{path.name}: expected {what} in TOML. Received: {reason}. Correct that place, or remove the file."
+        ) from error
 
 
 def _read(values: Mapping[str, Any], path: Path) -> ModelCard:
-    unknown = sorted(set(values) - set(_TOP))
-    if unknown:
-        raise InvalidInputError(f"{path.name}: unknown key {unknown[0]!r}. Known keys: {', '.join(_TOP)}.")
+    _known(values, _TOP, path.name)
     for key in ("data", "preprocessing", "results"):
         if not isinstance(values.get(key, {}), dict):
-            raise InvalidInputError(f"{path.name}: expected a table [{key}]. Received: {values[key]!r}.")
+            raise InvalidInputError(
+                f"{path.name}: expected a table [{key}]. Received: {_said(values[key])}. Write [{key}] on a line "
+                "of its own, and key = value below."
+            )
     for key in ("title", "description", "history", "output"):
         _text(values.get(key), f"{path.name}: {key}")
-    names = values.get("class_names")
-    if names is not None and not (isinstance(names, list) and names and len(set(map(str, names))) == len(names)):
-        raise InvalidInputError(f"{path.name}: class_names: expected a list of different names. Received: {names!r}.")
     data = values.get("data", {})
+    _known(data, ("source", "split"), f"{path.name}: [data]")
+    names = _names(values.get("class_names"), path.name)
     history = values.get("history")
     return ModelCard(
         title=None if values.get("title") is None else printable(values["title"]),
-        description=values.get("description", ""),
-        class_names=None if names is None else tuple(printable(str(name)) for name in names),
-        history=None if history is None else path.parent / history,
+        description=printable(values.get("description", "")),
+        class_names=names,
+        history=None if history is None else path.parent / history.replace("\0", " "),
         source=_source(_text(data.get("source"), f"{path.name}: data.source"), path.parent),
         split=_text(data.get("split"), f"{path.name}: data.split"),
         preprocessing=Preprocessing.from_dict(values.get("preprocessing", {}), f"{path.name}: preprocessing"),
@@ -110,10 +131,36 @@ def _read(values: Mapping[str, Any], path: Path) -> ModelCard:
     )
 
 
+def _known(values: Mapping[str, Any], keys: Sequence[str], where: str) -> None:
+    unknown = sorted(set(values) - set(keys))
+    if unknown:
+        raise InvalidInputError(
+            f"{where}: expected keys of {', '.join(keys)}. Received: the unknown key {unknown[0]!r}. Correct it."
+        )
+
+
 def _text(value: Any, where: str) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    raise InvalidInputError(f"{where}: expected a text in quotes. Received: {value!r}.")
+    raise InvalidInputError(f"{where}: expected a text in quotes. Received: {_said(value)}. Put quotes around it.")
+
+
+def _names(values: Any, where: str) -> tuple[str, ...] | None:
+    """Return class names: a list of texts or whole numbers, all different as they are shown."""
+    if values is None:
+        return None
+    plain = isinstance(values, list) and all(isinstance(each, str | int) for each in values)
+    names = tuple(printable(str(each)) for each in values) if plain else ()
+    if not names or not all(names) or len(set(names)) < len(names):
+        raise InvalidInputError(
+            f"{where}: class_names: expected a list of different names. Received: {_said(values)}. "
+            'Write class_names = ["cat", "dog"], one name an output.'
+        )
+    return names
+
+
+def _said(value: Any) -> str:
+    return printable(repr(value), 120)
 
 
 def _source(source: str | None, folder: Path) -> str | None:

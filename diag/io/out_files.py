@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_EXAMPLE = "result.html"
 _ENDINGS = {
     ".html", ".htm", ".csv", ".xml", ".png", ".npz", ".json", ".toml", ".pdf",
     ".h5", ".hdf5", ".keras", ".skops", ".npy", ".parquet", ".zip", ".tfrecord", ".pkl", ".hist",
@@ -52,8 +53,6 @@ def check_output(
     try:
         _check_place(out, shown)
         same = next((each for each in inputs if each is not None and _same(out, each)), None)
-    except ValueError as error:  # a NUL in the name
-        raise InvalidInputError(f"{shown}: expected a path. Received: {error}. Choose another name.") from error
     except OSError as error:
         raise _not_written(shown, out, error) from error
     if same is not None:
@@ -99,6 +98,8 @@ def no_room(error: OSError) -> str | None:
 
 
 def _check_place(out: Path, shown: str) -> None:
+    if not str(out) or str(out) == "." or "\0" in str(out):
+        raise InvalidInputError(f"{shown}: expected a file. Received: no name of one. Name it, such as {_EXAMPLE}.")
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         os.lstat(out)  # says what is wrong with the name itself
     if out.is_dir():

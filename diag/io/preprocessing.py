@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ChannelOrder = Literal["rgb", "bgr"]
 ORDERS: tuple[ChannelOrder, ...] = ("rgb", "bgr")
+_SIDE = 16_384  # pixels of a side that is asked for, at most
 CONVERTIBLE = ((1, 3), (3, 1), (4, 1), (4, 3))
 """Numbers of channels (of the data, of the model) that images can be brought from and to."""
 
@@ -89,10 +90,16 @@ class Preprocessing:
         """
         unknown = sorted(set(values) - set(_READERS))
         if unknown:
-            raise InvalidInputError(f"{where}: unknown key {unknown[0]!r}. Known keys: {', '.join(sorted(_READERS))}.")
-        read = {key: _READERS[key](value, f"{where}.{key}") for key, value in values.items() if value is not None}
+            raise InvalidInputError(
+                f"{where}: expected keys of {', '.join(sorted(_READERS))}. Received: the unknown key {unknown[0]!r}. "
+                "Correct or remove it."
+            )
+        read = {key: _READERS[key](value, _place(where, key)) for key, value in values.items() if value is not None}
         if read.get("std") is not None and 0.0 in np.atleast_1d(np.asarray(read["std"], dtype=float)):
-            raise InvalidInputError(f"{where}.std: expected non-zero numbers. Received: {values['std']!r}.")
+            raise InvalidInputError(
+                f"{_place(where, 'std')}: expected non-zero numbers, to divide by. Received: {values['std']!r}. "
+                "Leave it out, or write 1."
+            )
         return cls(**read)
 
     def override(self, other: Preprocessing) -> Preprocessing:
@@ -164,7 +171,8 @@ class Preprocessing:
         target = image_shape(native_shape, layout, (height, width, channels), self.resize)
         if self.resize is not None and self.resize != target[:2]:
             raise InvalidInputError(
-                f"resize asks for {self.resize[0]}x{self.resize[1]}, but the model takes {target[0]}x{target[1]}."
+                f"resize asks for {self.resize[0]}x{self.resize[1]}: expected {target[0]}x{target[1]}, which is what "
+                f"the model takes. Received: {self.resize[0]}x{self.resize[1]}. Leave it out, or write that."
             )
         notes: list[str] = []
         if (height, width) != target[:2] and self.resize is None and self.fit is None:
@@ -175,12 +183,22 @@ class Preprocessing:
         if channels != target[2]:
             if (channels, target[2]) not in CONVERTIBLE:
                 raise InvalidInputError(
-                    f"the model takes {target[2]} channels, the data has {channels}. "
-                    "Only 1 to 3, 3 to 1 and 4 to either can be converted."
+                    f"expected images of {target[2]} channels, which the model takes. Received: {channels}. Only 1 to "
+                    "3, 3 to 1 and 4 to either can be converted: pass other data."
                 )
             notes.append(f"Images with {channels} channel(s) were brought to the model's {target[2]}.")
+        self._check_lengths(target[2])
         resized = None if (height, width) == target[:2] else (target[0], target[1])
         return dataclasses.replace(self, resize=resized, channels=target[2], layout=layout), tuple(notes)
+
+    def _check_lengths(self, channels: int) -> None:
+        """Refuse several numbers for mean or std that are not one a channel."""
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if isinstance(values, tuple) and len(values) not in (1, channels):
+                raise InvalidInputError(
+                    f"{name}: expected one number, or one for each of {channels} channel(s). Received: {len(values)}. "
+                    "Write as many as the model has channels."
+                )
 
     def apply(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Return the model's input for a batch.
@@ -273,14 +291,21 @@ def _written(value: Any) -> str:
     return str(value)
 
 
+def _place(where: str, key: str) -> str:
+    """Return how a field is called in messages: ``--scale`` on the command line, ``card.toml: scale`` elsewhere."""
+    return f"--{key.replace('_', '-')}" if where == "--" else f"{where}.{key}"
+
+
 def _number(value: Any, where: str) -> float:
     """Read a finite number, or a fraction such as ``"1/255"``."""
     try:
         number = float(Fraction(value.replace(" ", ""))) if isinstance(value, str) else float(value)
-    except (TypeError, ValueError, ZeroDivisionError):
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise InvalidInputError(f"{where}: expected a number such as 0.5 or 1/255. Received: {value!r}.")
+        raise InvalidInputError(
+            f"{where}: expected a number such as 0.5 or 1/255. Received: {value!r}. Write a number or a fraction."
+        )
     return number
 
 
@@ -292,15 +317,20 @@ def _numbers(value: Any, where: str) -> float | tuple[float, ...]:
 
 def _size(value: Any, where: str) -> tuple[int, int]:
     pair = value if isinstance(value, list | tuple) else str(value).lower().split("x")
-    if len(pair) == 2 and all(str(item).strip().isdigit() and int(item) > 0 for item in pair):
-        return int(pair[0]), int(pair[1])
-    raise InvalidInputError(f"{where}: expected height and width such as 28x28. Received: {value!r}.")
+    texts = [str(item).strip() for item in pair]
+    if len(texts) == 2 and all(text.isascii() and text.isdecimal() and len(text) < 9 for text in texts):
+        height, width = int(texts[0]), int(texts[1])
+        if 0 < height <= _SIDE and 0 < width <= _SIDE:
+            return height, width
+    raise InvalidInputError(
+        f"{where}: expected height and width such as 28x28. Received: {value!r}. Write HxW, each from 1 to {_SIDE}."
+    )
 
 
 def _channels(value: Any, where: str) -> int:
     if value in (1, 3):
         return int(value)
-    raise InvalidInputError(f"{where}: expected 1 or 3. Received: {value!r}.")
+    raise InvalidInputError(f"{where}: expected 1 or 3. Received: {value!r}. Write 1 for grey, 3 for colour.")
 
 
 def _invert(value: Any, where: str) -> bool | float:
@@ -310,7 +340,7 @@ def _invert(value: Any, where: str) -> bool | float:
 def _yes_or_no(value: Any, where: str) -> bool:
     if isinstance(value, bool):
         return value
-    raise InvalidInputError(f"{where}: expected true or false. Received: {value!r}.")
+    raise InvalidInputError(f"{where}: expected true or false. Received: {value!r}. Write it without quotes.")
 
 
 def _one_of(words: Sequence[Any]) -> Callable[[Any, str], Any]:
@@ -318,7 +348,9 @@ def _one_of(words: Sequence[Any]) -> Callable[[Any, str], Any]:
         for word in words:
             if value == word:
                 return word
-        raise InvalidInputError(f"{where}: expected one of {', '.join(words)}. Received: {value!r}.")
+        raise InvalidInputError(
+            f"{where}: expected one of {', '.join(words)}. Received: {value!r}. Choose one of them."
+        )
 
     return read
 
