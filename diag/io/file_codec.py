@@ -33,12 +33,13 @@ def from_json(values: Mapping[str, Any]) -> ModelFile:
         )
         for each in values["layers"]
     )
-    ends = {
+    ends: dict[str, Any] = {
         name: tuple(End(**{**each, "shape": _shape(each["shape"])}) for each in values[name])
         for name in ("inputs", "outputs")
     }
-    rest = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    return ModelFile(**{**rest, **ends, "layers": layers, "path": Path(values["path"])})
+    rest: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    known: dict[str, Any] = {**rest, **ends, "layers": layers, "path": Path(values["path"])}
+    return ModelFile(**known)
 
 
 def _shape(sizes: list[int | None] | None) -> tuple[int | None, ...] | None:

@@ -111,7 +111,7 @@ def _array(sock: socket.socket, dtype: str, shape: tuple[int, ...], left: float)
         raise ChannelError(f"arrays of more than {left:,.0f} bytes")
     array = np.empty(shape, dtype=kind)
     if array.nbytes:
-        _fill(sock, memoryview(array.reshape(-1).view(np.uint8)))
+        _fill(sock, array.reshape(-1).view(np.uint8).data)
     return array
 
 

@@ -9,11 +9,11 @@ import os
 import select
 import signal
 import socket
-import sys
 import threading
 import time
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diag.errors import DiagError
@@ -119,6 +119,7 @@ def _reporter(sock: socket.socket) -> Callable[[int, int], None]:
         now = time.monotonic()
         if done >= total or now - last[0] >= _OFTEN:
             last[0] = now
+            guard.renew_time()
             send(sock, Message("progress", [int(done), int(total)]))
 
     return report
@@ -133,7 +134,7 @@ def _function(name: str) -> Callable[[], None]:
 def _end_with(parent: int) -> None:
     """Have the system end this process with its parent; where it cannot, look every second."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's
-    if sys.platform == "linux":
+    if Path("/proc/self/status").exists():  # Linux
         import ctypes
 
         pdeathsig = 1

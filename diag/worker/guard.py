@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+_LINUX = Path("/proc/self/status").exists()
 _DENIED = (
     "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn",
     "socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname", "urllib.Request",
@@ -34,7 +35,7 @@ _FILE_EVENTS: dict[str, tuple[tuple[int, int | None], ...]] = {
 }
 _SLACK = 2**29
 """Bytes of address space over what a call is granted: stacks of threads, arenas of the allocator."""
-_own: dict[str, Any] = {"writable": (), "readable": (), "granted": (), "on": False}
+_own: dict[str, Any] = {"writable": (), "readable": (), "granted": (), "cpu_seconds": 0}
 
 
 def limit_files(file_bytes: int) -> None:
@@ -56,11 +57,17 @@ def limit_call(memory: int, cpu_seconds: int, granted: list[str]) -> None:
         Files, and folders with all that is in them.
     """
     _own["granted"] = tuple(os.path.realpath(path) for path in granted)
-    if memory and sys.platform == "linux":
+    if memory and _LINUX:
         _soft(resource.RLIMIT_DATA, _data_bytes() + memory + _SLACK)
-    if cpu_seconds:
+    _own["cpu_seconds"] = cpu_seconds
+    renew_time()
+
+
+def renew_time() -> None:
+    """Begin the call's processor time anew: it has reported progress."""
+    if _own["cpu_seconds"]:
         used = resource.getrusage(resource.RUSAGE_SELF)
-        _soft(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + cpu_seconds + 1)
+        _soft(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + _own["cpu_seconds"] + 1)
 
 
 def lift_call() -> None:
@@ -76,7 +83,6 @@ def install() -> None:
     paths |= {"/proc", "/sys", "/dev", "/usr", "/etc", "/lib", "/lib64", "/opt", "/System", "/Library"}
     package = Path(__file__).resolve().parents[1]
     _own["readable"] = (*_own["writable"], str(package), *sorted(os.path.realpath(path) for path in paths))
-    _own["on"] = True
     sys.addaudithook(_watch)
 
 
@@ -121,7 +127,7 @@ def _within(path: Any, group: str, folder: int = -1) -> bool:
 def _folder_of(descriptor: int) -> str:
     """Return the path of an open folder; one that lies nowhere if the system does not tell."""
     with contextlib.suppress(OSError):
-        if sys.platform == "linux":
+        if _LINUX:
             return str(Path(f"/proc/self/fd/{descriptor}").readlink())
         f_getpath = 50
         return os.fsdecode(fcntl.fcntl(descriptor, f_getpath, bytes(1024)).rstrip(b"\0"))

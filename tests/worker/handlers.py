@@ -115,6 +115,18 @@ def environment(request):
     )
 
 
+PUSHED = []
+
+
+def push(request):
+    PUSHED.append(request.body)
+    return Answer()
+
+
+def pushed(request):
+    return Answer(PUSHED)
+
+
 def unsendable(request):
     return Answer(arrays={"objects": np.array([object()])})
 
@@ -123,6 +135,6 @@ HANDLERS = {
     function.__name__: function
     for function in (
         echo, crash, segfault, leave, hang, refuse, bug, grow, grow_slowly, count, forever, read, write, write_own,
-        remove_from, start_program, system, fork, connect, environment, unsendable,
+        remove_from, start_program, system, fork, connect, environment, unsendable, push, pushed,
     )
 }  # fmt: skip

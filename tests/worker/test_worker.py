@@ -18,7 +18,8 @@ from hypothesis.extra import numpy as hnp
 
 from diag.errors import DataError, ModelLoadError
 from diag.worker.channel import ChannelError, Message, receive, send
-from diag.worker.process import Worker, clean_environment
+from diag.worker.process import Call, Worker
+from diag.worker.spawned import clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -120,6 +121,41 @@ def test_threads_take_turns(worker):
     for thread in threads:
         thread.join()
     assert answers == {number: number for number in range(20)}
+
+
+def test_another_process_answers_while_the_first_is_busy():
+    worker = Worker("reader", handlers="tests.worker.handlers", most=2)
+    answers = []
+
+    def meanwhile(done, total):
+        other = threading.Thread(target=lambda: answers.append(ask(worker, "echo", "meanwhile").body))
+        other.start()
+        other.join(60)
+        raise StopIteration
+
+    try:
+        with pytest.raises(StopIteration):
+            ask(worker, "forever", progress=meanwhile)
+        assert answers == ["meanwhile"]
+        assert worker.generation == 2
+    finally:
+        worker.close()
+
+
+def test_a_thread_that_waits_for_itself_is_told(worker):
+    with pytest.raises(RuntimeError, match="same thread waits"):
+        ask(worker, "forever", progress=lambda done, total: ask(worker, "echo"))
+
+
+def test_what_a_process_has_to_do_first_is_done_once_in_each(worker):
+    first = Call("push", "prepared", what="x.h5")
+    for _ in range(2):
+        assert ask(worker, "pushed", first=first).body == ["prepared"]
+    worker.close()
+    assert ask(worker, "pushed", first=first).body == ["prepared"]
+    with pytest.raises(DataError):
+        ask(worker, "pushed", first=Call("refuse", what="x.h5"))
+    assert ask(worker, "pushed").body == ["prepared"]
 
 
 @pytest.mark.parametrize("request_name", ["start_program", "system", "fork"])
