@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.views import theme
+from diag.views.charts import named_axis
 
 if TYPE_CHECKING:
     import altair as alt
@@ -235,7 +236,7 @@ def ensembles_chart(ensembles: Ensembles, max_subsets: int = MAX_SUBSETS) -> alt
         alt.Tooltip("breaks:Q", title="breaks"),
     ]  # fmt: skip
     base = alt.Chart(frame).encode(
-        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=160, labelOverlap=False)), tooltip=tooltip
+        y=named_axis("name", frame["name"], alt.Axis(labelLimit=160, labelOverlap=False)), tooltip=tooltip
     )
     rules = base.mark_rule(strokeWidth=2, cursor="pointer").encode(
         x=alt.X("accuracy_low:Q", title="accuracy with 95 % interval", scale=scale, axis=alt.Axis(format="%")),

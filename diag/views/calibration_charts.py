@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.views import theme
+from diag.views.charts import named_axis
+from diag.views.rank_charts import short_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -179,7 +181,7 @@ def temperature_change_chart(results: Mapping[str, Calibration]) -> Any:
     frame = pd.DataFrame(rows, columns=["model", "when", "ece", "temperature"])
     base = alt.Chart(frame).encode(
         x=alt.X("ece:Q", title="calibration error (ECE)", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=5)),
-        y=alt.Y("model:N", sort=None, title=None, axis=alt.Axis(labelLimit=160, ticks=False, domain=False)),
+        y=named_axis("model", frame["model"], alt.Axis(labelLimit=160, ticks=False, domain=False)),
         tooltip=["model:N", "when:N", alt.Tooltip("ece:Q", format=".4f"), alt.Tooltip("temperature:Q", format=".2f")],
     )
     lines = base.mark_line(color=theme.NEUTRAL, strokeWidth=2, opacity=0.6).encode(detail="model:N")
@@ -319,7 +321,7 @@ def cost_chart(results: Mapping[str, ExpectedCost], chosen: str | None = None) -
             marks.append({"model": name, "threshold": values["threshold"], "cost": values["threshold_cost"]})
     second = next(iter(results.values())).run.class_names[1]
     base = alt.Chart(pd.concat(parts, ignore_index=True).round(6))
-    x = alt.X("threshold:Q", title=f"say {second} from this probability on", scale=_unit(), axis=_percent())
+    x = alt.X("threshold:Q", title=f"say {short_name(second)} from this probability on", scale=_unit(), axis=_percent())
     tooltip = ["model:N", alt.Tooltip("threshold:Q", format=".3f"), alt.Tooltip("cost:Q", format=".4f")]
     lines = base.mark_line(strokeWidth=2, interpolate="linear").encode(
         x=x,

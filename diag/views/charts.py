@@ -10,6 +10,8 @@ import numpy as np
 from diag.views import theme
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import altair as alt
     import pandas as pd
     from numpy.typing import NDArray
@@ -139,7 +141,7 @@ def accuracy_chart(comparison: Comparison) -> alt.LayerChart | alt.FacetChart:
     import altair as alt
 
     table = comparison.table().reset_index()[["model", "accuracy", "accuracy_low", "accuracy_high"]]
-    base = alt.Chart(table).encode(y=alt.Y("model:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)))
+    base = alt.Chart(table).encode(y=named_axis("model", table["model"], alt.Axis(labelLimit=220)))
     scale = alt.Scale(zero=False, nice=True)
     tooltip = ["model:N", *(alt.Tooltip(f"{name}:Q", format=".2%") for name in table.columns[1:])]
     percent = alt.Axis(format="%")
@@ -158,7 +160,7 @@ def per_class_chart(run: Evaluation, max_classes: int = MAX_CLASSES) -> alt.Laye
 
     table = run.per_class().reset_index().sort_values("recall", kind="stable").head(max_classes)
     table = table[["class", "recall", "recall_low", "recall_high", "support"]]
-    base = alt.Chart(table).encode(y=alt.Y("class:N", sort=None, title=None, axis=alt.Axis(labelLimit=160)))
+    base = alt.Chart(table).encode(y=named_axis("class", table["class"], alt.Axis(labelLimit=160)))
     tooltip = ["class:N", "support:Q", *(alt.Tooltip(f"recall{end}:Q", format=".1%") for end in ("", "_low", "_high"))]
     rule = base.mark_rule(strokeWidth=2, color=theme.RIGHT).encode(
         x=alt.X(
@@ -227,18 +229,30 @@ def class_balance_chart(data: Dataset, class_names: tuple[str, ...], labels: NDA
         labelLimit=90,
         labelAngle=-90 if many else 0 if _short(list(frame["class"])) else -45,
         labelOverlap="greedy" if many else False,
-        labelExpr=f"{json.dumps(dict(zip(frame['class'], frame['label'], strict=True)))}[datum.value]",
+        labelExpr=f"{json.dumps(list(frame['label']))}[indexof({json.dumps(list(frame['class']))}, datum.value)]",
     )
     return (
         alt.Chart(frame.drop(columns="label"))
         .mark_bar(color=theme.NEUTRAL)
         .encode(
-            x=alt.X("class:N", sort=None, title=None, axis=axis),
+            x=alt.X("class:N", sort=None, title=None, axis=axis, scale=alt.Scale(domain=list(frame["class"]))),
             y=alt.Y("images:Q", title="images"),
             tooltip=["class:N", "images:Q", alt.Tooltip("share:Q", format=".1%")],
         )
         .properties(width="container", height=150, title=alt.Title(title, fontWeight="normal", fontSize=12))
     )
+
+
+def named_axis(field: str, names: Iterable[str], axis: alt.Axis) -> alt.Y:
+    """Return an upright axis of names in the order given.
+
+    The names are told to Vega, which would otherwise gather them as the keys of an object, where a class called
+    ``constructor`` is there already.
+    """
+    import altair as alt
+
+    domain = list(dict.fromkeys(names))
+    return alt.Y(f"{field}:N", sort=None, title=None, axis=axis, scale=alt.Scale(domain=domain))
 
 
 def distinct_labels(names: list[str], long: int = 14) -> list[str]:

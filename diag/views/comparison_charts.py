@@ -10,6 +10,7 @@ from diag.errors import InvalidInputError
 from diag.metrics.bootstrap import METRICS
 from diag.results.verdict import per_cent
 from diag.views import theme
+from diag.views.charts import named_axis
 from diag.views.rank_charts import critical_difference_chart as critical_difference_chart
 from diag.views.rank_charts import short_name
 
@@ -153,8 +154,8 @@ def class_difference_chart(comparison: Comparison, a: str, b: str) -> alt.LayerC
     tooltip = [
         alt.Tooltip("class:N"),
         alt.Tooltip("support:Q", title="images"),
-        alt.Tooltip("only_a:Q", title=f"only {a} right"),
-        alt.Tooltip("only_b:Q", title=f"only {b} right"),
+        alt.Tooltip("only_a:Q", title=f"only {short_name(a)} right"),
+        alt.Tooltip("only_b:Q", title=f"only {short_name(b)} right"),
         *share,
         alt.Tooltip("p_adjusted:Q", title="p, adjusted", format=".4f"),
     ]
@@ -194,7 +195,7 @@ def _forest(
     names = alt.Axis(labelLimit=180, ticks=False, domain=False, labelOverlap=False)
     colour = alt.Scale(domain=list(words), range=[theme.RIGHT, theme.NEUTRAL])
     base = alt.Chart(rows).encode(
-        y=alt.Y(f"{label}:N", sort=None, title=None, axis=names),
+        y=named_axis(label, rows[label], names),
         color=alt.Color(f"{verdict}:N", scale=colour, legend=None),
         tooltip=tooltip,
     )
@@ -248,8 +249,8 @@ def confusion_difference_chart(
         tooltip=[
             alt.Tooltip("true_class:N", title="true"),
             alt.Tooltip("predicted_class:N", title="predicted"),
-            alt.Tooltip("count_a:Q", title=f"images, {a}"),
-            alt.Tooltip("count_b:Q", title=f"images, {b}"),
+            alt.Tooltip("count_a:Q", title=f"images, {short_name(a)}"),
+            alt.Tooltip("count_b:Q", title=f"images, {short_name(b)}"),
             alt.Tooltip("difference:Q", format="+d"),
         ],
     )

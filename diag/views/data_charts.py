@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from diag.printable import distinct
 from diag.views import theme
+from diag.views.charts import named_axis
+from diag.views.rank_charts import short_name
 
 if TYPE_CHECKING:
     import altair as alt
@@ -41,6 +44,7 @@ def slices_chart(slices: Slices) -> alt.LayerChart | alt.FacetChart:
     import altair as alt
 
     rows = listed_slices(slices).drop(columns="inside").reset_index(names="row")
+    rows["slice"] = distinct(rows["slice"])
     rows["found"] = rows["significant"].map({True: "worse", False: "may be chance"})
     chosen = alt.selection_point(name="slice", fields=["slice", "row"], on="click", empty=True)
     color = alt.Color(
@@ -48,7 +52,7 @@ def slices_chart(slices: Slices) -> alt.LayerChart | alt.FacetChart:
         scale=alt.Scale(domain=["worse", "may be chance"], range=[theme.WRONG, theme.NEUTRAL]),
         legend=alt.Legend(title=None, orient="top"),
     )
-    y = alt.Y("slice:N", sort=None, title=None, axis=alt.Axis(labelLimit=240, labelOverlap=False))
+    y = named_axis("slice", rows["slice"], alt.Axis(labelLimit=240, labelOverlap=False))
     percent = alt.Axis(format="%")
     scale = alt.Scale(zero=False, nice=True)
     tooltip = [
@@ -107,7 +111,9 @@ def embedding_map_chart(found: EmbeddingMap, run: Evaluation, color: str = "answ
     else:
         rows = rows.sort_values("answer", kind="stable")  # wrong ones on top
         shade = alt.Color(
-            "answer:N", title=run.name, scale=alt.Scale(domain=["right", "wrong"], range=[theme.RIGHT, theme.WRONG])
+            "answer:N",
+            title=short_name(run.name),
+            scale=alt.Scale(domain=["right", "wrong"], range=[theme.RIGHT, theme.WRONG]),
         )
     axis = alt.Axis(labels=False, ticks=False, grid=False)
     return (

@@ -69,6 +69,11 @@ def label_text(name: str) -> str:
     return str(name).replace("_", " ")
 
 
+def tooltip_title(name: str) -> str:
+    """Return a column's name over its value in a tooltip, where Vega fetches an ``image`` and enlarges a ``title``."""
+    return f"the {name}" if name in ("image", "title") else label_text(name)
+
+
 def figure_text(name: str, value: Any) -> str:
     """Return a value as `number_text` does; a share, going by its name and its size, in per cent.
 
@@ -141,7 +146,7 @@ def evidence_chart(evidence: Evidence) -> Any:
         "y": alt.Y(field=field[evidence.y], type=kind[evidence.y], **_axis(evidence, "y", rows, kind[evidence.y])),
         "color": _colour(evidence, rows, field),
         "tooltip": [
-            alt.Tooltip(field=field[name], type=kind[name], title=label_text(name), format=_format(rows, name))
+            alt.Tooltip(field=field[name], type=kind[name], title=tooltip_title(name), format=_format(rows, name))
             for name in columns
         ],
         **_beside(evidence, field, kind),
@@ -241,7 +246,8 @@ def _axis(evidence: Evidence, side: str, rows: Sequence[Mapping[str, Any]], kind
     short = max((len(each) for each in names), default=0) <= 3 and len(names) <= 30
     upright = side == "y" or short or len(names) <= 3
     axis = alt.Axis(labelLimit=150 if side == "y" else 90, labelAngle=0 if upright else -45, labelOverlap=True)
-    return {"title": label_text(name), "axis": axis, "sort": None}
+    domain = alt.Scale(domain=list(dict.fromkeys(row.get(name) for row in rows)))  # see `diag.views.charts.named_axis`
+    return {"title": label_text(name), "axis": axis, "sort": None, "scale": domain}
 
 
 def _colour(evidence: Evidence, rows: Sequence[Mapping[str, Any]], field: Mapping[str, str]) -> Any:

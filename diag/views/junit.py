@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from diag.io.sources import printable
+from diag.printable import printable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from diag.results.attribution import disagreement
 from diag.views.figures import map_tiles, shared_limit
+from diag.views.html import TEMPLATES, environment
 from diag.views.images import attribution_png, data_uri, image_png
 from diag.views.policy import content_policy
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from diag.results.attribution import Attribution
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def maps_html(attributions: Sequence[Attribution]) -> str:
@@ -29,24 +27,23 @@ def maps_html(attributions: Sequence[Attribution]) -> str:
     attributions : sequence of Attribution
         Of the same images, one a model.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     first = attributions[0]
     unit = "of probability" if first.target == "probability" else "of the logit"
     blocks = [_block(attributions, row) for row in range(len(first))]
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("maps.css", "maps.js"))
-    return environment.get_template("maps.html.j2").render(
-        policy=content_policy(style, [script]),
-        style=style,
-        script=script,
-        title=" and ".join(each.model_name for each in attributions),
-        blocks=blocks,
-        unit=unit,
-        notes=[f"{each.model_name}: {each.method}. {each.background_note}" for each in attributions],
-        warnings=[warning for each in attributions if (warning := each.warning())],
+    return (
+        environment()
+        .get_template("maps.html.j2")
+        .render(
+            policy=content_policy([script]),
+            style=style,
+            script=script,
+            title=" and ".join(each.model_name for each in attributions),
+            blocks=blocks,
+            unit=unit,
+            notes=[f"{each.model_name}: {each.method}. {each.background_note}" for each in attributions],
+            warnings=[warning for each in attributions if (warning := each.warning())],
+        )
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from diag.io.out_files import write_output
 from diag.io.store import content_key, kept_text, versions
 from diag.results.evaluation import Evaluation
 from diag.views.formats import FORMATS
+from diag.views.html import embedded_json, environment
 from diag.views.policy import content_policy
 from diag.views.report_calibration import calibration_page
 from diag.views.report_compare import compare_page
@@ -20,7 +20,6 @@ from diag.views.report_evidence import filters
 from diag.views.report_findings import diagnoses, finding_charts, finding_samples, findings_page, training_sheet
 from diag.views.report_maps import explanations
 from diag.views.report_pages import (
-    TEMPLATES,
     PageContext,
     build_pages,
     explained,
@@ -153,25 +152,15 @@ def _findings(
 
 
 def render(page: dict[str, Any], payload: dict[str, Any]) -> str:
-    """Return the HTML of a page's texts and its data, with a policy that admits our own scripts and styles only."""
-    import jinja2
-
+    """Return the HTML of a page's texts and its data, with a policy that admits our own scripts only."""
     sheet = style() + payload.pop("sheet_css")
     scripts = {"library": _library(), "script": script()}
-    policy = content_policy(sheet, scripts.values())
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= FORMATS
-    environment.globals["explained"] = explained
-    template = environment.get_template("report.html.j2")
+    policy = content_policy(scripts.values())
+    templates = environment()
+    templates.filters |= FORMATS
+    templates.globals["explained"] = explained
+    template = templates.get_template("report.html.j2")
     return template.render(page=page, policy=policy, style=sheet, payload=embedded_json(payload), **scripts)
-
-
-def embedded_json(value: Any) -> str:
-    """Return JSON that can stand inside a script element: no ``<``, and nothing that ends a line in old scripts."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _library() -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from diag.errors import DiagError
 from diag.io.store import plain
 from diag.views.glossary import TERMS
+from diag.views.html import TEMPLATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     Stage = Callable[[str, int, int], None]
 
-TEMPLATES = Path(__file__).parent / "templates"
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 

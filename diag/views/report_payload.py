@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.io.store import plain
+from diag.printable import name_text
 from diag.views import charts
 from diag.views.blocks import LONG_TABLE, MANY_CLASSES, block_payload
 from diag.views.images import data_uri, display_range, thumbnails, tile_sheet, to_uint8
+from diag.views.shown import vega_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +61,7 @@ def build_payload(
         "classes": list(runs[0].class_names),
         "index": chosen.tolist(),
         "true": y_true[chosen].tolist(),
-        "names": None if names is None else [names[row] for row in chosen],
+        "names": None if names is None else [name_text(names[row]) for row in chosen],
         "samples": _samples(runs[0], comparison),
         "charts": _shared_charts(comparison) | {key: _spec(chart) for key, chart in (more_charts or {}).items()},
         "models": [
@@ -215,7 +217,7 @@ def _charts(run: Evaluation) -> dict[str, Any]:
 
 def _spec(chart: Any) -> dict[str, Any]:
     """Return a chart's Vega-Lite specification without its address on the web, which nothing needs."""
-    spec: dict[str, Any] = chart.to_dict()
+    spec = vega_spec(chart)
     spec.pop("$schema", None)
     spec.pop("config", None)
     return spec

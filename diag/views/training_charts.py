@@ -63,7 +63,7 @@ def curve_chart(trained: Training, metric: str = "loss") -> alt.LayerChart | alt
             alt.Tooltip("model:N"),
             alt.Tooltip("epoch:Q"),
             alt.Tooltip("split:N", title="on"),
-            alt.Tooltip("value:Q", title=metric_label(metric), format=".2%" if share else ".4g"),
+            alt.Tooltip("value:Q", title="value", format=".2%" if share else ".4g"),
         ],
     )
     splits = [name for name in theme.SPLITS if name in set(frame["split"])]

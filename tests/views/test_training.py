@@ -111,7 +111,8 @@ def test_names_from_files_stay_text_in_the_report(tmp_path):
     import jinja2
 
     from diag.views.formats import FORMATS
-    from diag.views.report_pages import TEMPLATES, explained
+    from diag.views.html import TEMPLATES
+    from diag.views.report_pages import explained
 
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True)
     environment.filters |= FORMATS

@@ -29,7 +29,7 @@ const report = (() => {
   };
   const color = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
   const tip = (key, label) => {
-    const term = data.terms[key];
+    const term = Object.hasOwn(data.terms, key) ? data.terms[key] : null;
     return term ? make("abbr", { class: "tip", title: term[1] }, label || term[0]) : make("span", {}, label || key);
   };
 

@@ -29,13 +29,13 @@ const reportTables = (make, tip, terms) => {
       [...table.tBodies[0].rows].map((row) => each(row, rawText, (cell) => [end(cell.dataset.low), end(cell.dataset.high)]))];
   }
   const quoted = (value) => {
-    let text = value === null || value === undefined ? "" : String(value);
-    if (/^[=+\-@\t\r]/.test(text) && !Number.isFinite(Number(text))) text = `'${text}`; // no formula for a spreadsheet
+    let text = value === null || value === undefined ? "" : String(value).replace(/\u00a0$/, "");
+    if (/^[=+\-@\t\r\n＝＋－＠]/.test(text) && !Number.isFinite(Number(text))) text = `'${text}`; // no formula for a spreadsheet
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   function save(name, columns, rows) {
     const text = [columns, ...rows].map((row) => row.map(quoted).join(",")).join("\r\n");
-    const link = make("a", { href: URL.createObjectURL(new Blob(["\ufeff", text, "\r\n"], { type: "text/csv" })), download: `${name.replace(/[^\w\- ]+/g, "").trim().replace(/\s+/g, "-").toLowerCase().slice(0, 80) || "table"}.csv` });
+    const link = make("a", { href: URL.createObjectURL(new Blob(["\ufeff", text, "\r\n"], { type: "text/csv" })), download: `${name.replace(/[^\w\- ]+/g, "").trim().replace(/\s+/g, "-").replace(/^-+/, "").toLowerCase().slice(0, 80) || "table"}.csv` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   }

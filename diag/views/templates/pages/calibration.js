@@ -95,7 +95,7 @@
     if (!section.curves) return;
     const { options, lists } = section.curves;
     report.select(root.querySelector(".curve-tools"), { label: "Curves of", key: "roc", options });
-    const chosen = () => (lists[state.get("roc")] ? state.get("roc") : "macro");
+    const chosen = () => (Object.hasOwn(lists, state.get("roc") ?? "") ? state.get("roc") : "macro");
     state.on(["roc"], () => {
       const which = chosen();
       const asked = state.get("roc");
