@@ -17,7 +17,9 @@ from diag.errors import DataError, InvalidInputError
 from diag.io.class_names import class_names_beside, class_names_from
 from diag.io.extra_inputs import WithInputs, inputs_of
 from diag.io.labels import frozen, label_numbers, renamed
-from diag.io.sources import ArrayImages, ImageSource, Parts, Request, Selected, StoredArray, printable
+from diag.io.sources import ArrayImages, ImageSource, Parts, Request, Selected, StoredArray
+from diag.printable import distinct, name_text, printable
+from diag.worker import isolated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -130,6 +132,7 @@ def load_dataset(
     class_names: str | Path | Sequence[str] | Mapping[Any, Any] | None = None,
     steps: int | None = None,
     stretch: tuple[int, int] | None = None,
+    confined: bool = False,
 ) -> Dataset:
     """Read images and labels from a built-in set, a file, a folder or Python objects.
 
@@ -154,6 +157,8 @@ def load_dataset(
         How many batches (or samples) are drawn from a Python iterator; needed for one that never ends.
     stretch : (int, int), optional
         Height and width that encoded images are brought to, only if they differ in size and `size` is not given.
+    confined : bool
+        Refuse a table whose paths lead out of its own folder: for files that strangers sent to a server.
 
     Raises
     ------
@@ -168,21 +173,28 @@ def load_dataset(
     """
     if isinstance(source, Dataset):
         return source
-    from diag.io.readers import READERS
-
-    request = Request(split, size, label_column, steps, stretch)
+    request = Request(split, size, label_column, steps, stretch, confined)
     if isinstance(source, Path):
         source = str(source)
-    try:
-        reader = next((reader for reader in READERS if reader.matches(source)), None)
-        problem = _unknown(source) if reader is None else ""
-    except OSError as error:  # such as a name too long for the system
-        raise DataError(f"{printable(str(source))[:80]}: cannot be looked up: {error.strerror}.") from error
-    if reader is None:
-        raise DataError(problem)
     given = class_names_from(class_names) if class_names is not None else None
-    data = assemble(reader.read(source, request), _said(source), request, given)
+    data = assemble(_parts(source, request), _said(source), request, given)
     return data if given is not None else _with_names_beside(data, source)
+
+
+def _parts(source: Any, request: Request) -> Parts:
+    """Return what a source holds: files are read in a process that may die, Python objects in this one."""
+    from diag.io.readers import BUILTIN, read_source
+    from diag.io.readers.unknown import refuse_address
+
+    if isinstance(source, str):
+        if not source.strip():
+            raise DataError(f"expected the path of data, or a built-in set ({', '.join(BUILTIN)}). Received: nothing.")
+        refuse_address(source)
+        if source not in BUILTIN and isolated():
+            from diag.io import remote_sources
+
+            return remote_sources.read(source, request)
+    return read_source(source, request)
 
 
 def assemble(parts: Parts, source: str, request: Request, class_names: Sequence[str] | None = None) -> Dataset:
@@ -201,16 +213,16 @@ def assemble(parts: Parts, source: str, request: Request, class_names: Sequence[
             f"{parts.name}: expected a name for each of {int(labels.max()) + 1} classes. Received: {len(names)} names."
         )
     return Dataset(
-        name=parts.name,
+        name=name_text(parts.name),
         source=source,
         split=request.split,
         images=images,
         labels=labels,
         class_names=names if labels is not None else (),
         digest=hashlib.sha256(f"{parts.content}|{request}|{names}".encode()).hexdigest(),
-        notes=parts.notes,
-        sample_names=parts.sample_names,
-        metadata=None if parts.metadata is None else _columns(parts.metadata, np.arange(len(images))),
+        notes=tuple(map(printable, parts.notes)),
+        sample_names=None if parts.sample_names is None else tuple(map(_clean, parts.sample_names)),
+        metadata=None if parts.metadata is None else _clean_columns(parts.metadata),
         sizes=parts.sizes,
     )
 
@@ -287,26 +299,23 @@ def _columns(columns: Mapping[str, Any], rows: NDArray[np.int64]) -> dict[str, N
     return {name: frozen(np.asarray(values)[rows]) for name, values in columns.items()}
 
 
+def _clean_columns(columns: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Return further columns with names that can be told apart, and texts that can be shown."""
+    cleaned = {}
+    for name, values in zip(distinct(columns), columns.values(), strict=True):
+        column = np.array(values)
+        if column.dtype.kind == "O" and column.ndim == 1:
+            column[:] = [_clean(value) if isinstance(value, str) else value for value in column]
+        elif column.dtype.kind == "U":
+            column = np.array([_clean(str(value)) for value in column])
+        cleaned[name] = frozen(column)
+    return cleaned
+
+
+def _clean(text: str) -> str:
+    """Return a text as it is where all of it can be shown: an image's number in a table keeps its spaces."""
+    return text if text.isascii() and text.isprintable() else printable(text)
+
+
 def _said(source: Any) -> str:
     return source if isinstance(source, str) else "arrays"
-
-
-def _unknown(source: Any) -> str:
-    from diag.io.readers import BUILTIN
-
-    if not isinstance(source, str):
-        return f"expected a name, a path, images or (images, labels). Received: {type(source).__name__}."
-    path = Path(source.partition("::")[0])
-    if path.exists():
-        ending = printable(path.suffix) or "no ending"
-        if path.suffix.lower() in (".keras", ".skops", ".pkl", ".pickle", ".joblib"):
-            return f"{printable(path.name)}: expected images. Received: a {ending} file, which is a model or a pickle."
-        return (
-            f"{printable(path.name)}: expected .npz, .npy, .csv, .h5, .parquet, .tfrecord, idx, .zip or a folder. "
-            f"Received: {ending}."
-        )
-    import difflib
-
-    close = difflib.get_close_matches(source, BUILTIN, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    return f"{printable(source)}: no such file or folder, and no built-in set ({', '.join(BUILTIN)}).{hint}"

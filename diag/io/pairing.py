@@ -183,6 +183,8 @@ def _by_name(model: Model, data: Dataset, used: list[int]) -> dict[int, int] | N
     if model.card.class_names is None:
         return None
     known = {name: number for number, name in enumerate(model.class_names)}
+    if len(known) < len(model.class_names) or len(set(data.class_names)) < len(data.class_names):
+        return None  # two classes of one name: only their numbers tell them apart
     names = dict(enumerate(data.class_names))
     if _numbers(data) is not None:  # numbers up to the largest: only those that occur are names
         names = {label: names[label] for label in used}
