@@ -14,6 +14,7 @@ from diag.errors import ConversionError, InvalidInputError, UnsupportedModelErro
 from diag.io import store
 from diag.io.keras_files import quiet
 from diag.io.legacy import every_layer
+from diag.io.out_files import check_output, write_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,13 +76,21 @@ def convert(model: Model, out: Path | str, *, force: bool = False) -> Conversion
     """
     out = Path(out)
     if out.suffix != ".keras":
-        raise InvalidInputError(f"{out.name}: expected a name that ends in .keras, which is what Keras saves today.")
+        raise InvalidInputError(
+            f"{out.name}: expected a name that ends in .keras, which is what Keras saves today. "
+            f"Received: {out.suffix or 'no ending'}. Change the ending."
+        )
     if out.exists() and not force:
-        raise InvalidInputError(f"{out}: there is a file already. Choose another name, or pass --force.")
-    if not out.resolve().parent.is_dir():
-        raise InvalidInputError(f"{out}: its folder does not exist. Create it first.")
+        raise InvalidInputError(
+            f"{out}: expected a new file. Received: one that is there. Choose another name, or pass --force."
+        )
+    check_output(out, "OUT", inputs=(model.path,))
+    if not model.is_keras:
+        raise UnsupportedModelError(
+            f"{model.name}: expected a Keras model. Received: {model.file.format}. Only Keras's are written again."
+        )
     found = model.run("converted", options={"name": out.name})
-    store.write_aside(out, found.arrays["file"].tobytes())
+    write_output(out, found.arrays["file"].tobytes())
     return Conversion(out, found.meta["difference"], found.meta["n_samples"], model.file.notes)
 
 

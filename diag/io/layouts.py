@@ -163,6 +163,24 @@ def _flat_shape(
     )
 
 
+def require_shape(wanted: tuple[int | None, ...] | None, came: tuple[int, ...], name: str) -> None:
+    """Refuse inputs that are not of the shape that a model takes; None stands for any size, or for all of it.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    if wanted is None:
+        return
+    same = len(wanted) == len(came) and all(size in (None, other) for size, other in zip(wanted, came, strict=True))
+    if not same:
+        takes = "x".join("?" if size is None else str(size) for size in wanted)
+        raise InvalidInputError(
+            f"{name}: expected inputs of {takes}, which is what it takes. Received: {'x'.join(map(str, came))} after the "
+            "preprocessing. Pass images of the right size, or correct resize and layout."
+        )
+
+
 def to_layout(batch: NDArray[Any], layout: Layout) -> NDArray[Any]:
     """Return images (n, h, w, c) in the order of axes that a model takes."""
     n, height, width, channels = batch.shape

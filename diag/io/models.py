@@ -14,7 +14,7 @@ from diag.io.backends import Backend
 from diag.io.ends import image_input, several_outputs, with_output
 from diag.io.extra_inputs import rows_of
 from diag.io.isolated import audit, backend_of
-from diag.io.layouts import guess_layout, image_shape
+from diag.io.layouts import guess_layout, image_shape, require_shape
 from diag.io.model_file import ModelFile
 from diag.io.modelcard import ModelCard, load_card
 from diag.io.network_ends import ends_of
@@ -212,8 +212,16 @@ class Model:
         return (*self.file.notes, *notes)
 
     def prepare(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """Return images (n, h, w, c) as the model's own input."""
-        return self.preprocessing.apply(images)
+        """Return images (n, h, w, c) as the model's own input.
+
+        Raises
+        ------
+        InvalidInputError
+            If they have another shape than the model takes.
+        """
+        inputs = self.preprocessing.apply(images)
+        require_shape(self.file.input_shape, inputs.shape[1:], self.name)
+        return inputs
 
     def predict_proba(self, images: Any, batch_size: int = 256) -> NDArray[np.float32]:
         """Return class probabilities.
