@@ -1,25 +1,18 @@
-"""diag's dashboard: ``streamlit run dashboard/app.py [-- --models PATH --data SRC --train SRC]``."""
+"""diag's dashboard: ``streamlit run dashboard/app.py [-- --models PATH --data SRC --train SRC --root DIR --trust]``.
+
+Streamlit reads this file twice: the server once, to find its application; and each run of a session, to draw a page.
+"""
 
 import streamlit as st
-from diag_state import enter, keep_url
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-st.set_page_config(page_title="diag", page_icon="🔎", layout="wide")
-page = st.navigation(
-    [
-        st.Page("app_pages/overview.py", title="Overview", icon=":material/leaderboard:", default=True),
-        st.Page("app_pages/doctor.py", title="Doctor", icon=":material/stethoscope:"),
-        st.Page("app_pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
-        st.Page("app_pages/calibration.py", title="Calibration", icon=":material/straighten:"),
-        st.Page("app_pages/confusion.py", title="Confusion", icon=":material/grid_on:"),
-        st.Page("app_pages/errors.py", title="Errors", icon=":material/error:"),
-        st.Page("app_pages/data.py", title="Data", icon=":material/dataset:"),
-        st.Page("app_pages/training.py", title="Training", icon=":material/show_chart:"),
-        st.Page("app_pages/explain.py", title="Explain", icon=":material/visibility:"),
-        st.Page("app_pages/trust.py", title="Trust", icon=":material/verified_user:"),
-        st.Page("app_pages/filters.py", title="Filters", icon=":material/filter_alt:"),
-    ],
-    position="top",
-)
-enter(page.url_path)
-page.run()
-keep_url()
+if get_script_run_ctx(suppress_warning=True) is None:
+    from diag_server import Guard, prepare
+    from starlette.middleware import Middleware
+
+    prepare()
+    app = st.App(__file__, middleware=[Middleware(Guard)])
+else:
+    from diag_pages import draw
+
+    draw()

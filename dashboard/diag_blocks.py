@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
+from diag_loaders_charts import drawn
 from diag_loaders_classes import load_confusions, load_order
 from diag_parts import clicked, frame_table
 from diag_state import get, plain, put, selected
@@ -44,7 +45,7 @@ def draw_blocks(comparison: Comparison, view: str) -> None:
             find = _find(run, order)
         rows, columns = window_of(order, get("zoom"))
         _crumbs(run, order, (rows, columns))
-        chart = block_chart(run, order, rows, columns, by="errors" if view == "errors" else "share", size=SIZE)
+        chart = drawn(block_chart, run, order, rows, columns, by="errors" if view == "errors" else "share", size=SIZE)
         key = f"blocks-{view}-{run.model.digest[:12]}-{rows}-{columns}"
         picked = clicked(chart.properties(height=SIZE + AROUND), key, "block")
     if picked:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from diag_loaders import load_comparison
 from diag_loaders_calibration import load_calibrations, load_costs, load_discriminations
+from diag_loaders_charts import drawn
 from diag_parts import AXES, LEGEND, clicked, draw_chart, frame_table, gallery, headline, say
 from diag_state import get, get_choice, plain, put, segmented
 
@@ -118,11 +119,11 @@ def draw_reliability(comparison: Comparison, name: str) -> None:
     left, right = st.columns(2)
     with left:
         say("reliability_diagram")
-        chart = charts.reliability_chart(results, name, kind)
+        chart = drawn(charts.reliability_chart, results, name, kind)
         picked = clicked(tall(chart, AXES + LEGEND), f"reliability-{name}-{kind}", "bin")
     with right:
         st.markdown("**Images by confidence**")
-        chart = tall(charts.bins_chart(results, name, kind), AXES)
+        chart = tall(drawn(charts.bins_chart, results, name, kind), AXES)
         picked = clicked(chart, f"bins-{name}-{kind}", "bin") or picked
         st.caption("Click a point or a bar to see its images. Grey bands: where a point would lie if its confidences "
                    "were true.", help=TERMS["consistency_band"].explanation)  # fmt: skip
@@ -157,10 +158,10 @@ def draw_temperature(comparison: Comparison, name: str) -> None:
         left, right = st.columns(2)
         with left:
             say("temperature")
-            draw_chart(charts.temperature_chart(results, name), AXES + LEGEND, key=f"temperature-{name}")
+            draw_chart(drawn(charts.temperature_chart, results, name), AXES + LEGEND, key=f"temperature-{name}")
         with right:
             say("after_scaling", "Calibration error, before and after")
-            draw_chart(charts.temperature_change_chart(results), AXES + LEGEND, key="change")
+            draw_chart(drawn(charts.temperature_change_chart, results), AXES + LEGEND, key="change")
     frame_table(stacked(results).reindex(columns=list(SCALED)), "temperatures", SCALED, index=True)
 
 
@@ -172,16 +173,16 @@ def draw_curves(comparison: Comparison, name: str) -> None:
     numbers = frame["class_number"]
     classes = {str(number): plain(label) for label, number in numbers.items()}
     which = choose_curve(classes)
-    roc, pr = charts.curve_rows(results, int(which) if which.isdigit() else which)
+    curve = int(which) if which.isdigit() else which
     for note in found.notes:
         st.caption(plain(note))
     left, right = st.columns(2)
     with left:
         say("auc", "ROC")
-        draw_chart(charts.roc_chart(roc, list(results)), AXES + LEGEND, key=f"roc-{which}")
+        draw_chart(drawn(roc_chart, results, curve), AXES + LEGEND, key=f"roc-{which}")
     with right:
         say("average_precision", "Precision-recall")
-        draw_chart(charts.precision_recall_chart(pr, list(results)), AXES + LEGEND, key=f"pr-{which}")
+        draw_chart(drawn(precision_recall_chart, results, curve), AXES + LEGEND, key=f"pr-{which}")
     st.markdown(f"**Classes by {plain(name)}, lowest AUC first**")
     row = frame_table(frame[list(CLASSES)], f"classes-{name}", CLASSES, pick=True, index=True, height=300)
     if row is not None:
@@ -207,10 +208,10 @@ def draw_coverage(comparison: Comparison) -> None:
     left, right = st.columns(2)
     with left:
         say("coverage", "Coverage and accuracy")
-        draw_chart(charts.coverage_chart(results), AXES + LEGEND, key="coverage")
+        draw_chart(drawn(charts.coverage_chart, results), AXES + LEGEND, key="coverage")
     with right:
         say("top_k")
-        draw_chart(charts.top_k_chart(results), AXES + LEGEND, key="top-k")
+        draw_chart(drawn(charts.top_k_chart, results), AXES + LEGEND, key="top-k")
     frame_table(stacked(results).reindex(columns=list(SELECTIVE)), "selective", SELECTIVE, index=True)
 
 
@@ -223,7 +224,7 @@ def draw_costs(comparison: Comparison, name: str) -> None:
                    "diag\\.expected\\_cost(run, costs).")  # fmt: skip
     st.markdown(f"**{plain(name + results[name].sentence().removeprefix(results[name].name))}**")
     if len(names) == 2:
-        draw_chart(charts.cost_chart(results, name), AXES + LEGEND, key="cost")
+        draw_chart(drawn(charts.cost_chart, results, name), AXES + LEGEND, key="cost")
     frame = stacked(results)
     if "threshold" in frame:
         frame["threshold"] = frame["threshold"].map(threshold_text)
@@ -253,6 +254,16 @@ def edited_costs(names: tuple[str, ...]) -> tuple[tuple[float, ...], ...]:
     settings = {label: st.column_config.NumberColumn(required=True, format="%g") for label in labels}
     edited = st.data_editor(start, column_config=settings, key=f"costs-{len(names)}")
     return tuple(tuple(float(value) for value in row) for row in edited.to_numpy())
+
+
+def roc_chart(results: dict[str, Any], which: int | str) -> Any:
+    """Return the ROC curves of all models."""
+    return charts.roc_chart(charts.curve_rows(results, which)[0], list(results))
+
+
+def precision_recall_chart(results: dict[str, Any], which: int | str) -> Any:
+    """Return the precision-recall curves of all models."""
+    return charts.precision_recall_chart(charts.curve_rows(results, which)[1], list(results))
 
 
 def tall(chart: Any, around: int) -> Any:

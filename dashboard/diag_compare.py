@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from diag_loaders import load_comparison
+from diag_loaders_charts import drawn
 from diag_loaders_compare import load_agreement, load_differences, load_ensembles
 from diag_parts import clicked, draw_chart, frame_table, gallery, say
 from diag_state import get, get_choice, plain, put, selected
@@ -137,13 +138,14 @@ def draw_changes(comparison: Comparison, a: str, b: str) -> None:
     left, right = st.columns(2)
     with left:
         st.markdown("**Recall, class by class**")
-        chart = class_difference_chart(comparison, a, b)
+        chart = drawn(class_difference_chart, comparison, a, b)
         picked = clicked(chart, f"classes-{a}-{b}", "pick")
         if picked:
             put("change", f"c{picked[0]['y_true']}")
     with right:
         st.markdown("**Confusion, A minus B**")
-        picked = clicked(confusion_difference_chart(comparison, a, b), f"matrix-{a}-{b}", "pick", width="content")
+        chart = drawn(confusion_difference_chart, comparison, a, b)
+        picked = clicked(chart, f"matrix-{a}-{b}", "pick", width="content")
         if picked:
             put("change", f"{picked[0]['y_true']}-{picked[0]['y_pred']}")
     change = get("change")
@@ -155,7 +157,7 @@ def draw_changes(comparison: Comparison, a: str, b: str) -> None:
 
 def draw_all(comparison: Comparison) -> None:
     """Draw the intervals of all differences, every pair, and average ranks."""
-    picked = clicked(difference_chart(comparison), "forest", "pick")
+    picked = clicked(drawn(difference_chart, comparison), "forest", "pick")
     if picked:
         open_pair(picked[0]["pair"])
     pairs = comparison.pairs()
@@ -165,8 +167,13 @@ def draw_all(comparison: Comparison) -> None:
     if len(comparison.runs) > 2:
         say("critical_difference")
         ranks = comparison.ranks()
-        draw_chart(critical_difference_chart(ranks), key="ranks")
+        draw_chart(drawn(ranks_chart, comparison), key="ranks")
         st.caption(plain(ranks.sentence()))
+
+
+def ranks_chart(comparison: Comparison) -> Any:
+    """Return the average ranks with the critical difference."""
+    return critical_difference_chart(comparison.ranks())
 
 
 def open_pair(pair: str) -> None:
@@ -183,7 +190,7 @@ def draw_overlap(comparison: Comparison) -> None:
     """Draw which models are wrong on the same images, and how far they agree."""
     agreed = load_agreement(comparison)
     say("error_overlap")
-    picked = clicked(overlap_chart(agreed), "overlap", "set")
+    picked = clicked(drawn(overlap_chart, agreed), "overlap", "set")
     if picked:
         put("combo", picked[0]["key"])
     sets = {each.key: each for each in agreed.sets}
@@ -192,7 +199,7 @@ def draw_overlap(comparison: Comparison) -> None:
         models = ", ".join(comparison.names[number] for number in sets[combo].models)
         gallery(comparison, f"Wrong in exactly: {models}", sets[combo].indices.tolist(), f"combo-{combo}")
     say("kappa")
-    picked = clicked(agreement_chart(agreed, "kappa"), "agreement", "pair", width="content")
+    picked = clicked(drawn(agreement_chart, agreed, "kappa"), "agreement", "pair", width="content")
     if picked:
         open_pair(picked[0]["pair"])
     frame_table(agreed.pairs(), "agreement-table", AGREED)
@@ -203,7 +210,7 @@ def draw_ensembles(comparison: Comparison) -> None:
     found = load_ensembles(comparison)
     for note in found.notes:
         st.caption(plain(note))
-    picked = clicked(ensembles_chart(found), "ensembles", "ensemble")
+    picked = clicked(drawn(ensembles_chart, found), "ensembles", "ensemble")
     if picked:
         put("ensemble", picked[0]["key"])
     frame = found.frame()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 from diag_loaders import load_tile, load_train
+from diag_loaders_charts import drawn
 from diag_loaders_data import load_duplicates, load_issues, load_map, load_slices
 from diag_parts import SIDE, clicked, draw_chart, frame_table, gallery
 from diag_state import (
@@ -67,7 +68,7 @@ def draw_balance(comparison: Comparison) -> None:
     st.caption(
         f"{plain(first.data.name)}, {plain(first.data.split)}: {len(first):,} images, {first.n_classes:,} classes"
     )
-    draw_chart(class_balance_chart(first.data, first.class_names, first.samples["y_true"]))
+    draw_chart(drawn(class_balance_chart, first.data, first.class_names, first.samples["y_true"]))
 
 
 def draw_slices(comparison: Comparison, name: str) -> None:
@@ -77,7 +78,7 @@ def draw_slices(comparison: Comparison, name: str) -> None:
     rows = listed_slices(found)
     if rows.empty:
         return
-    picked = clicked(slices_chart(found), f"slices-{name}", "slice")
+    picked = clicked(drawn(slices_chart, found), f"slices-{name}", "slice")
     row = frame_table(rows[list(SLICES)], f"slices-table-{name}", SLICES, pick=True)
     if picked and "row" in picked[0]:
         put("slice", int(picked[0]["row"]))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 from diag_loaders import known_diagnosis, load_diagnosis, load_tile
+from diag_loaders_charts import drawn
 from diag_parts import AXES, LEGEND, SIDE, card, draw_chart
 from diag_state import plain, put
 
@@ -114,7 +115,7 @@ def draw_finding(run: Evaluation, finding: Finding, train: Dataset | None, key: 
 def draw_evidence(evidence: Evidence, key: str) -> None:
     """Draw evidence as the picture that it wants, with its table; or as a table alone."""
     st.markdown(f"**{plain(evidence_caption(evidence))}**")
-    chart = evidence_chart(evidence)
+    chart = drawn(evidence_chart, evidence)
     frame = evidence.frame().rename(columns=label_text)
     if chart is None:
         st.dataframe(frame, hide_index=True, key=f"table-{key}")

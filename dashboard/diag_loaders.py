@@ -1,18 +1,19 @@
-"""Everything that is loaded or computed, kept between runs. The only file with ``st.cache_*``.
+"""Everything that is loaded or computed, kept between runs.
 
-Results are frozen and read-only, so they are shared (``cache_resource``) instead of copied.
+Results are frozen and read-only, so they are shared instead of copied.
 """
 
 from __future__ import annotations
 
 import contextlib
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
-from diag_state import arguments, get, plain, put, widget
+from diag_arguments import admit, roots, upload_folder
+from diag_loaders_kept import kept
+from diag_sidebar import sidebar
+from diag_state import get, plain, put
 
 import diag
 from diag.checks.api import kept_diagnosis
@@ -20,6 +21,7 @@ from diag.errors import DataError, DiagError
 from diag.explain.background import stratified
 from diag.explain.logits import logit_maps
 from diag.io.pairing import data_for
+from diag.worker.roots import inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,27 +41,45 @@ if TYPE_CHECKING:
         Prototypes,
     )
 
-ENDINGS = (".keras", ".h5", ".hdf5", ".skops")
-"""Of files that can be uploaded; a folder may also hold definitions of ensembles."""
 BACKGROUND, FEW, SAMPLE = 50, 20, 200
 """References for one image, references for many of them, and how many that are."""
 CHECK = {"n": 20, "background": BACKGROUND, "seed": 0}
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept()
 def load_model(path: str, stamp: int) -> Model:
     """Return a model; `stamp` is its file's time, so that a new file is read again."""
-    return diag.load_model(path)
+    model = diag.load_model(path)
+    admit_card(model)
+    return model
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the data")
+def admit_card(model: Model) -> None:
+    """Refuse a card that names data or a history outside the folders that this server shows.
+
+    Raises
+    ------
+    DataError
+        Naming the card.
+    """
+    for each in (model, *model.members):
+        if each.card.source is not None:
+            admit(each.card.source)
+        if each.card.history is not None and not inside(each.card.history, [*roots(), upload_folder()]):
+            raise DataError(
+                f"{each.path.stem}.toml: expected a history in the folders that this server shows. Received: a path "
+                "that leads outside. Whoever runs the server can add its folder with -- --root FOLDER."
+            )
+
+
+@kept("Reading the data")
 def load_data(paths: tuple[str, ...], stamps: tuple[int, ...], source: str) -> Dataset:
     """Return the data that all models are judged on."""
     models = [load_model(path, stamp) for path, stamp in zip(paths, stamps, strict=True)]
-    return data_for(models, source or None)
+    return data_for(models, admit(source) if source else None)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept()
 def load_run(path: str, stamp: int, digest: str, _data: Dataset) -> Evaluation:
     """Return a model's evaluation; from diag's cache on disk it comes without TensorFlow."""
     model = load_model(path, stamp)
@@ -80,7 +100,7 @@ def load_comparison(runs: list[Evaluation]) -> Comparison:
     return _load_comparison(" ".join(identity(run) for run in runs), runs)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@kept()
 def _load_comparison(key: str, _runs: list[Evaluation]) -> Comparison:
     return diag.compare(_runs)
 
@@ -90,7 +110,7 @@ def load_attribution(run: Evaluation, index: int, outputs: tuple[int, ...], targ
     return _load_attribution(identity(run), index, outputs, target, method, run)
 
 
-@st.cache_resource(max_entries=256, show_spinner="Explaining")
+@kept("Explaining")
 def _load_attribution(
     key: str, index: int, outputs: tuple[int, ...], target: Any, method: Any, _run: Evaluation
 ) -> Attribution:
@@ -102,7 +122,7 @@ def load_proba(run: Evaluation, index: int) -> NDArray[np.float32]:
     return run.proba[index] if run.proba is not None else _load_proba(identity(run), index, run)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@kept()
 def _load_proba(key: str, index: int, _run: Evaluation) -> NDArray[np.float32]:
     return _run.model.predict_proba(np.asarray(_run.data.images[index : index + 1]))[0]
 
@@ -112,7 +132,7 @@ def load_faithfulness(run: Evaluation) -> Faithfulness:
     return _load_faithfulness(identity(run), run)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept()
 def _load_faithfulness(key: str, _run: Evaluation) -> Faithfulness:
     with progress(f"Checking the maps of {_run.name}") as report:
         return diag.faithfulness(_run.model, _run.data, progress=report, **CHECK)
@@ -126,7 +146,7 @@ def load_mean_maps(run: Evaluation, cell: tuple[int, int] | None = None) -> Mean
     return _load_mean_maps(identity(run), cell, run)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@kept()
 def _load_mean_maps(key: str, cell: tuple[int, int] | None, _run: Evaluation) -> MeanMaps:
     column = _run.samples["y_pred"]
     rows = np.arange(len(_run)) if cell is None else _run.cell(*cell)
@@ -144,7 +164,7 @@ def load_prototypes(run: Evaluation, true: str) -> Prototypes:
     return _load_prototypes(identity(run), true, run)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@kept()
 def _load_prototypes(key: str, true: str, _run: Evaluation) -> Prototypes:
     with progress(f"Explaining images by {_run.name}") as report:
         return diag.find_prototypes(_run, true=true, n=SAMPLE, background=FEW, progress=report)
@@ -155,8 +175,9 @@ def load_train() -> Dataset | None:
     return _load_train(get("train")) if get("train") else None
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the training data")
+@kept("Reading the training data")
 def _load_train(source: str) -> Dataset:
+    admit(source)
     try:
         return diag.load_dataset(source, "train")
     except DataError:
@@ -168,7 +189,7 @@ def load_diagnosis(comparison: Comparison, name: str, train: Dataset | None) -> 
     return _load_diagnosis(_diagnosis_key(comparison, name, train), comparison, name, train)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept()
 def _load_diagnosis(key: str, _comparison: Comparison, _name: str, _train: Dataset | None) -> Diagnosis:
     run = _comparison.run(_name)
     with progress(f"Checking {_name}") as report:
@@ -196,19 +217,19 @@ def progress(text: str) -> Iterator[Callable[[int, int], None]]:
         bar.empty()
 
 
-@st.cache_resource(max_entries=256, show_spinner="Running the layers")
+@kept("Running the layers")
 def load_activations(digest: str, data_digest: str, index: int, _run: Evaluation) -> Activations:
     """Return the convolution layers' answers to one image."""
     return diag.activations(_run.model, _run.data, indices=[index])
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept()
 def load_kernels(digest: str, _model: Model) -> Any:
     """Return a model's kernels."""
     return diag.kernels(_model)
 
 
-@st.cache_data(max_entries=5000, show_spinner=False)
+@kept()
 def load_tile(data_digest: str, index: int, side: int, _data: Dataset) -> bytes:
     """Return an image as a PNG of about `side` pixels, enlarged without blur."""
     from diag.views.images import image_png, to_uint8
@@ -216,79 +237,6 @@ def load_tile(data_digest: str, index: int, side: int, _data: Dataset) -> bytes:
     image = to_uint8(np.asarray(_data.images[index]))
     factor = max(1, round(side / max(image.shape[:2])))
     return image_png(image.repeat(factor, axis=0).repeat(factor, axis=1))
-
-
-@st.cache_resource(show_spinner=False)
-def upload_folder() -> Path:
-    """Return the folder for uploaded files of this server."""
-    return Path(tempfile.mkdtemp(prefix="diag-uploads-"))
-
-
-def keep_upload(name: str, content: bytes, endings: tuple[str, ...]) -> Path | None:
-    """Write an uploaded file under a name of our own making; None for an ending that is not wanted."""
-    import hashlib
-
-    original = Path(name.replace("\\", "/")).name
-    ending = Path(original).suffix.lower()
-    if ending not in endings:
-        return None
-    stem = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in Path(original).stem)[:60]
-    folder = upload_folder() / hashlib.sha256(content).hexdigest()[:12]
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{stem or 'file'}{ending}"
-    path.write_bytes(content)
-    return path
-
-
-def model_files() -> dict[str, Path]:
-    """Return the model files that can be chosen, by name."""
-    files: list[Path] = []
-    for place in [*arguments().models, *st.session_state.get("uploads", [])]:
-        files += (
-            sorted(path for path in place.iterdir() if path.name.endswith((*ENDINGS, ".ensemble.toml")))
-            if place.is_dir()
-            else [place]
-        )
-    named: dict[str, Path] = {}
-    for path in files:
-        name = path.name if path.name not in named else f"{path.name} ({path.parent.name})"
-        named[name] = path
-    return named
-
-
-def choose_models(names: list[str]) -> list[str]:
-    """Draw the choice of models; a file that was added is chosen at once, one that is gone is dropped."""
-    known = st.session_state.get("known-models", names)
-    name = widget("models", [file for file in get("models").split("|") if file in names] or names)
-    if known != names:
-        kept = [file for file in names if file in st.session_state[name] or file not in known]
-        st.session_state[name] = kept
-    st.session_state["known-models"] = names
-    chosen = st.multiselect("Models", names, key=name)
-    put("models", "" if set(chosen) == set(names) else "|".join(chosen))
-    return chosen
-
-
-def sidebar() -> dict[str, Path]:
-    """Draw the choice of models and data; return the chosen files by name."""
-    with st.sidebar:
-        st.header("diag")
-        uploaded = st.file_uploader("Add models", type=[ending[1:] for ending in ENDINGS], accept_multiple_files=True)
-        kept = [keep_upload(file.name, file.getvalue(), ENDINGS) for file in uploaded]
-        st.session_state["uploads"] = [path for path in kept if path is not None]
-        files = model_files()
-        chosen = choose_models(list(files))
-        source = st.text_input(
-            "Data", key=widget("data", get("data", arguments().data or "")), placeholder="what the model cards name",
-            help="digits, mnist, fashion\\_mnist, cifar10, cifar100, or a path: a folder, .zip, .npz, .csv, .h5, ...",
-        )  # fmt: skip
-        put("data", source.strip())
-        trained = st.text_input(
-            "Training data", key=widget("train", get("train", arguments().train or "")), placeholder="not known",
-            help="For the doctor's checks of overfitting, duplicates and baselines; the same kinds of source.",
-        )  # fmt: skip
-        put("train", trained.strip())
-    return {name: files[name] for name in chosen}
 
 
 def open_comparison() -> Comparison | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import streamlit as st
 from diag_loaders import identity
+from diag_loaders_kept import kept
 
 from diag.results.calibration import Calibration, calibration
 from diag.results.decisions import ExpectedCost, expected_cost
@@ -22,7 +22,7 @@ def load_calibrations(comparison: Comparison) -> dict[str, Calibration]:
     return {name: _calibration(identity(run), run) for name, run in zip(comparison.names, comparison.runs, strict=True)}
 
 
-@st.cache_resource(max_entries=64, show_spinner="Resampling")
+@kept("Resampling")
 def _calibration(key: str, _run: Evaluation) -> Calibration:
     return calibration(_run)
 
@@ -33,7 +33,7 @@ def load_discriminations(comparison: Comparison) -> dict[str, Discrimination]:
     return {name: _discrimination(identity(run), run) for name, run in runs}
 
 
-@st.cache_resource(max_entries=64, show_spinner="Ranking")
+@kept("Ranking")
 def _discrimination(key: str, _run: Evaluation) -> Discrimination:
     return discrimination(_run)
 
@@ -44,6 +44,6 @@ def load_costs(comparison: Comparison, costs: Costs | None) -> dict[str, Expecte
     return {name: _costs(identity(run), costs, run) for name, run in runs}
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept()
 def _costs(key: str, costs: Costs | None, _run: Evaluation) -> ExpectedCost:
     return expected_cost(_run, costs)

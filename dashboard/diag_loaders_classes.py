@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import streamlit as st
 from diag_loaders import identity, progress
+from diag_loaders_kept import kept
 
 import diag
 from diag.metrics.confusion_order import class_order
@@ -25,7 +25,7 @@ def load_order(run: Evaluation) -> ClassOrder:
     return _load_order(identity(run), run)
 
 
-@st.cache_resource(max_entries=64, show_spinner="Ordering the classes")
+@kept("Ordering the classes")
 def _load_order(key: str, _run: Evaluation) -> ClassOrder:
     return class_order(_run.counts().confusion)
 
@@ -35,7 +35,7 @@ def load_confusions(run: Evaluation) -> pd.DataFrame:
     return _load_confusions(identity(run), run)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@kept()
 def _load_confusions(key: str, _run: Evaluation) -> pd.DataFrame:
     return _run.top_confusions(None)
 
@@ -45,7 +45,7 @@ def load_evidence(first: Evaluation, second: Evaluation) -> DifferentEvidence:
     return _load_evidence(f"{identity(first)} {identity(second)}", first, second)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@kept()
 def _load_evidence(key: str, _first: Evaluation, _second: Evaluation) -> DifferentEvidence:
     with progress(f"Explaining images by {_first.name} and {_second.name}") as report:
         return diag.different_evidence(_first, _second, CANDIDATES, progress=report)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import streamlit as st
 from diag_loaders import identity
+from diag_loaders_kept import kept
 
 from diag.results.agreement import Agreement, agreement
 from diag.results.ensembles import Ensembles, ensembles
@@ -26,7 +26,7 @@ def load_differences(comparison: Comparison, a: str, b: str) -> pd.DataFrame:
     return shown_differences(comparison, _load_differences(_key(comparison), comparison), a, b)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Resampling")
+@kept("Resampling")
 def _load_differences(key: str, _comparison: Comparison) -> pd.DataFrame:
     return _comparison.differences()
 
@@ -36,7 +36,7 @@ def load_agreement(comparison: Comparison) -> Agreement:
     return _load_agreement(_key(comparison), comparison)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@kept()
 def _load_agreement(key: str, _comparison: Comparison) -> Agreement:
     return agreement(_comparison)
 
@@ -46,6 +46,6 @@ def load_ensembles(comparison: Comparison) -> Ensembles:
     return _load_ensembles(_key(comparison), comparison)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Averaging the models")
+@kept("Averaging the models")
 def _load_ensembles(key: str, _comparison: Comparison) -> Ensembles:
     return ensembles(_comparison)

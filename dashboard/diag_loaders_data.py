@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import streamlit as st
 from diag_loaders import identity
+from diag_loaders_kept import kept
 
 import diag
 from diag.engines.label_issues import label_issues
@@ -27,7 +27,7 @@ def load_slices(comparison: Comparison, name: str) -> Slices:
     return _load_slices(_key(comparison), name, comparison)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Looking for slices")
+@kept("Looking for slices")
 def _load_slices(key: str, name: str, _comparison: Comparison) -> Slices:
     return diag.find_slices(_comparison, model=name)
 
@@ -37,7 +37,7 @@ def load_issues(comparison: Comparison, train: Dataset | None) -> LabelIssues:
     return _load_issues(_key(comparison, train), comparison, train)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Looking for doubtful labels")
+@kept("Looking for doubtful labels")
 def _load_issues(key: str, _comparison: Comparison, _train: Dataset | None) -> LabelIssues:
     return label_issues(_comparison, _train)
 
@@ -47,7 +47,7 @@ def load_duplicates(comparison: Comparison, train: Dataset | None) -> Duplicates
     return _load_duplicates(_key(comparison, train), comparison, train)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Looking for duplicates")
+@kept("Looking for duplicates")
 def _load_duplicates(key: str, _comparison: Comparison, _train: Dataset | None) -> Duplicates:
     return near_duplicates(_comparison, _train)
 
@@ -57,6 +57,6 @@ def load_map(run: Evaluation, method: Any) -> EmbeddingMap:
     return _load_map(identity(run), method, run)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Drawing the map")
+@kept("Drawing the map")
 def _load_map(key: str, method: Any, _run: Evaluation) -> EmbeddingMap:
     return diag.embedding_map(_run, method)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import streamlit as st
 from diag_loaders import identity
+from diag_loaders_kept import kept
 
 from diag.io.histories import history_digest
 from diag.results.training import Training, training
@@ -22,6 +22,6 @@ def load_training(comparison: Comparison) -> Training:
     return _load_training(key, comparison)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@kept()
 def _load_training(key: str, _comparison: Comparison) -> Training:
     return training(_comparison)

@@ -12,13 +12,14 @@ from diag_loaders import load_tile
 from diag_state import get_choice, numbered, plain, put
 
 from diag.errors import DiagError
-from diag.views import formats, theme
+from diag.views import formats
 from diag.views.glossary import TERMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
+    from diag_loaders_charts import Drawn
 
     from diag.results import Comparison, Evaluation
 
@@ -42,26 +43,20 @@ SIGNED = ("points", "points_said")
 RANGE = ("from", "to")
 
 
-def draw_chart(chart: Any, around: int = AXES, key: str | None = None) -> None:
+def draw_chart(chart: Drawn, around: int = AXES, key: str | None = None) -> None:
     """Draw a chart as wide as the page, with its plot as high as it says."""
-    st.altair_chart(legible(chart.properties(height=chart.height + around)), width="stretch", key=key)
-
-
-def legible(chart: Any) -> Any:
-    """Return a chart with every label beside its mark, the first and the last too, and in a grey that can be read."""
-    grey = {"labelColor": theme.LABEL, "titleColor": theme.LABEL}
-    return chart.configure_axis(labelFlush=False, **grey).configure_legend(**grey)
+    st.vega_lite_chart(spec=chart.properties(height=chart.height + around).spec, width="stretch", key=key)
 
 
 def clicked(
-    chart: Any, key: str, param: str, *, width: str = "stretch", around: int | None = None
+    chart: Drawn, key: str, param: str, *, width: str = "stretch", around: int | None = None
 ) -> list[dict[str, Any]] | None:
     """Draw a chart with a point selection `param`; return the fields of what was clicked, once for each click.
 
     `around`: pixels of axes, titles and legends, which Streamlit takes from the chart's height.
     """
-    drawn = chart.properties(height=chart.height + (AXES + LEGEND if around is None else around))
-    event = st.altair_chart(legible(drawn), width=width, on_select="rerun", selection_mode=param, key=key)
+    shown = chart.properties(height=chart.height + (AXES + LEGEND if around is None else around))
+    event = st.vega_lite_chart(spec=shown.spec, width=width, on_select="rerun", selection_mode=param, key=key)
     picked = event.selection.get(param)
     return _once(f"seen-{key}", picked)
 

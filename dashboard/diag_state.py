@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
+from diag_arguments import without_places
 
-ROOT = Path(__file__).resolve().parents[1]
 KEYS = (
     "data", "train", "models", "model", "cell", "index", "view", "list", "group", "target", "method", "over", "part",
     "class", "severity", "zoom", "find", "versus", "sort", "pair", "quadrant", "change", "ensemble", "bin", "combo",
@@ -25,22 +22,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~&])")
 
 def plain(text: Any) -> str:
     """Return a text from a file such that Markdown shows it as it is: no image, no link, no colour."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(str(text).split()))
-
-
-def arguments() -> argparse.Namespace:
-    """Return what stands behind ``--`` on the command line."""
-    parser = argparse.ArgumentParser(prog="streamlit run dashboard/app.py --", description=__doc__, exit_on_error=False)
-    parser.add_argument(
-        "--models", action="append", type=Path, help="a model file, or a folder of them; may be repeated"
-    )
-    parser.add_argument("--data", help="a built-in set, a folder, a .zip, .npz, .csv, .h5, .parquet, ...")
-    parser.add_argument("--train", help="the training data, for the doctor: the same kinds")
-    known, _ = parser.parse_known_args(sys.argv[1:])
-    if not known.models:
-        known.models = [ROOT / "saved_models" / "digits"]
-        known.train = known.train or "digits"  # what the shipped models were trained on
-    return known
+    return _MARKDOWN.sub(r"\\\1", " ".join(without_places(str(text)).split()))
 
 
 def get(key: str, default: str = "") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from diag_loaders_charts import drawn
 from diag_parts import draw_chart, frame_table, say
 from diag_state import plain, segmented
 
@@ -39,7 +40,7 @@ def draw_curves(trained: Training) -> None:
     """Draw the curves of one metric, which can be chosen."""
     metrics = trained.metrics()[:MAX_METRICS]
     chosen = segmented("Metric", "curve", metrics, {each: metric_label(each) for each in metrics})
-    draw_chart(curve_chart(trained, chosen), 100 + LEGEND * ((len(trained.told) + 1) // 2))
+    draw_chart(drawn(curve_chart, trained, chosen), 100 + LEGEND * ((len(trained.told) + 1) // 2))
     st.caption("A colour a model, training dashed; the dot marks the best epoch. Click a model in the legend.")
 
 
@@ -63,4 +64,4 @@ def draw_gap(trained: Training) -> None:
     if not len(trained.gaps()):
         return
     say("gap_by_epoch", "Gap between training and validation")
-    draw_chart(gap_chart(trained), 100 + LEGEND * ((len(trained.told) + 1) // 2))
+    draw_chart(drawn(gap_chart, trained), 100 + LEGEND * ((len(trained.told) + 1) // 2))

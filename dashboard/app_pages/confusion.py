@@ -3,6 +3,7 @@
 import streamlit as st
 from diag_blocks import draw_blocks
 from diag_loaders import open_comparison
+from diag_loaders_charts import drawn
 from diag_parts import cards, clicked, section
 from diag_state import get_cell, get_choice, plain, put, segmented
 
@@ -26,7 +27,7 @@ if comparison is not None:
                 with st.container(width=WIDTH), section():
                     st.markdown(f"**{plain(name)}**")
                     counts = view == "errors"
-                    chart = confusion_chart(run, None if counts else "true", blank_diagonal=counts, size=WIDTH)
+                    chart = drawn(confusion_chart, run, None if counts else "true", blank_diagonal=counts, size=WIDTH)
                     picked = clicked(
                         chart.properties(height=HEIGHT), f"matrix-{view}-{name}", "cell", width="content", around=0
                     )

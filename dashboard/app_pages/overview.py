@@ -3,6 +3,7 @@
 import streamlit as st
 from diag_doctor import draw_summary
 from diag_loaders import load_train, open_comparison
+from diag_loaders_charts import drawn
 from diag_parts import draw_chart, frame_table, headline, section
 from diag_state import plain
 
@@ -36,7 +37,7 @@ if comparison is not None:
         frame_table(comparison.table()[list(COLUMNS)], "results", COLUMNS, index=True)
     if len(comparison.runs) > 1:
         with section():
-            draw_chart(accuracy_chart(comparison))
+            draw_chart(drawn(accuracy_chart, comparison))
     st.caption(f"{plain(first.data.name)}, {plain(first.data.split)}: {len(first):,} images")
     with findings, section():
         draw_summary(comparison, load_train())

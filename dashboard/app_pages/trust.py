@@ -2,7 +2,8 @@
 
 import streamlit as st
 from diag_loaders import load_faithfulness, load_mean_maps, load_prototypes, open_comparison
-from diag_parts import legible, section
+from diag_loaders_charts import drawn
+from diag_parts import draw_chart, section
 from diag_state import get_cell, plain, segmented, selected
 from diag_trust import HEIGHT, PARTS, asked, draw_cell, draw_clusters, draw_mean_maps, draw_scale, draw_verdict, note
 
@@ -21,9 +22,9 @@ if comparison is not None:
             checked = load_faithfulness(run)
             draw_verdict(checked)
             for place, order in zip(st.columns(2), ("deletion", "insertion"), strict=True):
-                chart = faithfulness_chart(checked, order).properties(height=HEIGHT)
-                place.altair_chart(legible(chart), width="stretch")
-            st.altair_chart(legible(sanity_chart(checked).properties(height=HEIGHT)), width="stretch")
+                with place:
+                    draw_chart(drawn(faithfulness_chart, checked, order).properties(height=HEIGHT), 0)
+            draw_chart(drawn(sanity_chart, checked).properties(height=HEIGHT), 0)
 
     if part == "where":
         with section():

@@ -1,0 +1,271 @@
+"""How fast the dashboard answers one user and fifty at a time, and whether one session shows what is another's.
+
+    python benchmarks/crowd.py                    # the shipped models: 1 and 50 sessions, and a bare page as the peer
+    python benchmarks/crowd.py --uploads          # fifty sessions that each add another model file
+
+Starts the server itself and speaks Streamlit's own protocol over websockets, as a browser does. Every session has a
+cell of the confusion matrix and a model of its own; after each rerun what came must be these and no other session's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+from websockets.asyncio.client import connect
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("", "confusion", "errors", "calibration", "compare", "data", "training")
+MODELS = ("dense.keras", "cnn_lungu.keras", "cnn_sd.h5", "logistic_l2.skops")
+SWITCHES = {"Cells show": ("share", "errors")}
+PEER = """
+import streamlit as st
+import pandas as pd
+view = st.segmented_control("Cells show", ["share", "errors"], key="view")
+st.dataframe(pd.DataFrame({"accuracy": [0.9, 0.8]}))
+st.markdown(f"**{st.query_params.get('cell')}**")
+"""
+
+
+class Failed(Exception):
+    """Something that no user should see."""
+
+
+class Session:
+    """One user: a websocket, the widgets on the page, and what must be on it."""
+
+    def __init__(self, port: int, number: int, names: tuple[str, ...]) -> None:
+        self.port, self.number = port, number
+        self.cell = f"{number // 10 % 10}-{number % 10}"
+        self.query = f"models={'|'.join(names)}&cell={self.cell}"
+        self.pages: dict[str, str] = {}
+        self.widgets: dict[str, Any] = {}
+        self.states: dict[str, WidgetState] = {}
+        self.page = ""
+
+    async def __aenter__(self) -> Session:
+        origin = f"http://127.0.0.1:{self.port}"
+        address = f"ws://127.0.0.1:{self.port}/_stcore/stream"
+        self._socket = connect(address, subprotocols=["streamlit"], max_size=None, additional_headers={"Origin": origin})
+        self.socket = await self._socket.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._socket.__aexit__(*error)
+
+    async def rerun(self, page: str, switch: bool = False) -> tuple[float, list[ForwardMsg]]:
+        """Open a page, or turn a switch on it; return the seconds until the run was finished, and what came."""
+        message = BackMsg()
+        state = message.rerun_script
+        state.query_string = self.query
+        state.page_script_hash = self.pages.get(page, "")
+        if page != self.page:
+            self.states.clear()
+        if switch:
+            self._turn()
+        state.widget_states.widgets.extend(self.states.values())
+        self.page = page
+        began = time.perf_counter()
+        await self.socket.send(message.SerializeToString())
+        came = await self._until_finished()
+        seconds = time.perf_counter() - began
+        self._read(came)
+        return seconds, came
+
+    def _turn(self) -> None:
+        """Choose the other option of the first switch on the page."""
+        group = next((widget for kind, widget in self.widgets.values() if kind == "button_group"), None)
+        if group is None or len(group.options) < 2:
+            return
+        before = self.states.get(group.id)
+        chosen = [1] if before is None or list(before.int_array_value.data) != [1] else [0]
+        state = WidgetState(id=group.id)
+        if before is not None and before.HasField("string_array_value") or not hasattr(group, "default"):
+            state.string_array_value.data.extend([group.options[chosen[0]].content])
+        else:
+            state.int_array_value.data.extend(chosen)
+        self.states[group.id] = state
+
+    async def _until_finished(self) -> list[ForwardMsg]:
+        came = []
+        while True:
+            message = ForwardMsg()
+            message.ParseFromString(await asyncio.wait_for(self.socket.recv(), 300))
+            came.append(message)
+            if message.WhichOneof("type") == "script_finished" and message.script_finished != 2:  # early for a rerun
+                return came
+
+    def _read(self, came: list[ForwardMsg]) -> None:
+        for message in came:
+            if message.WhichOneof("type") == "navigation":
+                self.pages = {page.url_pathname if not page.is_default else "": page.page_script_hash
+                              for page in message.navigation.app_pages}  # fmt: skip
+            if message.WhichOneof("type") == "delta" and message.delta.WhichOneof("type") == "new_element":
+                element = message.delta.new_element
+                kind = element.WhichOneof("type")
+                part = getattr(element, kind)
+                if kind in ("button_group", "multiselect", "number_input", "file_uploader"):
+                    self.widgets[part.id] = (kind, part)
+
+    def check(self, came: list[ForwardMsg]) -> None:
+        """Refuse an error on the page, and what belongs to another session."""
+        for message in came:
+            kind = message.WhichOneof("type")
+            if kind == "session_event" and message.session_event.HasField("script_compilation_exception"):
+                raise Failed("the script does not compile")
+            if kind == "page_info_changed" and f"cell={self.cell}" not in message.page_info_changed.query_string:
+                raise Failed(f"session {self.number}: the link became {message.page_info_changed.query_string}")
+            if kind == "delta" and message.delta.WhichOneof("type") == "new_element":
+                self._check_element(message.delta.new_element)
+
+    def _check_element(self, element: Any) -> None:
+        kind = element.WhichOneof("type")
+        if kind == "exception":
+            raise Failed(f"session {self.number}, {self.page or 'overview'}: {element.exception.message}")
+        if kind == "alert" and element.alert.format == 1:  # an error
+            raise Failed(f"session {self.number}, {self.page or 'overview'}: {element.alert.body}")
+        if kind == "heading" and " images" in element.heading.body:
+            true, predicted = self.cell.split("-")
+            words = f"{true} rightly recognised" if true == predicted else f"{true} taken for {predicted}"
+            if words not in element.heading.body.replace("\\", ""):
+                raise Failed(f"session {self.number}: expected {words}. Received: {element.heading.body}")
+
+
+@contextlib.contextmanager
+def served(script: Path, *arguments: str, place: Path) -> Any:
+    """Start a server; give its port and process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}"]
+    command += ["--server.headless=true", "--server.address=127.0.0.1", "--server.fileWatcherType=none"]
+    with (place / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--", *arguments], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=os.environ.copy()
+        )
+        try:
+            for _ in range(600):
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).read()  # noqa: S310
+                    break
+                time.sleep(0.1)
+            yield port, process
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def memory(pid: int) -> float:
+    """Return the resident memory of a process and its children, in MB."""
+    total, family = 0, [pid]
+    while family:
+        each = family.pop()
+        with contextlib.suppress(OSError):
+            text = Path(f"/proc/{each}/status").read_text()
+            total += int(text.partition("VmRSS:")[2].split()[0])
+            for task in Path(f"/proc/{each}/task").iterdir():
+                family += [int(child) for child in (task / "children").read_text().split()]
+    return total / 1024
+
+
+def chosen(number: int, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the models of a session: each a different pair."""
+    first = number % len(names)
+    return names[first], names[(first + 1 + number // len(names) % (len(names) - 1)) % len(names)]
+
+
+async def user(port: int, number: int, pages: tuple[str, ...], actions: int, think: float, gate: asyncio.Barrier) -> Any:
+    """Act as one user: open pages, turn switches, think in between; return the seconds of each rerun and the errors."""
+    rng = random.Random(number)  # noqa: S311
+    seconds: list[tuple[str, float]] = []
+    errors: list[str] = []
+    async with Session(port, number, chosen(number, MODELS)) as session:
+        first, came = await session.rerun("")
+        await gate.wait()
+        for _ in range(actions):
+            await asyncio.sleep(rng.uniform(0, 2 * think))
+            page = rng.choice(pages)
+            took, came = await session.rerun(page, switch=page == session.page)
+            seconds.append((page or "overview", took))
+            try:
+                session.check(came)
+            except Failed as error:
+                errors.append(str(error))
+    return first, seconds, errors
+
+
+async def warm(port: int, numbers: range, pages: tuple[str, ...]) -> None:
+    """Let every page be computed once for every choice of models."""
+    for number in numbers:
+        async with Session(port, number, chosen(number, MODELS)) as session:
+            await session.rerun("")
+            for page in pages:
+                await session.rerun(page)
+                await session.rerun(page, switch=True)
+
+
+async def crowd(port: int, sessions: int, pages: tuple[str, ...], actions: int, think: float) -> Any:
+    """Return all seconds by page, and all errors, of so many users at the same time."""
+    gate = asyncio.Barrier(sessions)
+    users = [user(port, number, pages, actions, think, gate) for number in range(sessions)]
+    told = await asyncio.gather(*users)
+    return [pair for _, seconds, _ in told for pair in seconds], [line for _, _, errors in told for line in errors]
+
+
+def said(name: str, seconds: list[tuple[str, float]], errors: list[str], mb: float) -> None:
+    """Print one row."""
+    times = np.array([each for _, each in seconds]) * 1000
+    half, most = np.percentile(times, [50, 95])
+    print(f"| {name} | {len(times):,} | {half:,.0f} | {most:,.0f} | {len(errors)} | {mb:,.0f} |", flush=True)
+    for line, count in Counter(errors).most_common(5):
+        print(f"    {count} x {line}")
+
+
+def by_page(seconds: list[tuple[str, float]]) -> None:
+    """Print the 95th percentile of each page."""
+    for page in sorted({page for page, _ in seconds}):
+        times = [each * 1000 for name, each in seconds if name == page]
+        print(f"    {page}: {np.percentile(times, 50):,.0f} / {np.percentile(times, 95):,.0f} ms of {len(times)}")
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sessions", type=int, default=50)
+    parser.add_argument("--actions", type=int, default=20, help="reruns of each session")
+    parser.add_argument("--think", type=float, default=5.0, help="mean seconds between two of them")
+    parser.add_argument("--detail", action="store_true", help="by page")
+    wished = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "peer.py").write_text(PEER)
+        print("| | reruns | median ms | p95 ms | errors | memory MB |\n|---|---:|---:|---:|---:|---:|")
+        for script, pages in ((place / "peer.py", ("",)), (ROOT / "dashboard" / "app.py", PAGES)):
+            with served(script, place=place) as (port, process):
+                asyncio.run(warm(port, range(12), pages))
+                kind = "bare page" if script.parent == place else "dashboard"
+                for sessions, actions, think in ((1, 5 * wished.actions, 0.0), (wished.sessions, wished.actions, wished.think)):
+                    seconds, errors = asyncio.run(crowd(port, sessions, pages, actions, think))
+                    said(f"{kind}, {sessions} session{'s' * (sessions > 1)}", seconds, errors, memory(process.pid))
+                    if wished.detail:
+                        by_page(seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""The pages, and what is done before and after each: who may see it, which folders, what happens to errors."""
+
+from __future__ import annotations
+
+import streamlit as st
+from diag_access import allowed_in
+from diag_arguments import roots, upload_folder
+from diag_boundary import boundary
+from diag_state import enter, keep_url
+
+from diag.worker.roots import confined
+
+PAGES = {
+    "overview": ("Overview", "leaderboard"),
+    "doctor": ("Doctor", "stethoscope"),
+    "compare": ("Compare", "compare_arrows"),
+    "calibration": ("Calibration", "straighten"),
+    "confusion": ("Confusion", "grid_on"),
+    "errors": ("Errors", "error"),
+    "data": ("Data", "dataset"),
+    "training": ("Training", "show_chart"),
+    "explain": ("Explain", "visibility"),
+    "trust": ("Trust", "verified_user"),
+    "filters": ("Filters", "filter_alt"),
+}
+"""Title and icon of each page; the first is shown when none is named."""
+
+
+def draw() -> None:
+    """Draw the page that was asked for, to those who may see it."""
+    st.set_page_config(page_title="diag", page_icon="🔎", layout="wide")
+    pages = [
+        st.Page(f"app_pages/{name}.py", title=title, icon=f":material/{icon}:", default=name == "overview")
+        for name, (title, icon) in PAGES.items()
+    ]
+    page = st.navigation(pages, position="top")
+    with boundary(), confined([*roots(), upload_folder()]):
+        if allowed_in():
+            enter(page.url_path)
+            page.run()
+            keep_url()
