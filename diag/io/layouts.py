@@ -176,8 +176,8 @@ def require_shape(wanted: tuple[int | None, ...] | None, came: tuple[int, ...], 
     if not same:
         takes = "x".join("?" if size is None else str(size) for size in wanted)
         raise InvalidInputError(
-            f"{name}: expected inputs of {takes}, which is what it takes. Received: {'x'.join(map(str, came))} after the "
-            "preprocessing. Pass images of the right size, or correct resize and layout."
+            f"{name}: expected inputs of {takes}, which is what it takes. Received: {'x'.join(map(str, came))} after "
+            "the preprocessing. Pass images of the right size, or correct resize and layout."
         )
 
 

@@ -93,7 +93,7 @@ def test_what_is_refused_leaves_no_file(tmp_path, rng):
     old, new = linear_file(tmp_path / "old.h5"), tmp_path / "new.keras"
     with pytest.raises(InvalidInputError, match=r"ends in \.keras"):
         convert(diag.load_model(old), tmp_path / "new.h5")
-    with pytest.raises(InvalidInputError, match="folder does not exist"):
+    with pytest.raises(InvalidInputError, match="folder that exists"):
         convert(diag.load_model(old), tmp_path / "no" / "new.keras")
     unknown = sequential(layer("Lambda", "l", function="mine", batch_input_shape=[None, 4]), dense("d", 3))
     with pytest.raises(UnsafeModelError, match="only its name, 'mine'"):
