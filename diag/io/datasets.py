@@ -203,14 +203,15 @@ def assemble(parts: Parts, source: str, request: Request, class_names: Sequence[
     if parts.inputs:
         images = WithInputs(images, parts.inputs)
     if len(images) == 0:
-        raise DataError(f"{parts.name}: expected at least one image. Received: none.")
+        raise DataError(f"{parts.name}: expected at least one image. Received: none. Pass data that has some.")
     labels, found = label_numbers(parts.labels, len(images), parts.name)
     names = tuple(printable(name) for name in parts.class_names or found)
     if class_names is not None and labels is not None:
         labels, names = renamed(labels, names, tuple(printable(str(name)) for name in class_names), parts.name)
     if labels is not None and len(names) <= int(labels.max()):
         raise DataError(
-            f"{parts.name}: expected a name for each of {int(labels.max()) + 1} classes. Received: {len(names)} names."
+            f"{parts.name}: expected a name for each of {int(labels.max()) + 1} classes. Received: {len(names)} names. "
+            "Name every class, in order."
         )
     return Dataset(
         name=name_text(parts.name),
@@ -249,10 +250,14 @@ def as_images(images: Any, size: tuple[int, int] | None, name: str) -> ImageSour
     if not isinstance(images, np.ndarray | StoredArray):
         return cast("ImageSource", images)
     if images.dtype.kind not in "buif":
-        raise DataError(f"{name}: expected images as numbers. Received: dtype {images.dtype}.")
+        raise DataError(
+            f"{name}: expected images as numbers. Received: dtype {images.dtype}. Save pixels as uint8 or float32."
+        )
     shape = images.shape
     if 0 in shape[1:]:
-        raise DataError(f"{name}: expected images with at least one pixel. Received: shape {shape}.")
+        raise DataError(
+            f"{name}: expected images with at least one pixel. Received: shape {shape}. Pass images that have some."
+        )
     view = images
     if isinstance(images, np.ndarray):
         view = images.view()
@@ -265,7 +270,10 @@ def as_images(images: Any, size: tuple[int, int] | None, name: str) -> ImageSour
         return ArrayImages(view, (shape[2], shape[3], shape[1]), channels_first=True)
     if len(shape) == 4 and shape[3] in (1, 2, 3, 4):
         return ArrayImages(view, (shape[1], shape[2], shape[3]))
-    raise DataError(f"{name}: expected images (n, h, w), (n, h, w, c), (n, c, h, w) or (n, pixels). Received: {shape}.")
+    raise DataError(
+        f"{name}: expected images (n, h, w), (n, h, w, c), (n, c, h, w) or (n, pixels). Received: {shape}. "
+        "Bring the array to one of these shapes."
+    )
 
 
 def flat_shape(pixels: int, size: tuple[int, int] | None, name: str) -> tuple[int, int, int]:
@@ -277,8 +285,14 @@ def flat_shape(pixels: int, size: tuple[int, int] | None, name: str) -> tuple[in
         if pixels and side * side * channels == pixels:
             return side, side, channels
     if size is not None:
-        raise DataError(f"{name}: {pixels} pixels a row are no image of {size[0]}x{size[1]} in grey or colour.")
-    raise DataError(f"{name}: {pixels} pixels a row are no square image. Pass --resize HxW (size=) with the real size.")
+        raise DataError(
+            f"{name}: expected rows of {size[0] * size[1]} or {3 * size[0] * size[1]} pixels. Received: {pixels} pixels "
+            f"a row are no image of {size[0]}x{size[1]} in grey or colour. Correct --resize HxW (size=)."
+        )
+    raise DataError(
+        f"{name}: expected square images. Received: {pixels} pixels a row are no square image. "
+        "Pass --resize HxW (size=) with the real size."
+    )
 
 
 def _rows(indices: Any, n: int) -> NDArray[np.int64]:
@@ -291,7 +305,9 @@ def _rows(indices: Any, n: int) -> NDArray[np.int64]:
     rows = given.astype(np.int64)
     outside = rows[(rows < -n) | (rows >= n)]
     if outside.size:
-        raise InvalidInputError(f"expected image numbers from 0 to {n - 1}. Received: {outside[0]}.")
+        raise InvalidInputError(
+            f"expected image numbers from 0 to {n - 1}. Received: {outside[0]}. Choose among the images that are there."
+        )
     return np.where(rows < 0, rows + n, rows)
 
 

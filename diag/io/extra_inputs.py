@@ -80,7 +80,7 @@ def fed(
             others = ", ".join(other.name for number, other in enumerate(ends) if number != image_place)
             raise InvalidInputError(
                 f"{name}: the model also takes {others}: expected a .npz with arrays of these names beside the images. "
-                f"Received: {there}."
+                f"Received: {there}. Save them with np.savez."
             )
         values = np.asarray(extra[end.name], dtype=np.float32)
         if end.shape is not None and values.ndim == 1 and end.shape == (1,):
@@ -90,7 +90,8 @@ def fed(
             or any(want not in (None, got) for want, got in zip(end.shape, values.shape[1:], strict=True))
         ):
             raise InvalidInputError(
-                f"{name}: input {end.name}: expected rows of shape {end.shape}. Received: {values.shape[1:]}."
+                f"{name}: input {end.name}: expected rows of shape {end.shape}. Received: {values.shape[1:]}. "
+                "Bring the array to that shape."
             )
         arrays.append(values)
     return arrays

@@ -36,7 +36,8 @@ def normalized_weights(weights: Sequence[float] | None, m: int) -> NDArray[np.fl
         values = np.zeros(0)
     if len(values) != m or not np.isfinite(values).all() or (values < 0).any() or not values.sum() > 0:
         raise InvalidInputError(
-            f"weights: expected {m} numbers, none below 0, one above. Received: {str(weights)[:200]}."
+            f"weights: expected {m} numbers, none below 0, one above. Received: {str(weights)[:200]}. "
+            "Write one number a member."
         )
     normed: NDArray[np.float64] = values / values.sum()
     return normed

@@ -33,7 +33,10 @@ def label_numbers(labels: Any, n: int, name: str) -> tuple[NDArray[np.int64] | N
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim not in (1, 2) or len(values) != n:
-        raise DataError(f"{name}: expected one label for each of {n} images. Received: labels of shape {values.shape}.")
+        raise DataError(
+            f"{name}: expected one label for each of {n} images. Received: labels of shape {values.shape}. "
+            "Pass images and labels of the same length."
+        )
     k = None
     if values.ndim == 2:
         values, k = _from_one_hot(values, name), values.shape[1]
@@ -43,13 +46,20 @@ def label_numbers(labels: Any, n: int, name: str) -> tuple[NDArray[np.int64] | N
         return frozen(numbers.astype(np.int64)), tuple(str(item) for item in named)
     if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.floor(values)).all()):
         bad = values[~(np.isfinite(values) & (values == np.floor(values)))][0]
-        raise DataError(f"{name}: expected labels that are whole numbers or names. Received: {bad}.")
+        raise DataError(f"{name}: expected labels that are whole numbers or names. Received: {bad}. Correct them.")
     if values.dtype.kind not in "buif":
-        raise DataError(f"{name}: expected labels that are numbers or names. Received: dtype {values.dtype}.")
+        raise DataError(
+            f"{name}: expected labels that are numbers or names. Received: dtype {values.dtype}. Save them as integers."
+        )
     if len(values) and values.min() < 0:
-        raise DataError(f"{name}: expected labels from 0 up. Received: {values.min()}.")
+        raise DataError(
+            f"{name}: expected labels from 0 up. Received: {values.min()}. Drop these images, or number the classes anew."
+        )
     if len(values) and values.max() >= _MAX_CLASSES:
-        raise DataError(f"{name}: expected class numbers. Received: labels up to {values.max()}: a column of Ids?")
+        raise DataError(
+            f"{name}: expected class numbers. Received: labels up to {values.max()}: a column of Ids? "
+            "Name the right one with --label-column (label_column=)."
+        )
     numbers = values.astype(np.int64)
     count = k if k is not None else int(numbers.max(initial=-1)) + 1
     return frozen(numbers), tuple(str(number) for number in range(count))
@@ -63,7 +73,8 @@ def _label_array(labels: Any, name: str) -> NDArray[Any]:
         return values.astype(np.int64) if whole else values
     except (ValueError, OverflowError) as error:  # rows of different lengths, numbers beyond 64 bits
         raise DataError(
-            f"{name}: expected one label for each image. Received: {printable(str(error))[:120]}"
+            f"{name}: expected one label for each image. Received: {printable(str(error))[:120]}. "
+            "Pass one number or name an image."
         ) from error
 
 
@@ -101,9 +112,15 @@ def renamed(
         return frozen(np.array([known[name] for name in names], dtype=np.int64)[labels]), wished
     if any(name in known for name in names):
         missing = next(name for name in names if name not in known)
-        raise DataError(f"{where}: class {missing!r} is not among the names given: {', '.join(wished[:10])}.")
+        raise DataError(
+            f"{where}: class {missing!r} is not among the names given: expected all classes in the list. "
+            f"Received: {', '.join(wished[:10])}. Add it, or correct its spelling."
+        )
     if len(wished) < len(names):
-        raise DataError(f"{where}: expected a name for each of {len(names)} classes. Received: {len(wished)} names.")
+        raise DataError(
+            f"{where}: expected a name for each of {len(names)} classes. Received: {len(wished)} names. "
+            "Name every class, in order."
+        )
     if all(name.isdecimal() for name in names) and max(map(int, names), default=0) < len(wished):
         by_number = tuple(wished[int(name)] for name in names)
         return labels, by_number + tuple(name for name in wished if name not in by_number)
@@ -112,7 +129,10 @@ def renamed(
 
 def _from_one_hot(values: NDArray[Any], name: str) -> NDArray[Any]:
     if values.dtype.kind not in "buif" or not np.isin(values, (0, 1)).all() or not (values.sum(axis=1) == 1).all():
-        raise DataError(f"{name}: expected one-hot rows with a single 1. Received: rows of {values.shape[1]} numbers.")
+        raise DataError(
+            f"{name}: expected one-hot rows with a single 1. Received: rows of {values.shape[1]} numbers. "
+            "Save the class numbers instead."
+        )
     return cast("NDArray[Any]", values.argmax(axis=1))
 
 

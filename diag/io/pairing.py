@@ -74,7 +74,10 @@ def _implied(models: Sequence[Model]) -> tuple[str, str | None, tuple[str, ...]]
     named = {(model.card.source, model.card.split) for model in models if model.card.source is not None}
     if len(named) > 1:
         listed = ", ".join(sorted(f"{name} ({part or 'test'})" for name, part in named))
-        raise DataError(f"the models' cards name different data: {listed}. Pass --data to judge them on the same.")
+        raise DataError(
+            "expected one data set. Received: the models' cards name different data: "
+            f"{listed}. Pass --data to judge them on the same."
+        )
     if named:
         source, split = named.pop()
         if source is not None:
@@ -83,8 +86,9 @@ def _implied(models: Sequence[Model]) -> tuple[str, str | None, tuple[str, ...]]
     fitting = _BUILTIN.get((shape, k), ())
     if not fitting:
         raise DataError(
-            f"no data was given, and no built-in set has images of {'x'.join(map(str, shape))} and {k} classes. "
-            "Pass --data with a folder of class folders, a .zip, .npz, .csv, .h5 or .parquet (see docs/data.md)."
+            f"expected data to judge on. Received: none, and no built-in set has images of "
+            f"{'x'.join(map(str, shape))} and {k} classes. Pass --data with a folder of class folders, a .zip, .npz, .csv, .h5 "
+            "or .parquet (see docs/data.md)."
         )
     others = f" (so do {', '.join(fitting[1:])}: pass --data for another)" if fitting[1:] else ""
     note = (
@@ -158,7 +162,7 @@ def labelings(model: Model, data: Dataset) -> dict[str, Labeling]:
             f"{data.name}: expected labelled data. Received: no labels.{otherwise} 'diag predict' for such data."
         )
     if len(data) == 0:
-        raise DataError(f"{data.name}: expected at least one image. Received: none.")
+        raise DataError(f"{data.name}: expected at least one image. Received: none. Pass data that has some.")
     labels = np.asarray(data.labels, dtype=np.int64)
     used = [int(label) for label in np.unique(labels)]
     named = _by_name(model, data, used)
@@ -193,7 +197,8 @@ def _by_name(model: Model, data: Dataset, used: list[int]) -> dict[int, int] | N
     missing = [name for name in names.values() if name not in known]
     if missing and len(missing) < len(names):
         raise DataError(
-            f"{data.name}: class {missing[0]!r} is not among the model's: {', '.join(model.class_names[:10])}."
+            f"{data.name}: expected classes of the model's: {', '.join(model.class_names[:10])}. "
+            f"Received: class {missing[0]!r} is not among the model's. Correct the names in the card or the data."
         )
     return None if missing else {label: known[name] for label, name in names.items()}
 

@@ -52,7 +52,7 @@ def matches(source: Any) -> bool:
 def read(source: Any, request: Request) -> Parts:
     """Read a part of a built-in set."""
     if request.split not in ("train", "test", "all"):
-        raise DataError(f"{source}: expected split train, test or all. Received: {request.split!r}.")
+        raise DataError(f"{source}: expected split train, test or all. Received: {request.split!r}. Choose one.")
     arrays, content = _digits() if source == "digits" else _keras(source)
     (x_train, y_train), (x_test, y_test) = arrays
     if request.split == "all":

@@ -76,11 +76,16 @@ def _first(names: list[str], known: Sequence[str], but: int | None = None) -> in
 def _wished(wish: str | int, header: list[str] | None, count: int, where: str) -> int:
     if isinstance(wish, int):
         if not -count <= wish < count:
-            raise DataError(f"{where}: expected a label column from 0 to {count - 1}. Received: {wish}.")
+            raise DataError(
+                f"{where}: expected a label column from 0 to {count - 1}. Received: {wish}. Correct --label-column."
+            )
         return wish % count
     if header is None or wish not in header:
         listed = printable(", ".join((header or ["no header"])[:8]))
-        raise DataError(f"{where}: no column named {wish!r}. Columns: {listed}.")
+        raise DataError(
+            f"{where}: expected a column of the file: {listed}. Received: no column named {wish!r}. "
+            "Correct --label-column (label_column=)."
+        )
     return header.index(wish)
 
 
@@ -139,7 +144,10 @@ def rows_of_split(values: Sequence[str], split: str, where: str) -> tuple[NDArra
     lower = np.array([str(value).lower() for value in values])
     found = next((name for name in _SPLITS.get(split, (split,)) if (lower == name).any()), None)
     if found is None:
-        raise DataError(f"{where}: there are no rows of a {split} split. Received: {', '.join(sorted(set(lower)))}.")
+        raise DataError(
+            f"{where}: expected rows of the {split} split; there are no rows of a {split} split. "
+            f"Received: {', '.join(sorted(set(lower)))}. Correct --split (split=)."
+        )
     return lower == found, found
 
 
@@ -166,7 +174,8 @@ def _pixel_roles(table: Any, header: list[str] | None, label: int | None, reques
         said = f"Column {rest[0]} has another value in every row: it was taken for an Id."
         return Roles((label,), rest[0], pixels, split=split, assumed=(said, *assumed))
     raise DataError(
-        f"{where}: {len(rest)} columns are no square image with or without a label. "
+        f"{where}: expected a column a pixel of square images. "
+        f"Received: {len(rest)} columns are no square image with or without a label. "
         "Pass --label-column and --resize HxW (label_column=, size=)."
     )
 

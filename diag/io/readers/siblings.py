@@ -96,7 +96,10 @@ def shards_of_split(source: str, split: str, endings: tuple[str, ...]) -> tuple[
     order = {"test": ("test", "val"), "all": ()}.get(split, (split,))
     part = next((item for item in order if item in parts), None)
     if parts and part is None and split != "all":
-        raise DataError(f"{root.name}: there is no {split} split. Received: files of {', '.join(sorted(parts))}.")
+        raise DataError(
+            f"{root.name}: expected files of the {split} split; there is no {split} split. "
+            f"Received: files of {', '.join(sorted(parts))}. Correct --split (split=)."
+        )
     if not parts and split not in ("test", "all"):
         raise DataError(f"{root.name}: there is no {split} split: no file is named after one. Pass that part's files.")
     chosen = [path for path, own in found if part is None or own == part]
@@ -117,7 +120,10 @@ def part_files(path: Path, split: str, endings: tuple[str, ...]) -> list[Path]:
     beside = [(found, key(_bare(found, endings))) for found in data_files(path.parent, endings)]
     alike = [found for found, item in beside if own.split and item.split == split and item.rest == own.rest]
     if not alike:
-        raise DataError(f"{path.name}: there is no {split} split, nor a file of it. Pass the file of that part.")
+        raise DataError(
+            f"{path.name}: expected a file of the {split} part. Received: there is no {split} split, nor a file of it. "
+            "Pass the file of that part."
+        )
     return alike
 
 
@@ -165,12 +171,18 @@ def _pair(path: Path, second: str, split: str, files: Files) -> tuple[dict[str, 
     if split not in ("test", "all") and own.split != split:
         other = partner(own, [key(item) for item in paths], "images", split)
         if other is None:
-            raise DataError(f"{path.name}: there is no {split} split beside it. Pass the file of that part.")
+            raise DataError(
+                f"{path.name}: expected a file of the {split} part. Received: there is no {split} split beside it. "
+                "Pass the file of that part."
+            )
         name = other.name
     elif second:
         labels = next((found for found in (path.parent / second, Path(second)) if found.is_file()), None)
         if labels is None:
-            raise DataError(f"{printable(second)}: no such file, neither here nor beside {path.name}.")
+            raise DataError(
+                f"{printable(second)}: expected a file of labels. Received: no such file, neither here nor beside "
+                f"{path.name}. Check its path."
+            )
         paths[second] = labels
         return paths, [Pair(name, second)]
     if key(name).kind == "labels" and len(files.array_of(paths[name]).shape) < 3:

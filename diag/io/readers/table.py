@@ -98,7 +98,10 @@ def _labels(table: Any, places: tuple[int, ...], where: str, header: list[str] |
         missing = table.column(place).null_count
         if missing:
             name = _name(place, header)
-            raise DataError(f"{where}: {missing:,} labels are missing in column {name}. Drop these rows first.")
+            raise DataError(
+                f"{where}: expected a label in every row. Received: {missing:,} labels are missing in column {name}. "
+                "Drop these rows first."
+            )
     if not places:
         return None
     columns = [np.asarray(table.column(place).to_pylist()) for place in places]
@@ -121,14 +124,20 @@ def _matrix(table: Any, pixels: tuple[int, ...], header: list[str] | None, where
             row = next(number for number, value in enumerate(column.to_pylist()) if value is None)
             total = sum(table.column(other).null_count for other in pixels)
             raise DataError(
-                f"{where}: {total:,} pixel values are missing, the first in row {row} (from 0), column {name}. "
+                f"{where}: expected a number for every pixel. Received: {total:,} pixel values are missing, the first in "
+                f"row {row} (from 0), column {name}. "
                 "Fill or drop these rows first."
             )
         if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-            raise DataError(f"{where}: column {name} holds texts, not pixels. Is it the label? Pass --label-column.")
+            raise DataError(
+                f"{where}: expected numbers. Received: column {name} holds texts, not pixels. Is it the label? "
+                "Pass --label-column. Is the header repeated among the rows? Drop it."
+            )
         columns.append(column.to_numpy())
     if not columns:
-        raise DataError(f"{where}: expected columns with pixels, or with paths of images. Received: neither.")
+        raise DataError(
+            f"{where}: expected columns with pixels, or with paths of images. Received: neither. Pass another table."
+        )
     whole = all(column.dtype.kind in "iu" and _in_bytes(column) for column in columns)
     whole = whole or all((column == np.floor(column)).all() and _in_bytes(column) for column in columns)
     with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and is refused next
@@ -136,7 +145,10 @@ def _matrix(table: Any, pixels: tuple[int, ...], header: list[str] | None, where
     if not whole and not np.isfinite(matrix).all():
         row, place = np.argwhere(~np.isfinite(matrix))[0]
         name = _name(pixels[place], header)
-        raise DataError(f"{where}: expected numbers. Received: {columns[place][row]} in row {row}, column {name}.")
+        raise DataError(
+            f"{where}: expected numbers. Received: {columns[place][row]} in row {row}, column {name}. "
+            "Correct or drop that row."
+        )
     return matrix
 
 
@@ -150,14 +162,19 @@ def _from_texts(column: Any, where: str) -> NDArray[Any]:
     from pyarrow import compute
 
     if column.null_count or not is_text(column):
-        raise DataError(f"{where}: {column.null_count:,} images are missing. Drop these rows first.")
+        raise DataError(
+            f"{where}: expected an image in every row. Received: {column.null_count:,} images are missing. "
+            "Drop these rows first."
+        )
     parts: list[NDArray[Any]] = []
     width = len(column[0].as_py().split()) if len(column) else 0
     for start in range(0, len(column), _TEXT_ROWS):
         trimmed = compute.utf8_trim_whitespace(column.slice(start, _TEXT_ROWS).combine_chunks())
         words = compute.split_pattern(trimmed, " ")
         if compute.unique(compute.list_value_length(words)).to_pylist() != [width]:
-            raise DataError(f"{where}: expected {width} pixels in every row. Received: rows of other lengths.")
+            raise DataError(
+                f"{where}: expected {width} pixels in every row. Received: rows of other lengths. Drop these rows first."
+            )
         flat = words.flatten()
         try:
             numbers = flat.cast(pa.uint8())
@@ -173,4 +190,4 @@ def _as_floats(flat: Any, where: str) -> Any:
     try:
         return flat.cast(pa.float32())
     except pa.ArrowInvalid as error:
-        raise DataError(f"{where}: expected pixels as numbers. {printable(str(error))[:120]}") from error
+        raise DataError(f"{where}: expected pixels as numbers. Received: {printable(str(error))[:120]}. Correct that row.") from error

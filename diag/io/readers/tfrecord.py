@@ -129,7 +129,7 @@ def read(source: Any, request: Request) -> Parts:
             if name is not None:
                 names[labels[-1]] = _text(features.get(name, []))
     if not places:
-        raise DataError(f"{where}: expected records. Received: none.")
+        raise DataError(f"{where}: expected records. Received: none. Pass a file that has some.")
     blobs = _Records(opened, np.array(places, dtype=np.int64), image)
     images, sizes, more, done = _images(blobs, first, request)
     found = f"{where}: {len(places)} records, image in {image!r}, " + (f"label in {label!r}." if label else "no label.")
@@ -165,14 +165,14 @@ def _walked(opened: tuple[_Shard, ...]) -> Iterator[tuple[int, _Shard, tuple[int
                 for record in records(file, shard.length()):
                     yield number, shard, record
         except (OSError, ValueError, struct.error) as error:
-            raise DataError(f"{shard.path.name}: expected a TFRecord file. {printable(str(error))}.") from error
+            raise DataError(f"{shard.path.name}: expected a TFRecord file. Received: {printable(str(error))}. Copy it again.") from error
 
 
 def _example(data: bytes, path: Path) -> dict[str, Value]:
     try:
         return example(data)
     except ValueError as error:
-        raise DataError(f"{path.name}: expected records of tf.Example. {printable(str(error))}.") from error
+        raise DataError(f"{path.name}: expected records of tf.Example. Received: {printable(str(error))}. Write it anew.") from error
 
 
 def _keys(features: Mapping[str, Value], wished: str | int | None, where: str) -> tuple[str, str | None, str | None]:
@@ -183,10 +183,14 @@ def _keys(features: Mapping[str, Value], wished: str | int | None, where: str) -
     if image is None:
         listed = printable(", ".join(features))[:160]
         raise DataError(
-            f"{where}: expected a feature such as image/encoded or image_raw. Received: {listed or 'none'}."
+            f"{where}: expected a feature such as image/encoded or image_raw. Received: {listed or 'none'}. "
+            "Write the image under one of these names."
         )
     if wished is not None and wished not in features:
-        raise DataError(f"{where}: no feature {wished!r}. Received: {printable(', '.join(features))[:160]}.")
+        raise DataError(
+            f"{where}: expected a feature of the records; no feature {wished!r}. "
+            f"Received: {printable(', '.join(features))[:160]}. Correct --label-column."
+        )
     label = str(wished) if wished is not None else next((key for key in _LABELS if key in features), None)
     name = next((key for key in _NAMES if key in features and key != label), None)
     return image, label, name

@@ -59,7 +59,7 @@ def arranged(tree: Tree, split: str, name: str) -> Arrangement:
         return Arrangement(base, tuple(path for path, _ in pairs), [row for _, row in pairs], tuple(classes), notes)
     files = tuple(path for root in roots for path in tree.images(root))
     if not files:
-        raise DataError(f"{name}: expected images ({', '.join(ENDINGS)}) in class folders. Received: none.")
+        raise DataError(f"{name}: expected images ({', '.join(ENDINGS)}) in class folders. Received: none. Pass the folder above the classes.")
     return Arrangement(
         base, files, None, None, (*notes, "There are no class folders with images: the images are unlabelled.")
     )
@@ -99,7 +99,7 @@ def _chosen(
     if not parts:
         if split not in ("test", "all"):
             names = ", ".join(printable(last(path)) for path in tree.folders(top)[:8])
-            raise DataError(f"{name}: expected a sub-folder {split}/. Received: {names or 'none'}.")
+            raise DataError(f"{name}: expected a sub-folder {split}/. Received: {names or 'none'}. Correct --split.")
         return (top,), ()
     if split == "all":
         folders = tuple(sorted(parts.values()))
@@ -107,7 +107,7 @@ def _chosen(
     for part in _SPLITS.get(split, (split,)):
         if part in parts:
             return (parts[part],), (f"The part {last(parts[part])}/ was read.",)
-    raise DataError(f"{name}: expected a sub-folder {split}/. Received: {', '.join(parts)}.")
+    raise DataError(f"{name}: expected a sub-folder {split}/. Received: {', '.join(parts)}. Correct --split.")
 
 
 def _left_out(tree: Tree, roots: tuple[str, ...]) -> tuple[str, ...]:
