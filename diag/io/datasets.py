@@ -286,8 +286,8 @@ def flat_shape(pixels: int, size: tuple[int, int] | None, name: str) -> tuple[in
             return side, side, channels
     if size is not None:
         raise DataError(
-            f"{name}: expected rows of {size[0] * size[1]} or {3 * size[0] * size[1]} pixels. Received: {pixels} pixels "
-            f"a row are no image of {size[0]}x{size[1]} in grey or colour. Correct --resize HxW (size=)."
+            f"{name}: expected rows of {size[0] * size[1]} or {3 * size[0] * size[1]} pixels. Received: {pixels} "
+            f"pixels a row are no image of {size[0]}x{size[1]} in grey or colour. Correct --resize HxW (size=)."
         )
     raise DataError(
         f"{name}: expected square images. Received: {pixels} pixels a row are no square image. "

@@ -53,7 +53,7 @@ def label_numbers(labels: Any, n: int, name: str) -> tuple[NDArray[np.int64] | N
         )
     if len(values) and values.min() < 0:
         raise DataError(
-            f"{name}: expected labels from 0 up. Received: {values.min()}. Drop these images, or number the classes anew."
+            f"{name}: expected labels from 0 up. Received: {values.min()}. Drop them, or number the classes anew."
         )
     if len(values) and values.max() >= _MAX_CLASSES:
         raise DataError(

@@ -86,9 +86,9 @@ def _implied(models: Sequence[Model]) -> tuple[str, str | None, tuple[str, ...]]
     fitting = _BUILTIN.get((shape, k), ())
     if not fitting:
         raise DataError(
-            f"expected data to judge on. Received: none, and no built-in set has images of "
-            f"{'x'.join(map(str, shape))} and {k} classes. Pass --data with a folder of class folders, a .zip, .npz, .csv, .h5 "
-            "or .parquet (see docs/data.md)."
+            "expected data to judge on. Received: none, and no built-in set has images of "
+            f"{'x'.join(map(str, shape))} and {k} classes. Pass --data with a folder of class folders, a "
+            ".zip, .npz, .csv, .h5 or .parquet (see docs/data.md)."
         )
     others = f" (so do {', '.join(fitting[1:])}: pass --data for another)" if fitting[1:] else ""
     note = (

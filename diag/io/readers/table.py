@@ -124,9 +124,8 @@ def _matrix(table: Any, pixels: tuple[int, ...], header: list[str] | None, where
             row = next(number for number, value in enumerate(column.to_pylist()) if value is None)
             total = sum(table.column(other).null_count for other in pixels)
             raise DataError(
-                f"{where}: expected a number for every pixel. Received: {total:,} pixel values are missing, the first in "
-                f"row {row} (from 0), column {name}. "
-                "Fill or drop these rows first."
+                f"{where}: expected a number for every pixel. Received: {total:,} pixel values are missing, the first "
+                f"in row {row} (from 0), column {name}. Fill or drop these rows first."
             )
         if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
             raise DataError(
@@ -173,7 +172,7 @@ def _from_texts(column: Any, where: str) -> NDArray[Any]:
         words = compute.split_pattern(trimmed, " ")
         if compute.unique(compute.list_value_length(words)).to_pylist() != [width]:
             raise DataError(
-                f"{where}: expected {width} pixels in every row. Received: rows of other lengths. Drop these rows first."
+                f"{where}: expected {width} pixels in every row. Received: rows of other lengths. Drop them first."
             )
         flat = words.flatten()
         try:
@@ -190,4 +189,6 @@ def _as_floats(flat: Any, where: str) -> Any:
     try:
         return flat.cast(pa.float32())
     except pa.ArrowInvalid as error:
-        raise DataError(f"{where}: expected pixels as numbers. Received: {printable(str(error))[:120]}. Correct that row.") from error
+        raise DataError(
+            f"{where}: expected pixels as numbers. Received: {printable(str(error))[:120]}. Correct that row."
+        ) from error

@@ -165,14 +165,18 @@ def _walked(opened: tuple[_Shard, ...]) -> Iterator[tuple[int, _Shard, tuple[int
                 for record in records(file, shard.length()):
                     yield number, shard, record
         except (OSError, ValueError, struct.error) as error:
-            raise DataError(f"{shard.path.name}: expected a TFRecord file. Received: {printable(str(error))}. Copy it again.") from error
+            raise DataError(
+                f"{shard.path.name}: expected a TFRecord file. Received: {printable(str(error))}. Copy it again."
+            ) from error
 
 
 def _example(data: bytes, path: Path) -> dict[str, Value]:
     try:
         return example(data)
     except ValueError as error:
-        raise DataError(f"{path.name}: expected records of tf.Example. Received: {printable(str(error))}. Write it anew.") from error
+        raise DataError(
+            f"{path.name}: expected records of tf.Example. Received: {printable(str(error))}. Write it anew."
+        ) from error
 
 
 def _keys(features: Mapping[str, Value], wished: str | int | None, where: str) -> tuple[str, str | None, str | None]:

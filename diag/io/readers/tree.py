@@ -59,7 +59,10 @@ def arranged(tree: Tree, split: str, name: str) -> Arrangement:
         return Arrangement(base, tuple(path for path, _ in pairs), [row for _, row in pairs], tuple(classes), notes)
     files = tuple(path for root in roots for path in tree.images(root))
     if not files:
-        raise DataError(f"{name}: expected images ({', '.join(ENDINGS)}) in class folders. Received: none. Pass the folder above the classes.")
+        raise DataError(
+            f"{name}: expected images ({', '.join(ENDINGS)}) in class folders. Received: none. "
+            "Pass the folder above the classes."
+        )
     return Arrangement(
         base, files, None, None, (*notes, "There are no class folders with images: the images are unlabelled.")
     )
