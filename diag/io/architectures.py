@@ -12,7 +12,9 @@ from typing import Any
 
 from diag._lazy import import_keras
 from diag.errors import ModelLoadError
+from diag.io.configurations import parsed_json
 from diag.io.early_keras import from_keras_0, is_keras_0
+from diag.io.opening import open_regular
 
 _MAX_JSON = 32 * 2**20
 _BY_THEANO = (
@@ -77,10 +79,12 @@ def load_architecture(source: str | Path) -> Architecture:
     else:
         path = Path(source)
         try:
-            if path.stat().st_size > _MAX_JSON:
+            with open_regular(path, "JSON file with the architecture") as file:
+                content = file.read(_MAX_JSON + 1)
+            if len(content) > _MAX_JSON:
                 raise ModelLoadError(f"{path.name}: larger than {_MAX_JSON >> 20} MiB: not an architecture.")
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError, ValueError) as error:
+            text = content.decode()
+        except (OSError, UnicodeDecodeError) as error:
             raise ModelLoadError(
                 f"{str(source)[:200]!r}: expected a JSON file with the architecture, or module:function. {error}"
             ) from error
@@ -89,14 +93,12 @@ def load_architecture(source: str | Path) -> Architecture:
 
 
 def _from_text(text: str, source: str, notes: tuple[str, ...]) -> Architecture:
-    from diag.io.audit import parsed_json
-
     values = parsed_json(text, Path(source).name)
     if isinstance(values.get("modelTopology"), dict):  # TensorFlow.js wraps it
         values = values["modelTopology"]
         values = values.get("model_config", values)
     if isinstance(values.get("config"), str):  # some wrote JSON inside JSON
-        values = {**values, "config": json.loads(values["config"])}
+        values = {**values, "config": parsed_json(values["config"], f"{Path(source).name}: config")}
     if is_keras_0(values):
         values = from_keras_0(values, Path(source).name)
         if values["backend"] == "theano":

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import stat
+import math
 import struct
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from diag.errors import ModelLoadError, UnsafeModelError
-from diag.io.audit_hdf5 import damaged_heap, damaged_heap_of, refuse_strange_types
+from diag.errors import DiagError, ModelLoadError, UnsafeModelError
+from diag.io.admission import problems
+from diag.io.architectures import is_code
+from diag.io.audit_hdf5 import damaged_heap_of, refuse_strange_types
+from diag.io.configurations import parsed_json, too_large
 from diag.io.early_keras import completed
 from diag.io.ends import combined_digest, with_output
+from diag.io.hdf5_walk import Shapes, dataset_shapes
 from diag.io.input_sizes import missing_input, with_input
 from diag.io.layer_shapes import End, entries, head_of, layer_infos
 from diag.io.model_file import ModelFile as ModelFile
+from diag.io.opening import open_regular
+from diag.io.refusals import refuse_oversized
+from diag.io.weight_files import WEIGHTS, digest_of, opened_hdf5, unpacked
+from diag.io.zips import checked_members, opened_zip, read_member
+from diag.printable import printable
+from diag.worker.limits import Limits, raise_hint
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import IO
 
     from diag.io.architectures import Architecture
     from diag.io.shape_rules import Shape
 
-os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")  # no filter plug-ins: a file may name one to be loaded
-MAX_CONFIG = 32 * 2**20
-MAX_WEIGHTS = 8 * 2**30
-MAX_MEMBERS = 200_000  # groups and data sets of a weight file
-MAX_RATIO = 1000  # no real weights shrink further than this when compressed
 # What h5py, zipfile, json and arithmetic on a stranger's numbers raise when a file is damaged.
 READ_ERRORS = (
     OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, ArithmeticError,
@@ -70,44 +73,33 @@ def audit(
     from pathlib import Path
 
     path = Path(path)
-    size = _regular_size(path)
-    from diag.io.sources import file_digest
-
-    try:
-        with path.open("rb") as file:
-            first = file.read(32)
-        common = {"path": path, "digest": file_digest(path), "file_size": size}
-    except OSError as error:
-        raise ModelLoadError(
-            f"{path.name}: expected a readable file. {error.strerror}. Check its permissions."
-        ) from error
-    if first.startswith(b"PK"):
-        return _audit_zip(common, input_shape)
-    if first.startswith(b"\x89HDF\r\n\x1a\n"):
-        return _audit_hdf5(common, architecture, input_shape)
+    _refuse_saved_model(path)
+    with open_regular(path, "model file") as file:
+        first = file.read(32)
+        if not first:
+            raise ModelLoadError(f"{path}: expected a model file. Received: an empty file.")
+        digest = digest_of(file)
+        common = {"path": path, "digest": digest, "bytes_digest": digest, "file_size": file.seek(0, 2)}
+        file.seek(0)
+        if first.startswith(b"PK"):
+            return _audit_zip(file, common, input_shape)
+        if first.startswith(b"\x89HDF\r\n\x1a\n"):
+            return _audit_hdf5(file, common, architecture, input_shape)
     raise ModelLoadError(
         f"{path.name}: expected a Keras .keras, .h5 or .hdf5 file, or .skops. Received: {_look(first)}."
     )
 
 
-def _regular_size(path: Path) -> int:
+def _refuse_saved_model(path: Path) -> None:
     try:
-        info = path.stat()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise ModelLoadError(f"{str(path)[:200]!r}: no such model file. Check the path. ({reason})") from error
-    if stat.S_ISDIR(info.st_mode):
-        if (path / "saved_model.pb").exists():
-            raise ModelLoadError(
-                f"{path}: a TensorFlow SavedModel, which Keras 3 does not load. "
-                "Save it again with model.save('name.keras')."
-            )
-        raise ModelLoadError(f"{path}: expected a model file. Received: a folder.")
-    if not stat.S_ISREG(info.st_mode):
-        raise ModelLoadError(f"{path}: expected a regular file. Received: a pipe or device.")
-    if info.st_size == 0:
-        raise ModelLoadError(f"{path}: expected a model file. Received: an empty file.")
-    return info.st_size
+        found = (path / "saved_model.pb").is_file()
+    except (OSError, ValueError):
+        return
+    if found:
+        raise ModelLoadError(
+            f"{path}: a TensorFlow SavedModel, which Keras 3 does not load. "
+            "Save it again with model.save('name.keras')."
+        )
 
 
 def _look(first: bytes) -> str:
@@ -119,94 +111,79 @@ def _look(first: bytes) -> str:
     return f"bytes that begin {first[:8].hex(' ')}"
 
 
-def _audit_zip(common: dict[str, Any], input_shape: Shape | None) -> ModelFile:
-    path = common["path"]
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-            if "schema.json" in names:
-                from diag.io.skops_files import audit_skops
+def _audit_zip(file: BinaryIO, common: dict[str, Any], input_shape: Shape | None) -> ModelFile:
+    name = common["path"].name
+    with opened_zip(file, name, ModelLoadError) as archive:
+        members = {info.filename: info for info in checked_members(archive, name, UnsafeModelError)}
+        if "schema.json" in members:
+            from diag.io.skops_files import audit_skops
 
-                return ModelFile(**common, format="skops", **audit_skops(_json(archive, "schema.json", path), archive))
-            if "config.json" not in names:
-                raise ModelLoadError(
-                    f"{path.name}: expected a .keras or .skops archive. "
-                    "Received: a zip archive without config.json or schema.json."
-                )
-            config = _json(archive, "config.json", path)
-            metadata = _json(archive, "metadata.json", path) if "metadata.json" in names else {}
-            weights = _archive_weights(archive, path) if "model.weights.h5" in names else {}
-    except READ_ERRORS as error:
-        raise _damaged(path, "archive", error) from error
+            schema = _json(archive, members["schema.json"], name)
+            try:
+                return ModelFile(**common, format="skops", **audit_skops(schema, archive, name))
+            except READ_ERRORS as error:
+                raise _damaged(name, "archive", error) from error
+        if "config.json" not in members:
+            raise ModelLoadError(
+                f"{name}: expected a .keras or .skops archive. "
+                "Received: a zip archive without config.json or schema.json."
+            )
+        config = _json(archive, members["config.json"], name)
+        metadata = _json(archive, members["metadata.json"], name) if "metadata.json" in members else {}
+        weights: Shapes = {}
+        if WEIGHTS in members:
+            info = members[WEIGHTS]
+            with unpacked(archive, info, name) as inner:
+                weights = _weights(inner, name, info.compress_size)
     said = _Said(config, str(metadata.get("keras_version", "3")), "tensorflow", input_shape=input_shape)
-    return _model_file(common, "keras", said, weights)
+    return _model_file(common, "keras", said, weights, sum(map(math.prod, weights.values())))
 
 
-def _json(archive: zipfile.ZipFile, member: str, path: Path) -> dict[str, Any]:
-    if archive.getinfo(member).file_size > MAX_CONFIG:
-        raise ModelLoadError(f"{path.name}: {member} is larger than {MAX_CONFIG >> 20} MiB: not a model's description.")
-    with archive.open(member) as file:
-        return parsed_json(file.read(MAX_CONFIG + 1), f"{path.name}: {member}")
+def _json(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> dict[str, Any]:
+    limits = Limits.current()
+    where = f"{name}: {info.filename}"
+    if info.file_size > limits.config_bytes:
+        raise too_large(where, info.file_size, limits)
+    hint = raise_hint("config_bytes", info.file_size)
+    return parsed_json(
+        read_member(archive, info, limits.config_bytes, error=ModelLoadError, name=name, hint=hint), where
+    )
 
 
-def parsed_json(text: bytes | str, where: str) -> dict[str, Any]:
-    """Return a JSON object of at most `MAX_CONFIG` bytes.
-
-    Raises
-    ------
-    ModelLoadError
-        If it is none; the message begins with `where`.
-    """
-    if not isinstance(text, bytes | str) or len(text) > MAX_CONFIG:
-        raise ModelLoadError(
-            f"{where}: expected JSON of at most {MAX_CONFIG >> 20} MiB. Received: {type(text).__name__}."
-        )
+def _weights(file: IO[bytes], name: str, stored: int) -> Shapes:
+    """Return the shapes in the weight file of an archive."""
+    _refuse_damaged_heap(damaged_heap_of(file), name)
     try:
-        value = json.loads(text)
-        json.dumps(value, ensure_ascii=False).encode()  # half a character in a name fails here, not in a table
-    except (ValueError, RecursionError) as error:
-        raise ModelLoadError(f"{where}: expected JSON. {str(error)[:120]}") from error
-    if not isinstance(value, dict):
-        raise ModelLoadError(f"{where}: expected a JSON object. Received: {type(value).__name__}.")
-    return value
-
-
-def _archive_weights(archive: zipfile.ZipFile, path: Path) -> dict[str, tuple[int, ...]]:
-    info = archive.getinfo("model.weights.h5")
-    if info.file_size > MAX_WEIGHTS or info.file_size > 200 * max(info.compress_size, 1):
-        raise UnsafeModelError(f"{path.name}: its weights claim to unpack to {info.file_size:,} bytes: refused.")
-    import h5py
-
-    with archive.open(info) as member:
-        data = member.read(MAX_WEIGHTS)
-    _refuse_damaged_heap(damaged_heap(data), path)
-    with io.BytesIO(data) as buffer:
-        try:
-            with h5py.File(buffer, "r") as file:
-                return _dataset_shapes(file, path)
-        except READ_ERRORS as error:
-            raise _damaged(path, "weight file inside the archive", error) from error
-
-
-def _audit_hdf5(common: dict[str, Any], architecture: Architecture | None, input_shape: Shape | None) -> ModelFile:
-    import h5py
-
-    path = common["path"]
-    _refuse_damaged_heap(damaged_heap_of(path), path)
-    try:
-        with h5py.File(path, "r") as file:
-            refuse_strange_types(file)
-            said = _said(file, path, architecture, input_shape)
-            shapes = _dataset_shapes(file, path)  # of the whole file: a name in it may lead to any part
+        with opened_hdf5(file) as opened:
+            return dataset_shapes(opened, name, stored)
+    except DiagError:
+        raise
     except READ_ERRORS as error:
-        raise _damaged(path, "HDF5 file", error) from error
+        raise _damaged(name, "weight file inside the archive", error) from error
+
+
+def _audit_hdf5(
+    file: BinaryIO, common: dict[str, Any], architecture: Architecture | None, input_shape: Shape | None
+) -> ModelFile:
+    path = common["path"]
+    _refuse_damaged_heap(damaged_heap_of(file), path.name)
+    try:
+        with opened_hdf5(file) as opened:
+            refuse_strange_types(opened)
+            said = _said(opened, path, architecture, input_shape)
+            # Of the whole file: a name in it may lead to any part.
+            shapes = dataset_shapes(opened, path.name, common["file_size"])
+    except DiagError:
+        raise
+    except READ_ERRORS as error:
+        raise _damaged(path.name, "HDF5 file", error) from error
     inner = {
         name.removeprefix("model_weights/"): shape
         for name, shape in shapes.items()
         if name.startswith("model_weights/")
     }
     weights = inner or {name: shape for name, shape in shapes.items() if not name.startswith("optimizer_weights/")}
-    return _model_file(common, "hdf5", said, weights)
+    return _model_file(common, "hdf5", said, weights, sum(map(math.prod, shapes.values())))
 
 
 def _said(file: Any, path: Path, architecture: Architecture | None, input_shape: Shape | None) -> _Said:
@@ -227,46 +204,6 @@ def _said(file: Any, path: Path, architecture: Architecture | None, input_shape:
     )  # fmt: skip
 
 
-def _dataset_shapes(group: Any, path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of all data sets by name. Links out of the file and virtual data are refused."""
-    import h5py
-
-    shapes: dict[str, tuple[int, ...]] = {}
-    budget = iter(range(MAX_MEMBERS))
-    seen = {h5py.h5o.get_info(group.id).addr}
-
-    def visit(node: Any, prefix: str, depth: int) -> None:
-        for key in node:
-            if depth > 40 or next(budget, None) is None:
-                raise UnsafeModelError(f"{path.name}: its weights are nested too deep or too many: refused.")
-            link = node.get(key, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                raise UnsafeModelError(
-                    f"{path.name}: weight {prefix}{key} is a link, perhaps out of the file: refused."
-                )
-            item = node[key]
-            refuse_strange_types(item)
-            if isinstance(item, h5py.Group):
-                address = h5py.h5o.get_info(item.id).addr
-                if address in seen:
-                    raise UnsafeModelError(f"{path.name}: group {prefix}{key} is in the file twice over: refused.")
-                seen.add(address)
-                visit(item, f"{prefix}{key}/", depth + 1)
-            elif isinstance(item, h5py.Dataset):
-                if item.is_virtual or item.external:
-                    raise UnsafeModelError(f"{path.name}: weight {prefix}{key} lies in another file: refused.")
-                if item.nbytes > 2**20 and item.nbytes > MAX_RATIO * item.id.get_storage_size():
-                    raise UnsafeModelError(
-                        f"{path.name}: weight {prefix}{key} claims {item.nbytes:,} bytes and stores "
-                        f"{item.id.get_storage_size():,}: refused."
-                    )
-                if item.shape is not None:
-                    shapes[f"{prefix}{key}"] = tuple(int(size) for size in item.shape)
-
-    visit(group, "", 0)
-    return shapes
-
-
 @dataclass(frozen=True, slots=True)
 class _Said:
     """What a file, or what lies beside it, says of its model."""
@@ -279,7 +216,7 @@ class _Said:
     archive: bool = False
 
 
-def _model_file(common: dict[str, Any], kind: str, said: _Said, weights: dict[str, tuple[int, ...]]) -> ModelFile:
+def _model_file(common: dict[str, Any], kind: str, said: _Said, weights: Shapes, stored: int) -> ModelFile:
     config = said.config
     class_name = config.get("class_name")
     if not isinstance(class_name, str) or not isinstance(config.get("config"), dict | list):
@@ -294,7 +231,7 @@ def _model_file(common: dict[str, Any], kind: str, said: _Said, weights: dict[st
             head = head_of(config, layers)
     except READ_ERRORS as error:
         raise ModelLoadError(
-            f"{common['path'].name}: its configuration is not understood: {one_line(repr(error), 120)}"
+            f"{common['path'].name}: its configuration is not understood: {printable(repr(error), 120)}"
         ) from error
     architecture = said.architecture
     file = ModelFile(
@@ -314,12 +251,26 @@ def _model_file(common: dict[str, Any], kind: str, said: _Said, weights: dict[st
         inputs=head.inputs if shape is None or len(head.inputs) != 1 else (End(head.inputs[0].name, shape),),
         outputs=head.outputs,
         architecture=architecture.source if architecture else None,
+        stored=stored,
     )  # fmt: skip
     if architecture is not None:
         file = replace(file, digest=combined_digest(file.digest, architecture.digest))
     if said.input_shape is not None:
         file = replace(file, digest=combined_digest(file.digest, f"input {said.input_shape}"))
-    return with_output(file, None)
+    return with_output(_judged(file), None)
+
+
+def _judged(file: ModelFile) -> ModelFile:
+    """Return what a file says, with what loading it would run, and why it is refused."""
+    own_code = file.architecture is not None and is_code(file.architecture)
+    found = () if own_code or file.config is None else problems(file.config, file.path.name)
+    code = tuple(dict.fromkeys(problem.code for problem in found if problem.code))
+    errors = [problem.error for problem in found]
+    try:
+        refuse_oversized(file)
+    except ModelLoadError as error:
+        errors.append(error)
+    return replace(file, code=code, refusal=str(errors[0]) if errors else None)
 
 
 def _backend_notes(config: dict[str, Any], version: str | None, backend: str | None) -> tuple[str, ...]:
@@ -337,21 +288,16 @@ def _backend_notes(config: dict[str, Any], version: str | None, backend: str | N
     )
 
 
-def _refuse_damaged_heap(place: int | None, path: Path) -> None:
+def _refuse_damaged_heap(place: int | None, name: str) -> None:
     """Raise before h5py opens a file whose texts the HDF5 library would read for ever."""
     if place is not None:
-        raise _damaged(path, "HDF5 file", ValueError(f"The heap at byte {place:,} contradicts itself."))
+        raise _damaged(name, "HDF5 file", ValueError(f"The heap at byte {place:,} contradicts itself."))
 
 
-def _damaged(path: Path, kind: str, error: BaseException) -> ModelLoadError:
+def _damaged(name: str, kind: str, error: BaseException) -> ModelLoadError:
     return ModelLoadError(
-        f"{path.name}: a damaged {kind}; perhaps an unfinished download: fetch it again. {one_line(str(error), 120)}"
+        f"{name}: a damaged {kind}; perhaps an unfinished download: fetch it again. {printable(str(error), 120)}"
     )
-
-
-def one_line(text: str, length: int) -> str:
-    """Return a message of another library on one line, cut to `length`."""
-    return " ".join(text.split())[:length]
 
 
 def _text(value: Any) -> str | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+    from typing import IO
 
 _GLOBAL = b"GCOL\x01"  # signature and version of a global heap; three reserved bytes and its size follow
 _LOCAL = b"HEAP\x00"  # of a local heap; three reserved bytes, the data's size, first free place, address follow
@@ -79,9 +79,9 @@ def _is_walkable(data: bytes | mmap.mmap, place: int, end: int) -> bool:
     return True
 
 
-def damaged_heap_of(path: Path) -> int | None:
-    """Return `damaged_heap` of a file, which is mapped, not read into memory."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+def damaged_heap_of(file: IO[bytes]) -> int | None:
+    """Return `damaged_heap` of an open file, which is mapped, not read into memory."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return damaged_heap(data)
 
 

@@ -74,11 +74,11 @@ def expression_of(config: dict[str, Any]) -> Any:
     arguments = config.get("arguments") or {}
     if not isinstance(arguments, dict):
         raise UnrecognisedError("its arguments are not named")
-    function = _unpacked(config.get("function"))
+    function = unpacked(config.get("function"))
     if isinstance(function, str):
         return _named(function, arguments)
     code, defaults, closure = function
-    data = _bytes(code)
+    data = bytes_of(code)
     reasons: list[str] = []
     for dialect in DIALECTS:
         try:
@@ -94,16 +94,22 @@ def expression_of(config: dict[str, Any]) -> Any:
     raise UnrecognisedError((telling or reasons or ["it is no bytecode of Python 2.7 or 3.0 to 3.13"])[0])
 
 
-def _unpacked(function: Any) -> Any:
-    """Return a function's name, or (code, defaults, closure)."""
+def unpacked(function: Any) -> Any:
+    """Return a function's name, or (code, defaults, closure).
+
+    Raises
+    ------
+    UnrecognisedError
+        If it is written in an unknown way.
+    """
     if isinstance(function, dict):
         if function.get("class_name") == "__lambda__" and isinstance(function.get("config"), dict):
             inner = function["config"]
-            return _unpacked([inner.get("code"), inner.get("defaults"), inner.get("closure")])
+            return unpacked([inner.get("code"), inner.get("defaults"), inner.get("closure")])
         if function.get("class_name") == "__tuple__":
-            return _unpacked(function.get("items"))
+            return unpacked(function.get("items"))
         if function.get("class_name") == "function":
-            return _unpacked(function.get("config"))
+            return unpacked(function.get("config"))
     if isinstance(function, str) and function:
         # A long text is code: the earliest versions wrote it without a list.
         return function if re.fullmatch(r"[A-Za-z_][\w.]{0,63}", function) else (function, (), ())
@@ -126,7 +132,8 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _bytes(code: str) -> bytes:
+def bytes_of(code: str) -> bytes:
+    """Return code as bytes: base64, or as the earliest versions wrote it into JSON."""
     try:
         return base64.b64decode(code.encode("ascii").replace(b"\n", b""), validate=True)
     except (UnicodeEncodeError, binascii.Error):

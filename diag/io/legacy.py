@@ -11,40 +11,36 @@ from diag.io.legacy_config import era
 from diag.io.legacy_weights import Origin, assign, stored_weights
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from diag.io.audit import ModelFile
+    from diag.io.building import Budget
     from diag.io.legacy_weights import Piece
 
 
-def built(name: str, file: ModelFile) -> tuple[Any, tuple[Piece, ...]]:
-    """Return the model of a file's configuration, with random weights, and its pieces."""
+def built(name: str, file: ModelFile, budget: Budget) -> tuple[Any, tuple[Piece, ...]]:
+    """Return the model of a file's (admitted) configuration, with random weights, and its pieces."""
     config = file.config or {}
     major = era(config, file.keras_version)
-    builder = Builder(import_keras(), name, major, file.input_shape)
+    builder = Builder(import_keras(), name, major, budget, file.input_shape)
     model, pieces = builder.model(config)
     if major < 3:
         old_hard_sigmoid(model)
     return model, pieces
 
 
-def assign_hdf5(path: Path, file: ModelFile, pieces: tuple[Piece, ...]) -> None:
-    """Give a built model the weights of an HDF5 file in the layout of Keras 1 and 2.
+def assign_hdf5(source: Any, file: ModelFile, pieces: tuple[Piece, ...]) -> None:
+    """Give a built model the weights of an open HDF5 file in the layout of Keras 1 and 2.
 
     Raises
     ------
     ModelLoadError
         If they do not fit.
     """
-    import h5py
-
-    with h5py.File(path, "r") as source:
-        group = source.get("model_weights", source)
-        stored = stored_weights(group)
+    name = file.path.name
+    stored = stored_weights(source.get("model_weights", source))
     old = era(file.config or {}, file.keras_version) == 1
-    origin = Origin(path.name, flipped=file.backend == "theano", keras_1=old)
+    origin = Origin(name, flipped=file.backend == "theano", keras_1=old)
     if not stored and any(piece.layer.weights for piece in pieces):
-        raise ModelLoadError(f"{path.name}: the file has no weights for its layers: it was not saved to the end.")
+        raise ModelLoadError(f"{name}: the file has no weights for its layers: it was not saved to the end.")
     assign(pieces, stored, origin)
 
 

@@ -11,23 +11,34 @@ from typing import TYPE_CHECKING, Any
 
 from diag.errors import ModelLoadError, UnsafeModelError
 from diag.io.expressions import KERAS_OPERATIONS, Node, UnknownExpressionError, call, evaluate, keras_operation
+from diag.io.foreign import refused_lambda
 from diag.io.lambdas import UnrecognisedError, expression_of
 from diag.io.layer_shapes import entries, entry_name
-from diag.io.legacy_config import is_model, plain_name, translated
-from diag.io.legacy_nodes import Reference, ends_of, first_calls, node_arguments, operation_tree, references
+from diag.io.layers_of_3 import layer_of_3
+from diag.io.legacy_config import cells_of, is_model, plain_name, translated, way_named
+from diag.io.legacy_nodes import (
+    Reference,
+    ends_of,
+    first_calls,
+    flat,
+    is_kept,
+    node_arguments,
+    operation_tree,
+    references,
+)
 from diag.io.legacy_weights import Piece
-from diag.io.refusals import refused_lambda
 from diag.io.stated_shapes import batch_shape_of, takes_several
 from diag.io.substitutes import (
-    SUBSTITUTED,
     applied,
     merge_layer,
     old_hard_sigmoid_layer,
     old_normalization,
+    own_kind,
     substitute,
 )
 
 if TYPE_CHECKING:
+    from diag.io.building import Budget
     from diag.io.shape_rules import Shape
 
 _OPERATIONS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
@@ -43,6 +54,16 @@ class _Made:
     outputs: list[list[Any]] = field(default_factory=list)
 
 
+class _Call:
+    """One call of a layer that is still to be made."""
+
+    __slots__ = ("entry", "kwargs", "name", "refs", "sources", "spread")
+
+    def __init__(self, entry: dict[str, Any], name: str, refs: list[Any], kwargs: dict[str, Any], spread: bool) -> None:
+        self.entry, self.name, self.refs, self.kwargs, self.spread = entry, name, refs, kwargs, spread
+        self.sources = references([*refs, *kwargs.values()])
+
+
 class Builder:
     """Builds one file's model.
 
@@ -53,12 +74,15 @@ class Builder:
         The file's, for messages.
     major : int
         1, 2 or 3: the version of Keras that wrote the configuration.
+    budget : Budget
+        What the model may cost.
     input_shape : tuple, optional
         Of one sample, where the file does not say it.
     """
 
-    def __init__(self, keras: Any, name: str, major: int, input_shape: Shape | None = None) -> None:
+    def __init__(self, keras: Any, name: str, major: int, budget: Budget, input_shape: Shape | None = None) -> None:
         self.keras, self.name, self.major, self.input_shape = keras, name, major, input_shape
+        self.budget = budget
 
     def model(self, config: dict[str, Any], x: Any = None, label: str | None = None) -> tuple[Any, tuple[Piece, ...]]:
         """Return the `keras.Model` of a configuration and its pieces.
@@ -122,7 +146,7 @@ class _Graph:
         """Return inputs and outputs of a graph of layers."""
         inner = config["config"]
         found = entries(config)
-        waiting: list[tuple[dict[str, Any], Any]] = []
+        waiting: list[_Call] = []
         first, last = ends_of(inner["input_layers"]), ends_of(inner["output_layers"])
         known = {str(entry.get("name") or entry_name(entry)) for entry in found}
         for entry in found:
@@ -133,29 +157,25 @@ class _Graph:
                     shape = tuple(given.shape)
                 self.made[name] = _Made(None, None, [[self._input(shape, name)]])
             nodes = entry.get("inbound_nodes") or []
-            waiting += [(entry, node) for node in nodes]
-        named = [(str(entry.get("name") or entry_name(entry)), node) for entry, node in waiting]
-        self.first = first_calls(named, last, known)
+            waiting += [_Call(entry, name, *node_arguments(node, known), isinstance(node, dict)) for node in nodes]
+        self.first = first_calls([(call.name, call.sources) for call in waiting], last)
         while waiting:
-            left = [pair for pair in waiting if not self._node(*pair, known)]
+            left = [call for call in waiting if not self._node(call)]
             if len(left) == len(waiting):
-                raise ModelLoadError(f"{self.file}: layer {entry_name(left[0][0])!r}: its inputs are not in the file.")
+                raise ModelLoadError(f"{self.file}: layer {left[0].name!r}: its inputs are not in the file.")
             waiting = left
         starts = [self._tensor(end) for end in first]
         return starts, [self._tensor(end) for end in last]
 
-    def _node(self, entry: dict[str, Any], node: Any, known: set[str]) -> bool:
+    def _node(self, call: _Call) -> bool:
         """Call a layer on one of its inputs, if those are there already."""
-        refs, kwargs = node_arguments(node, known)
-        spread = isinstance(node, dict)
-        if any(not self._is_there(ref) for ref in references([*refs, *kwargs.values()])):
+        if any(not self._is_there(ref) for ref in call.sources):
             return False
-        name = str(entry.get("name") or entry_name(entry))
-        made = self._made(entry, name)
-        args = [self._resolved(ref) for ref in refs]
-        values = {key: self._resolved(value) for key, value in kwargs.items()}
-        out = self._called(made, entry, args, values, spread=spread)
-        made.outputs.append(_flat(out))
+        made = self._made(call.entry, call.name)
+        args = [self._resolved(ref) for ref in call.refs]
+        values = {key: self._resolved(value) for key, value in call.kwargs.items()}
+        out = self._called(made, call.entry, args, values, spread=call.spread)
+        made.outputs.append(flat(out))
         return True
 
     def _is_there(self, ref: Reference) -> bool:
@@ -232,7 +252,21 @@ class _Graph:
     def _called(
         self, made: _Made, entry: dict[str, Any], args: list[Any], kwargs: dict[str, Any], *, spread: bool = False
     ) -> Any:
-        """Return what a layer gives; it is made on its first call."""
+        """Return what a layer gives, which is not too much; it is made on its first call."""
+        name = entry_name(entry)
+        given = [part for part in _leaves([*args, *kwargs.values()]) if self.keras.utils.is_keras_tensor(part)]
+        if not given:
+            raise ModelLoadError(
+                f"{self.file}: layer {name!r} takes nothing that comes from the model's input. "
+                "The file is damaged or was tampered with."
+            )
+        out = self._applied(made, entry, args, kwargs, spread)
+        self.builder.budget.check(name, str(entry["class_name"]), given, flat(out))
+        return out
+
+    def _applied(
+        self, made: _Made, entry: dict[str, Any], args: list[Any], kwargs: dict[str, Any], spread: bool
+    ) -> Any:
         kind, name = str(entry["class_name"]), entry_name(entry)
         if kind == "Lambda":
             return self._lambda(entry, args[0] if spread and isinstance(args[0], list) else args, name)
@@ -246,7 +280,7 @@ class _Graph:
             made.piece = piece if hasattr(made.call, "weights") else None  # an operation has none
         if spread:
             return made.call(*args, **{key: value for key, value in kwargs.items() if value is not None})
-        kept = {key: value for key, value in kwargs.items() if _is_kept(value)}
+        kept = {key: value for key, value in kwargs.items() if is_kept(value)}
         if kind in _RECURRENT and isinstance(x, list):
             return made.call(x[0], initial_state=x[1:], **kept)
         return made.call(x, **kept)
@@ -274,11 +308,11 @@ class _Graph:
 
     def _layer(self, entry: dict[str, Any], x: Any) -> tuple[Any, Piece]:
         """Return a layer and its piece, for the input that it is called on first."""
-        kind, name = _own_kind(str(entry["class_name"])), entry_name(entry)
+        kind, name = own_kind(str(entry["class_name"])), entry_name(entry)
         label = plain_name(name)
         if is_model(entry):
             several, own = takes_several(entry), self.builder
-            builder = Builder(own.keras, own.name, own.major) if several else own
+            builder = Builder(own.keras, own.name, own.major, own.budget) if several else own
             model, parts = builder.model(entry, None if several or isinstance(x, list) else x, label)
             return model, Piece(name, kind, model, parts)
         values = {**entry["config"], "name": label}
@@ -296,7 +330,7 @@ class _Graph:
         if kind in ("TimeDistributed", "Bidirectional"):
             return self._wrapper(kind, values, x, name)
         if self.builder.major >= 3 and "module" in entry:
-            layer = self.keras.saving.deserialize_keras_object(_entry_of_3(entry), safe_mode=True)
+            layer = layer_of_3(entry)
             return layer, Piece(name, kind, layer)
         kind, values = translated(kind, values, self.builder.major)
         layer = self._from_config(entry, kind, values)
@@ -316,21 +350,8 @@ class _Graph:
         if kind == "Activation" and values.get("activation") == "hard_sigmoid" and self.builder.major < 3:
             return old_hard_sigmoid_layer(self.keras, values["name"])
         if isinstance(values.get("cell"), dict) or isinstance(values.get("cells"), list):
-            values = {**values, **self._cells(values)}
+            values = {**values, **cells_of(values, self.builder.major)}
         return cls.from_config(values)
-
-    def _cells(self, values: dict[str, Any]) -> dict[str, Any]:
-        def cell(entry: dict[str, Any]) -> dict[str, Any]:
-            kind, inner = translated(str(entry["class_name"]), entry["config"], self.builder.major)
-            inner = {**inner, **self._cells(inner)}
-            return {"class_name": kind, "module": "keras.layers", "registered_name": None, "config": inner}
-
-        found: dict[str, Any] = {}
-        if isinstance(values.get("cell"), dict):
-            found["cell"] = cell(values["cell"])
-        if isinstance(values.get("cells"), list):
-            found["cells"] = [cell(entry) for entry in values["cells"]]
-        return found
 
     def _wrapper(self, kind: str, values: dict[str, Any], x: Any, name: str) -> tuple[Any, Piece]:
         """Build a wrapper around a layer or model that is built first."""
@@ -346,10 +367,10 @@ class _Graph:
                 layer, piece = self._layer(inner, within)
             wrapper = self.keras.layers.TimeDistributed(layer, name=values["name"])
             return wrapper, Piece(name, kind, wrapper, (piece,) if piece else ())
-        forward, one = self._layer(_named(inner, "forward_"), x)
+        forward, one = self._layer(way_named(inner, "forward_"), x)
         backward, two = None, None
         if isinstance(values.get("backward_layer"), dict):
-            backward, two = self._layer(_named(values["backward_layer"], ""), x)
+            backward, two = self._layer(way_named(values["backward_layer"], ""), x)
         wrapper = self.keras.layers.Bidirectional(
             forward, merge_mode=values.get("merge_mode", "concat"), backward_layer=backward, name=values["name"]
         )
@@ -372,29 +393,5 @@ class _Graph:
         )
 
 
-def _own_kind(kind: str) -> str:
-    """Return a class without the package that it was registered by, where its own is known."""
-    plain = kind.split(">")[-1]
-    return plain if plain in SUBSTITUTED or kind.startswith("Addons>") else kind
-
-
-def _named(entry: dict[str, Any], before: str) -> dict[str, Any]:
-    """Return an entry whose name says which way round a layer runs, as Keras 2 names weights."""
-    name = entry_name(entry)
-    name = name if name.startswith(("forward_", "backward_")) else f"{before}{name}"
-    return {**entry, "config": {**entry["config"], "name": name}}
-
-
-def _entry_of_3(entry: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in entry.items() if key not in ("inbound_nodes", "name")}
-
-
-def _is_kept(value: Any) -> bool:
-    """Return whether an argument of a call matters for inference: other tensors, and switches that are set."""
-    return value is not None and (isinstance(value, bool) or hasattr(value, "shape") or isinstance(value, list))
-
-
-def _flat(out: Any) -> list[Any]:
-    if isinstance(out, dict):
-        return list(out.values())
-    return list(out) if isinstance(out, list | tuple) else [out]
+def _leaves(values: list[Any]) -> list[Any]:
+    return [leaf for value in values for leaf in (_leaves(value) if isinstance(value, list) else [value])]

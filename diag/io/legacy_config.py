@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from diag.io.layer_shapes import NESTED, entries
+from diag.io.layer_shapes import NESTED, entries, entry_name
 
 # Old class -> today's.
 _CLASSES = {
@@ -223,3 +223,26 @@ def _share(value: Any) -> float:
 def is_model(entry: dict[str, Any]) -> bool:
     """Return whether an entry is a model inside the model."""
     return str(entry["class_name"]) in NESTED
+
+
+def way_named(entry: dict[str, Any], before: str) -> dict[str, Any]:
+    """Return an entry whose name says which way round a layer runs, as Keras 2 names weights."""
+    name = entry_name(entry)
+    name = name if name.startswith(("forward_", "backward_")) else f"{before}{name}"
+    return {**entry, "config": {**entry["config"], "name": name}}
+
+
+def cells_of(values: dict[str, Any], major: int) -> dict[str, Any]:
+    """Return the cell or cells of a recurrent layer in today's words, those inside cells too."""
+
+    def cell(entry: dict[str, Any]) -> dict[str, Any]:
+        kind, inner = translated(str(entry["class_name"]), entry["config"], major)
+        inner = {**inner, **cells_of(inner, major)}
+        return {"class_name": kind, "module": "keras.layers", "registered_name": None, "config": inner}
+
+    found: dict[str, Any] = {}
+    if isinstance(values.get("cell"), dict):
+        found["cell"] = cell(values["cell"])
+    if isinstance(values.get("cells"), list):
+        found["cells"] = [cell(entry) for entry in values["cells"]]
+    return found

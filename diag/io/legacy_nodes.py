@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from diag.io.expressions import Node, UnknownExpressionError
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def references(value: Any) -> list[Reference]:
     return [ref for part in value for ref in references(part)] if isinstance(value, list | tuple) else []
 
 
-def first_calls(nodes: list[tuple[str, Any]], ends: list[Reference], known: set[str]) -> dict[str, int]:
+def first_calls(calls: list[tuple[str, list[Reference]]], ends: list[Reference]) -> dict[str, int]:
     """Return the number of each layer's first call, for layers where it is not 0.
 
     Keras 1 and 2 count from 1 for a model inside the model that was built before it was called: call 0 was its own
@@ -77,23 +79,20 @@ def first_calls(nodes: list[tuple[str, Any]], ends: list[Reference], known: set[
 
     Parameters
     ----------
-    nodes : list of (str, list or dict)
-        Each call's layer, and what it is called with.
+    calls : list of (str, list of Reference)
+        Each call's layer, and the tensors that it takes.
     ends : list of Reference
         The model's outputs.
-    known : set of str
-        As in `node_arguments`.
     """
-    calls: dict[str, int] = {}
+    count: dict[str, int] = {}
     largest = {end.layer: end.node for end in ends}
-    for layer, node in nodes:
-        calls[layer] = calls.get(layer, 0) + 1
-        args, kwargs = node_arguments(node, known)
-        for ref in references([*args, *kwargs.values()]):
+    for layer, sources in calls:
+        count[layer] = count.get(layer, 0) + 1
+        for ref in sources:
             largest[ref.layer] = max(largest.get(ref.layer, 0), ref.node)
     for end in ends:
         largest[end.layer] = max(largest[end.layer], end.node)
-    return {layer: largest[layer] - count + 1 for layer, count in calls.items() if largest.get(layer, 0) >= count}
+    return {layer: largest[layer] - number + 1 for layer, number in count.items() if largest.get(layer, 0) >= number}
 
 
 def _named(value: Any, known: set[str]) -> Any:
@@ -110,11 +109,32 @@ def _named(value: Any, known: set[str]) -> Any:
 
 
 def _of_keras_3(value: Any) -> Any:
-    if isinstance(value, dict):
-        if value.get("class_name") == "__keras_tensor__":
-            return Reference(*value["config"]["keras_history"])
-        return value.get("config") if "class_name" in value else value
-    return [_of_keras_3(part) for part in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_of_keras_3(part) for part in value]
+    if not isinstance(value, dict) or "class_name" not in value:
+        return value
+    kind, inner = value["class_name"], value.get("config")
+    if kind == "__keras_tensor__":
+        return Reference(*inner["keras_history"])
+    if kind in ("__ellipsis__", "Ellipsis"):
+        return Ellipsis
+    if kind in ("__slice__", "slice"):
+        return slice(*(inner[key] for key in ("start", "stop", "step")))
+    if kind in ("__numpy__", "__tensor__"):
+        return np.asarray(inner["value"], dtype=inner["dtype"])
+    return inner
+
+
+def is_kept(value: Any) -> bool:
+    """Return whether an argument of a call matters for inference: other tensors, and switches that are set."""
+    return value is not None and (isinstance(value, bool) or hasattr(value, "shape") or isinstance(value, list))
+
+
+def flat(out: Any) -> list[Any]:
+    """Return what a layer gives as a list of tensors."""
+    if isinstance(out, dict):
+        return list(out.values())
+    return list(out) if isinstance(out, list | tuple) else [out]
 
 
 def operation_tree(

@@ -46,6 +46,16 @@ class ModelFile:
         The output in use; None where there are several and none is chosen.
     architecture : str, optional
         Where a weight file's architecture comes from: a JSON file or ``module:function``.
+    bytes_digest : str
+        SHA-256 of the file's bytes alone; ``digest`` counts an architecture and a given input shape too.
+    stored : int
+        Numbers in all weights of the file.
+    code : tuple of str
+        What loading it would run, import or read, a line for each. Not empty: it is not loaded unless trusted.
+    refusal : str, optional
+        Why it is not loaded, as the error says it.
+    trusted : bool
+        Whether the user wants it loaded all the same, by Keras itself.
     """
 
     path: Path
@@ -66,6 +76,11 @@ class ModelFile:
     outputs: tuple[End, ...] = ()
     output: str | None = None
     architecture: str | None = None
+    bytes_digest: str = ""
+    stored: int = 0
+    code: tuple[str, ...] = ()
+    refusal: str | None = None
+    trusted: bool = False
 
     def frame(self) -> pd.DataFrame:
         """Return one row a layer: ``layer``, ``type``, ``output_shape``, ``parameters``, ``activation``."""

@@ -147,6 +147,12 @@ SUBSTITUTED: dict[str, Any] = {
 """Layers that Keras no longer has, or has in its applications only."""
 
 
+def own_kind(kind: str) -> str:
+    """Return a class without the package that it was registered by, where its own is known."""
+    plain = kind.split(">")[-1]
+    return plain if plain in SUBSTITUTED or kind.startswith("Addons>") else kind
+
+
 def old_hard_sigmoid_layer(keras: Any, name: str) -> Any:
     """Return clip(0.2 x + 0.5, 0, 1), the hard sigmoid of Keras 1 and 2, as today's of 1.2 x."""
     return keras.Sequential(

@@ -25,6 +25,8 @@ class Limits:
         How many times larger than what is stored an array may claim to be, and all of them together.
     layers, parameters : int
         Of a model.
+    image_numbers : int
+        That one layer may give for one image.
     members : int
         Groups and data sets of an HDF5 file; members of an archive.
     files : int
@@ -50,6 +52,7 @@ class Limits:
     ratio: int = 1000
     layers: int = 2000
     parameters: int = 1_000_000_000
+    image_numbers: int = 2**26
     members: int = 200_000
     files: int = 1_000_000
     columns: int = 100_000

@@ -175,7 +175,7 @@ def _zip(path, **members):
         (b"<!DOCTYPE html><html>", "HTML"),
         (b"label,pixel0\n1,2\n", "text"),
         (b"\x01\x02\x03\x04", "01 02 03 04"),
-        (b"PK\x03\x04" + b"0" * 40, "damaged"),
+        (b"PK\x03\x04" + b"0" * 40, "cannot be read"),
         (b"\x89HDF\r\n\x1a\n" + b"0" * 40, "damaged"),
     ],
 )

@@ -1,0 +1,117 @@
+"""What building a model may cost: counted while it is built, before memory is taken."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import math
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from diag._lazy import import_keras
+from diag.errors import ModelLoadError
+from diag.io.refusals import refuse_numbers
+from diag.printable import printable
+from diag.worker.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SLACK = 2**20
+"""Numbers that a model's variables may have beyond twice what its file stores."""
+_ATTENTION = ("MultiHeadAttention", "GroupQueryAttention", "Attention", "AdditiveAttention", "DotProductAttention")
+
+
+@dataclass(slots=True)
+class Budget:
+    """How many numbers the variables of one model may have, and what its file is called."""
+
+    name: str
+    left: int
+    limits: Limits
+
+    def take(self, shape: Any, layer: str) -> None:
+        """Count a variable that is about to be made.
+
+        Raises
+        ------
+        ModelLoadError
+            If the model's variables are more than its file can fill.
+        """
+        sizes = [shape] if isinstance(shape, int) else list(shape or ())
+        self.left -= abs(math.prod(int(size) for size in sizes if size is not None))
+        if self.left < 0:
+            raise ModelLoadError(
+                f"{self.name}: layer {printable(layer, 80)!r} wants a weight of {_shown(sizes)} numbers: the model has "
+                "far more parameters than the file stores. The file is damaged or was tampered with."
+            )
+
+    def check(self, layer: str, kind: str, given: list[Any], out: list[Any]) -> None:
+        """Look at what a layer takes and gives, which Keras knows before anything is computed.
+
+        Raises
+        ------
+        ModelLoadError
+            If it is too large.
+        """
+        for tensor in out:
+            refuse_numbers(tuple(getattr(tensor, "shape", ()))[1:], layer, self.name, self.limits)
+        if kind in _ATTENTION and given:
+            lengths = [tensor.shape[1] or 1 for tensor in given[:2] if len(tensor.shape) > 2]
+            refuse_numbers((lengths[0], lengths[-1]) if lengths else (), layer, self.name, self.limits)
+
+
+def _shown(sizes: list[Any]) -> str:
+    return " x ".join(f"{size:,}" if isinstance(size, int) else "?" for size in sizes)
+
+
+_current: contextvars.ContextVar[Budget | None] = contextvars.ContextVar("budget", default=None)
+_lock = threading.Lock()
+_counting = False
+
+
+@contextlib.contextmanager
+def counted(name: str, stored: int) -> Iterator[Budget]:
+    """Count the variables that layers make in here, against what the file stores.
+
+    Parameters
+    ----------
+    name : str
+        The file's, for messages.
+    stored : int
+        Numbers in its weights.
+    """
+    _count_weights()
+    budget = Budget(name, 2 * stored + SLACK, Limits.current())
+    token = _current.set(budget)
+    try:
+        yield budget
+    finally:
+        _current.reset(token)
+
+
+def _count_weights() -> None:
+    """Put a count before `keras.Layer.add_weight`, by which all layers make their variables; once a process.
+
+    Outside of `counted` it lets everything pass.
+    """
+    global _counting
+    with _lock:
+        if _counting:
+            return
+        layer = import_keras().Layer
+        layer.add_weight = _counting_first(layer.add_weight)
+        _counting = True
+
+
+def _counting_first(add_weight: Callable[..., Any]) -> Callable[..., Any]:
+    def counted_weight(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        budget = _current.get()
+        if budget is not None:
+            shape = kwargs.get("shape", args[0] if args and not isinstance(args[0], str) else ())
+            budget.take(shape, layer.name)
+        return add_weight(layer, *args, **kwargs)
+
+    counted_weight.__doc__, counted_weight.__name__ = add_weight.__doc__, add_weight.__name__
+    return counted_weight
