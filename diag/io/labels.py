@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAX_CLASSES = 100_000
+_MAX_NAME = 1_000
 
 
 def label_numbers(labels: Any, n: int, name: str) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
@@ -29,7 +30,7 @@ def label_numbers(labels: Any, n: int, name: str) -> tuple[NDArray[np.int64] | N
     """
     if labels is None:
         return None, ()
-    values = _label_array(labels, name)
+    values = _as_array(labels, name)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim not in (1, 2) or len(values) != n:
@@ -65,8 +66,29 @@ def label_numbers(labels: Any, n: int, name: str) -> tuple[NDArray[np.int64] | N
     return frozen(numbers), tuple(str(number) for number in range(count))
 
 
-def _label_array(labels: Any, name: str) -> NDArray[Any]:
+def label_array(labels: Any, name: str) -> NDArray[Any]:
+    """Return labels of any kind as an array without objects in it: numbers, or texts.
+
+    Raises
+    ------
+    DataError
+        If they are of several shapes, or one is missing.
+    """
+    values = _as_array(labels, name)
+    if values.dtype.kind != "O":
+        return values
+    if values.ndim != 1:
+        raise DataError(
+            f"{name}: expected labels that are numbers or names. Received: {values.ndim} axes of objects. "
+            "Pass one number or name an image."
+        )
+    return np.array(_texts(values, name))
+
+
+def _as_array(labels: Any, name: str) -> NDArray[Any]:
     """Return labels as an array; Python integers that came as objects are integers again."""
+    if isinstance(labels, list):
+        _refuse_long(labels, name)
     try:
         values = np.asarray(labels)
         whole = values.dtype.kind == "O" and all(isinstance(item, int | np.integer) for item in values.ravel())
@@ -78,6 +100,16 @@ def _label_array(labels: Any, name: str) -> NDArray[Any]:
         ) from error
 
 
+def _refuse_long(labels: list[Any], name: str) -> None:
+    """Raise if a text is no class's name; an array of texts takes as much for each as for the longest."""
+    longest = max((len(item) for item in labels if isinstance(item, str | bytes)), default=0)
+    if longest > _MAX_NAME:
+        raise DataError(
+            f"{name}: expected names of classes of at most {_MAX_NAME:,} characters. Received: one of {longest:,}. "
+            "Is it another column that holds the labels?"
+        )
+
+
 def _texts(values: NDArray[Any], name: str) -> list[str]:
     """Return labels as texts; what stands for "missing" is no class."""
     texts = []
@@ -85,6 +117,7 @@ def _texts(values: NDArray[Any], name: str) -> list[str]:
         if item is None or str(item) in ("nan", "NaT", "<NA>"):
             raise DataError(f"{name}: expected a label for every image. Received: {item} at {row}. Drop such images.")
         texts.append(item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item))
+    _refuse_long(texts, name)
     return texts
 
 

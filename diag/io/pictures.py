@@ -16,7 +16,7 @@ import numpy as np
 
 from diag.errors import DataError
 from diag.io.opening import open_regular
-from diag.io.sources import printable
+from diag.io.sources import printable, tick
 from diag.worker.limits import Limits, raise_hint
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class Pictures:
         batch = np.empty((len(rows), *self.image_shape), dtype=np.uint8)
         for place, (row, blob) in enumerate(zip(rows, self.blobs.read(rows), strict=True)):
             batch[place] = self._decoded(blob, int(row))
+            tick()
         return batch
 
     def _decoded(self, blob: Path | bytes, row: int) -> NDArray[np.uint8]:
@@ -217,6 +218,7 @@ def pictures(blobs: Blobs, request: Request) -> tuple[Pictures, dict[str, int], 
         height, width, channels = header(blob, blobs.name(row))
         sizes[height, width] += 1
         kinds[channels] += 1
+        tick()
     stretched = request.size is None and request.stretch is not None and len(sizes) > 1
     size = request.stretch if stretched else request.size
     height, width = size or next(iter(sizes))

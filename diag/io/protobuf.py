@@ -19,6 +19,7 @@ _POLYNOMIAL = 0x82F63B78  # CRC-32C, reflected
 _MASK = 0xA282EAD8
 _HEADER = 12
 _FOOTER = 4
+_MOST_CHECKED = 64 * 2**20  # bytes whose checksum is made; half a million scalars
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 Value = list[bytes] | NDArray[Any]
 
@@ -54,7 +55,9 @@ class CutOffError(ValueError):
     """A file ends within a record, as one does that is still being written."""
 
 
-def records(file: Any, length: int, checked: int | None = None) -> Iterator[tuple[int, bytes]]:
+def records(
+    file: Any, length: int, checked: int | None = None, longest: int | None = None
+) -> Iterator[tuple[int, bytes]]:
     """Yield where each record's data begin, and the data.
 
     Parameters
@@ -66,15 +69,17 @@ def records(file: Any, length: int, checked: int | None = None) -> Iterator[tupl
     checked : int, optional
         Hold the data against their checksum, and pass over records of more bytes than this. Without it all are
         yielded, and their checksums not looked at.
+    longest : int, optional
+        Bytes of a record; a longer one is an error.
 
     Raises
     ------
     CutOffError
         If a record is cut off.
     ValueError
-        If a checksum is wrong.
+        If a checksum is wrong, a record too long, or more than 64 MiB are to be held against their checksums.
     """
-    place = 0
+    place = held = 0
     while place < length:
         head = file.read(_HEADER)
         if len(head) < _HEADER:
@@ -85,10 +90,15 @@ def records(file: Any, length: int, checked: int | None = None) -> Iterator[tupl
         place += _HEADER
         if place + size + _FOOTER > length:
             raise CutOffError(f"the record at byte {place:,} is cut off")
+        if longest is not None and size > longest:
+            raise ValueError(f"the record at byte {place:,} has {size:,} bytes, more than {longest:,}")
         if checked is not None and size > checked:
             file.seek(size + _FOOTER, 1)
         else:
             data, foot = file.read(size), file.read(_FOOTER)
+            held += size if checked is not None else 0
+            if held > _MOST_CHECKED:
+                raise ValueError(f"it has more than {_MOST_CHECKED:,} bytes of small records")
             if checked is not None and struct.pack("<I", masked_crc(data)) != foot:
                 raise ValueError(f"the checksum of the record at byte {place:,} is wrong")
             yield place, data

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diag.errors import ModelLoadError
+from diag.io import served_data
 from diag.io.architectures import Architecture
 from diag.io.audit import audit
 from diag.io.backends import Backend, KerasBackend, SklearnBackend
@@ -75,4 +76,5 @@ HANDLERS: dict[str, Callable[[Request], Answer]] = {
     "load": _load,
     "predict": _predict,
     "run": _run,
+    **served_data.HANDLERS,
 }

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from diag.errors import DataError
 from diag.io.opening import open_regular
+from diag.io.sources import tick
 from diag.printable import printable
 from diag.worker.limits import Limits, raise_hint
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_PIECE = 2**20
 DAMAGE = (OSError, EOFError, zlib.error)
 """What reading a damaged gzip file raises."""
 
@@ -76,3 +78,19 @@ def opened_data(path: Path, what: str = "data file") -> BinaryIO:
         return file
     bounded = _Bounded(gzip.GzipFile(fileobj=file), file, printable(path.name, 80))
     return cast("BinaryIO", io.BufferedReader(bounded, 2**20))
+
+
+def read_up_to(file: BinaryIO, most: int) -> bytes:
+    """Return what is left of a stream, at most so many bytes; no more memory is taken than there are bytes.
+
+    Parameters
+    ----------
+    file : BinaryIO
+    most : int
+    """
+    pieces, left = [], most
+    while left > 0 and (piece := file.read(min(left, _PIECE))):
+        pieces.append(piece)
+        left -= len(piece)
+        tick()
+    return b"".join(pieces)

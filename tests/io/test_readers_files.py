@@ -12,6 +12,7 @@ import pytest
 from diag.errors import DataError
 from diag.io.datasets import load_dataset
 from diag.io.readers.keys import key, partner
+from diag.io.readers.npy import array_of
 from tests.io.written import X, Y, class_folders, idx, png
 
 
@@ -50,7 +51,7 @@ def test_npy_pairs_and_splits(tmp_path):
     np.save(tmp_path / "other.npy", Y[::-1].copy())
     data = load_dataset(tmp_path / "X_test.npy")
     assert data.labels.tolist() == Y[:4].tolist()
-    assert isinstance(data.images.array, np.memmap)
+    assert isinstance(array_of(tmp_path / "X_test.npy"), np.memmap)
     assert load_dataset(tmp_path / "X_test.npy", split="train").labels.tolist() == Y.tolist()
     assert load_dataset(f"{tmp_path / 'X_train.npy'}::other.npy").labels.tolist() == Y[::-1].tolist()
     assert [len(load_dataset(tmp_path, split=split)) for split in ("test", "train", "all")] == [4, 9, 13]
@@ -60,7 +61,7 @@ def test_npy_pairs_and_splits(tmp_path):
     ("values", "said"),
     [
         (np.array([{"a": 1}], dtype=object), "Python objects"),
-        (np.array(5.0), "no such array"),
+        (np.array(5.0), "a single value"),
         (np.zeros((4, 7)), "no square image"),
     ],
 )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from diag.errors import DataError
 from diag.io.readers import archive, arrays, builtin, csv, folder, hdf5, idx, npy, parquet, python_objects, tfrecord
+from diag.io.readers.unknown import unknown
+from diag.io.sources import printable
 
 if TYPE_CHECKING:
     from diag.io.sources import Parts, Request
@@ -28,3 +31,25 @@ BUILTIN = builtin.NAMES
 READERS: tuple[Reader, ...] = (
     builtin, python_objects, arrays, csv, hdf5, npy, idx, parquet, tfrecord, archive, folder,
 )  # fmt: skip
+
+
+def read_source(source: Any, request: Request) -> Parts:
+    """Read a source in this process, with the reader that is the one for it.
+
+    Raises
+    ------
+    DataError
+        If there is none, or the source cannot be read.
+    """
+    try:
+        reader = next((reader for reader in READERS if reader.matches(source)), None)
+        problem = unknown(source, BUILTIN) if reader is None else ""
+    except OSError as error:  # such as a name too long for the system
+        raise DataError(
+            f"{printable(str(source), 80)}: cannot be looked up: {error.strerror or error}. Check the path."
+        ) from error
+    except ValueError as error:  # a zero byte in a name
+        raise DataError(f"{printable(str(source), 80)}: expected a path. Received: {error}.") from error
+    if reader is None:
+        raise DataError(problem)
+    return reader.read(source, request)

@@ -142,7 +142,7 @@ def _listed(root: Path, request: Request) -> tuple[Parts | None, tuple[str, ...]
     if len(own) != 1:
         return None, ()
     try:
-        parts = csv.read(str(own[0]), request)
+        parts = csv.read(str(own[0]), replace(request, confined=True))
     except DataError as error:
         return None, (f"{printable(own[0].name)} was not used: {error}",)
     if not isinstance(parts.images, Pictures) or parts.labels is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,18 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diag.errors import DataError
-from diag.io.audit_hdf5 import damaged_heap_of, refuse_strange_types
+from diag.io.audit_hdf5 import damaged_heap, refuse_strange_types
+from diag.io.opening import open_regular
 from diag.io.readers.keys import key, partner
 from diag.io.readers.pairs import Pair, joined, joined_labels, labels_of, pairs_of
-from diag.io.sources import Parts, Request, StoredArray, file_digest, printable
+from diag.io.sources import Parts, Request, StoredArray, file_digest, printable, tick
+from diag.worker.limits import Limits, raise_hint
 
 _ENDINGS = (".h5", ".hdf5", ".hdf", ".he5")
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError, EOFError)
+_DAMAGE = (
+    OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError, MemoryError,
+)  # fmt: skip
 _FILTERS = (1, 2, 3, 32000)  # deflate, shuffle, checksum, LZF: all that h5py writes by itself
-_RATIO = 1_100  # deflate cannot make data smaller than by 1,032
-_MAX_CHUNK = 2**31
+_MAX_CHUNK = 2**30
 _MAX_LABELS = 2**28  # bytes
 _MAX_ARRAYS = 10_000
+_MAX_DEPTH = 40
+_TEXTS = 1_024  # rows of texts that are read at once
 _GAP = 8  # rows that are rather read too much than sought anew
 
 
@@ -75,6 +81,7 @@ def read(source: Any, request: Request) -> Parts:
             pairs = [_named(wanted[0], shapes, request.split, path, label)]
         else:
             pairs = pairs_of(shapes, request.split, path.name, label)
+        _refuse_total([file[pair.images] for pair in pairs], path)
         images = [_stored(file[pair.images], path) for pair in pairs]
         labels = [None if pair.labels is None else _values(file[pair.labels], path) for pair in pairs]
         names = next((name for name in shapes if key(name).kind == "names" and len(shapes[name]) == 1), None)
@@ -112,17 +119,30 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as file:
             yield file
+    except DataError:
+        raise
     except _DAMAGE as error:
-        raise DataError(f"{path.name}: expected an HDF5 file. {printable(str(error))[:160]}") from error
+        raise DataError(
+            f"{path.name}: expected an HDF5 file. Received: one that cannot be read ({printable(str(error), 160)}). "
+            "Copy or download it again."
+        ) from error
 
 
 def _refuse_damage(path: Path) -> None:
-    try:
-        damaged = damaged_heap_of(path)
-    except (OSError, ValueError) as error:  # an empty file cannot be mapped
-        raise DataError(f"{path.name}: expected an HDF5 file. {printable(str(error))[:120]}") from error
+    with open_regular(path, "data file", DataError) as file:
+        try:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                damaged = damaged_heap(data)
+        except (OSError, ValueError) as error:  # an empty file cannot be mapped
+            raise DataError(
+                f"{path.name}: expected an HDF5 file. Received: {printable(str(error), 120)}. "
+                "Copy or download it again."
+            ) from error
     if damaged is not None:
-        raise DataError(f"{path.name}: expected an HDF5 file. It is damaged at byte {damaged:,}.")
+        raise DataError(
+            f"{path.name}: expected an HDF5 file. Received: one that is damaged at byte {damaged:,}. "
+            "Copy or download it again."
+        )
 
 
 def _refuse_model(file: Any, path: Path) -> None:
@@ -141,9 +161,14 @@ def _arrays(group: Any, at: str = "", seen: set[int] | None = None) -> Iterator[
             continue
         node = group[name]
         address = h5py.h5o.get_info(node.id).addr
-        if address in seen or len(seen) >= _MAX_ARRAYS:
+        if address in seen:
             continue
         seen.add(address)
+        if len(seen) > _MAX_ARRAYS or at.count("/") > _MAX_DEPTH:
+            raise DataError(
+                f"{printable(group.file.filename.rpartition('/')[2])}: expected at most {_MAX_ARRAYS:,} arrays, "
+                f"{_MAX_DEPTH} groups deep. Received: more. Save the images and labels in a file of their own."
+            )
         if isinstance(node, h5py.Dataset) and node.shape:
             yield f"{at}{name}", node
         elif isinstance(node, h5py.Group):
@@ -160,14 +185,42 @@ def _values(node: Any, path: Path) -> NDArray[Any]:
     import h5py
 
     _refuse_claims(node, path)
-    if math.prod(node.shape) * node.dtype.itemsize > _MAX_LABELS:
-        raise DataError(f"{path.name}: expected labels in {node.name}. Received: shape {node.shape}.")
-    return np.asarray(node.asstr()[()] if h5py.check_string_dtype(node.dtype) else node[()])
+    if _nbytes(node) > _MAX_LABELS:
+        raise DataError(
+            f"{path.name}: expected labels in {node.name}. Received: shape {node.shape}. "
+            "Name the array with the labels after '::images,'."
+        )
+    if not h5py.check_string_dtype(node.dtype):
+        return np.asarray(node[()])
+    return _strings(node.asstr(errors="replace"), node, path)
+
+
+def _strings(texts: Any, node: Any, path: Path) -> NDArray[Any]:
+    """Return texts, read some at a time: all of them may lie in one place in the file, and be a thousand times that."""
+    if len(node.shape) != 1:
+        return np.asarray(texts[()])
+    found: list[Any] = []
+    length = 0
+    for start in range(0, node.shape[0], _TEXTS):
+        piece = texts[start : start + _TEXTS].tolist()
+        length += sum(map(len, piece))
+        if length > _MAX_LABELS:
+            raise DataError(
+                f"{path.name}: expected texts of at most {_MAX_LABELS:,} characters in {printable(node.name, 80)}. "
+                "Received: more. Is it another array that holds the labels? Name it after '::images,'."
+            )
+        found += piece
+        tick()
+    return np.asarray(found, dtype=object)
+
+
+def _nbytes(node: Any) -> int:
+    return math.prod(node.shape) * int(node.dtype.itemsize)
 
 
 def _refuse_claims(node: Any, path: Path) -> None:
     """Raise if an array lies outside of the file, or claims far more than the file holds."""
-    name = f"{path.name}: array {printable(node.name)}"
+    name = f"{path.name}: array {printable(node.name, 80)}"
     if node.is_virtual or node.external:
         raise DataError(f"{name} lies in other files, which are not opened. Copy the values into this one.")
     refuse_strange_types(node)
@@ -176,9 +229,26 @@ def _refuse_claims(node: Any, path: Path) -> None:
     strange = next((number for number in filters if number not in _FILTERS), None)
     if strange is not None:
         raise DataError(f"{name} is packed with HDF5 filter {strange}. Save it without, or with gzip or lzf.")
-    claimed, held = math.prod(node.shape) * node.dtype.itemsize, node.id.get_storage_size()
-    if claimed > held * (_RATIO if filters else 1) or math.prod(node.chunks or ()) * node.dtype.itemsize > _MAX_CHUNK:
-        raise DataError(f"{name} claims {claimed:,} bytes of {node.shape}, and the file holds {held:,}.")
+    chunk = math.prod(node.chunks or ()) * node.dtype.itemsize
+    if chunk > _MAX_CHUNK:
+        raise DataError(f"{name} claims chunks of {chunk:,} bytes: expected at most {_MAX_CHUNK:,}. Save smaller ones.")
+    held = min(int(node.id.get_storage_size()), path.stat().st_size)  # chunks may all lie in one place
+    _refuse_ratio(name, _nbytes(node), held, packed=bool(filters), shape=tuple(node.shape))
+
+
+def _refuse_ratio(name: str, claimed: int, held: int, *, packed: bool, shape: tuple[int, ...] = ()) -> None:
+    most = Limits.current().ratio if packed else 1
+    if claimed > held * most:
+        raise DataError(
+            f"{name} claims {claimed:,} bytes{f' of {shape}' if shape else ''}, and the file holds {held:,}. Received: "
+            f"more than {most:,} times that. {raise_hint('ratio', -(-claimed // max(1, held)))}"
+        )
+
+
+def _refuse_total(nodes: list[Any], path: Path) -> None:
+    """Raise if arrays together claim far more than the file holds, as when all lie in one place."""
+    if len(nodes) > 1:
+        _refuse_ratio(f"{path.name}: the images", sum(map(_nbytes, nodes)), path.stat().st_size, packed=True)
 
 
 def _texts(values: NDArray[Any]) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ type, the number of axes, each axis' length as a big-endian 32-bit integer, then
 
 from __future__ import annotations
 
-import gzip
+import io
 import math
+import os
 import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ import numpy as np
 from diag.errors import DataError
 from diag.io.readers.siblings import Files, data_files, is_folder_of, parts_of_files
 from diag.io.sources import Parts, Request, printable
+from diag.io.unpacking import DAMAGE, opened_data, read_up_to
 
 _NAMES = (*(f"{dot}idx{axes}{kind}" for dot in "-." for axes in (1, 2, 3, 4) for kind in ("-ubyte", "")), ".idx")
 _ENDINGS = (*_NAMES, *(f"{name}.gz" for name in _NAMES))
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_MAX_BYTES = 4 * 2**30
 
 
 def matches(source: Any) -> bool:
@@ -50,24 +50,27 @@ def array_of(path: Path) -> Any:
     DataError
         If it is no idx file, or is shorter or longer than it claims.
     """
-    try:
-        opener: Any = gzip.open if path.name.lower().endswith(".gz") else open
-        with opener(path, "rb") as file:
+    name = printable(path.name, 80)
+    with opened_data(path) as file:
+        try:
             shape, dtype, offset = _header(file)
             size = math.prod(shape) * dtype.itemsize
-            if size > _MAX_BYTES:
-                raise ValueError(f"it claims {size:,} bytes")
-            if opener is gzip.open:
-                content = file.read(size + 1)
-                if len(content) != size:
-                    raise ValueError(f"it claims shape {shape}, and holds {len(content):,} bytes or more")
-                return np.frombuffer(content, dtype=dtype).reshape(shape)
-        if path.stat().st_size != offset + size:
-            raise ValueError(f"it claims shape {shape}, and holds {path.stat().st_size - offset:,} bytes")
-        return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape) if size else np.empty(shape, dtype)
-    except (OSError, EOFError, ValueError, struct.error, zlib.error, OverflowError) as error:
-        reason = printable(str(error))[:120]
-        raise DataError(f"{printable(path.name)}: expected an idx file as MNIST's. Received: {reason}.") from error
+            if isinstance(file, io.BufferedReader) and isinstance(file.raw, io.FileIO):
+                held = os.fstat(file.fileno()).st_size - offset
+                if held != size:
+                    raise ValueError(f"it claims shape {shape}, and holds {held:,} bytes")
+                return np.memmap(file, dtype, "r", offset, shape) if size else np.empty(shape, dtype)
+            content = read_up_to(file, size + 1)
+            if len(content) != size:
+                raise ValueError(f"it claims shape {shape}, and holds {len(content):,} bytes or more")
+            return np.frombuffer(content, dtype=dtype).reshape(shape)
+        except (*DAMAGE, ValueError, struct.error, OverflowError) as error:
+            if isinstance(error, DataError):
+                raise
+            reason = printable(str(error))[:120]
+            raise DataError(
+                f"{name}: expected an idx file as MNIST's. Received: {reason}. Copy or download it again."
+            ) from error
 
 
 def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any], int]:

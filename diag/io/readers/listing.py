@@ -40,7 +40,7 @@ def listed_images(
                 f"{where}: {len(missing):,} of {len(paths):,} files do not exist, the first is "
                 f"{printable(str(missing[0]))}. Paths begin at the table's folder."
             )
-        notes = _notes(paths, base, folder)
+        notes = _notes(paths, base, folder, where, confined=request.confined)
         images, sizes, more, done = pictures(Files(paths), request)
         digest = files_digest(base, paths) + done
     except OSError as error:  # a name too long, or a file that may not be read
@@ -64,10 +64,15 @@ def _base(name: str, folder: Path, where: str) -> tuple[Path, str]:
     return folder, ""
 
 
-def _notes(paths: tuple[Path, ...], base: Path, folder: Path) -> tuple[str, ...]:
+def _notes(paths: tuple[Path, ...], base: Path, folder: Path, where: str, *, confined: bool) -> tuple[str, ...]:
     inside = folder.resolve()
-    outside = sum(not path.resolve().is_relative_to(inside) for path in paths)
+    outside = [path for path in paths if not path.resolve().is_relative_to(inside)]
     said = [f"Paths begin at {base.name}/."] if base != folder else []
+    if outside and confined:
+        raise DataError(
+            f"{where}: expected paths inside the table's folder. Received: {len(outside):,} outside of it, the first "
+            f"is {printable(str(outside[0]), 120)}. Put the images beside the table."
+        )
     if outside:
-        said.append(f"{outside:,} of the files lie outside of the table's folder.")
+        said.append(f"{len(outside):,} of the files lie outside of the table's folder.")
     return tuple(said)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diag.errors import DataError
+from diag.io.labels import label_array
 from diag.io.pictures import pictures
 from diag.io.readers.keys import key
 from diag.io.readers.siblings import is_folder_of, shards, shards_of_split
@@ -280,7 +281,7 @@ def _values(table: Any, name: str, where: str | None) -> NDArray[Any]:
     column = table.column(name)
     if where is not None and column.null_count:
         raise DataError(f"{where}: {column.null_count:,} labels are missing in {name!r}. Drop these rows first.")
-    return np.asarray(column.to_pylist() if where is not None else column.to_pandas())
+    return np.asarray(column.to_pandas()) if where is None else label_array(column.to_pylist(), where)
 
 
 def _class_names(schema: Any, label: str | None) -> tuple[str, ...] | None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diag.errors import DataError
+from diag.io.labels import label_array
 from diag.io.readers.columns import Roles, is_text, roles, rows_of_split
 from diag.io.readers.listing import listed_images
 from diag.io.sources import Parts, Request, printable
@@ -104,7 +105,7 @@ def _labels(table: Any, places: tuple[int, ...], where: str, header: list[str] |
             )
     if not places:
         return None
-    columns = [np.asarray(table.column(place).to_pylist()) for place in places]
+    columns = [label_array(table.column(place).to_pylist(), where) for place in places]
     return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import math
 import struct
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diag.errors import DataError
+from diag.io.opening import open_regular
 from diag.io.pictures import header, pictures
 from diag.io.protobuf import Value, example, records
 from diag.io.readers.siblings import is_folder_of, shards, shards_of_split
-from diag.io.sources import Parts, Request, StoredArray, file_digest, printable
+from diag.io.sources import Parts, Request, StoredArray, file_digest, printable, tick
+from diag.io.unpacking import DAMAGE, opened_data, read_up_to
+from diag.worker.limits import Limits, raise_hint
 
 _ENDINGS = (".tfrecord", ".tfrecords", ".tfrec", ".tfrecord.gz", ".tfrecords.gz")
 _IMAGES = (
@@ -30,8 +31,8 @@ _LABELS = (
     "image/class/label", "label", "labels", "image/label", "class", "class_label", "y", "target", "image/class/text",
 )  # fmt: skip
 _NAMES = ("image/class/text", "class_name", "label_name")
+_LONGEST = 2**28  # bytes of a record
 _SIZES = (("image/height", "height", "rows"), ("image/width", "width", "cols"))
-_MAX_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +43,7 @@ class _Shard:
     content: bytes | None
 
     def opened(self) -> Any:
-        return self.path.open("rb") if self.content is None else io.BytesIO(self.content)
+        return open_regular(self.path, "data file", DataError) if self.content is None else io.BytesIO(self.content)
 
     def length(self) -> int:
         return self.path.stat().st_size if self.content is None else len(self.content)
@@ -113,6 +114,7 @@ def read(source: Any, request: Request) -> Parts:
     where = paths[0].name if len(paths) == 1 else Path(source).resolve().name
     image, label, name = "", None, None
     first: Mapping[str, Value] = {}
+    most = Limits.current().files
     places: list[tuple[int, int, int]] = []
     labels: list[Any] = []
     names: dict[Any, str] = {}
@@ -124,6 +126,10 @@ def read(source: Any, request: Request) -> Parts:
         if image not in features:
             raise DataError(f"{shard.path.name}: record {len(places)} has no feature {image!r}.")
         places.append((number, offset, len(data)))
+        if len(places) > most:
+            raise DataError(
+                f"{where}: expected at most {most:,} records. Received: more. {raise_hint('files', 10 * most)}"
+            )
         if label is not None:
             labels.append(_label(features.get(label, []), shard.path, len(places) - 1))
             if name is not None:
@@ -145,25 +151,25 @@ def read(source: Any, request: Request) -> Parts:
 
 
 def _shard(path: Path) -> _Shard:
-    try:
-        with path.open("rb") as file:
-            if file.read(2) != b"\x1f\x8b":
-                return _Shard(path, None)
-        with gzip.open(path) as packed:
-            content = packed.read(_MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path.name}: expected a TFRecord file. {printable(str(error))[:120]}") from error
-    if len(content) > _MAX_BYTES:
-        raise DataError(f"{path.name}: unpacks to more than {_MAX_BYTES:,} bytes. Unpack it first: gunzip keeps it.")
-    return _Shard(path, content)
+    with opened_data(path) as file:
+        if isinstance(file, io.BufferedReader) and isinstance(file.raw, io.FileIO):
+            return _Shard(path, None)
+        try:
+            return _Shard(path, read_up_to(file, Limits.current().memory_bytes))
+        except DAMAGE as error:
+            raise DataError(
+                f"{printable(path.name, 80)}: expected a TFRecord file. Received: {printable(str(error), 120)}. "
+                "Copy or download it again."
+            ) from error
 
 
 def _walked(opened: tuple[_Shard, ...]) -> Iterator[tuple[int, _Shard, tuple[int, bytes]]]:
     for number, shard in enumerate(opened):
         try:
             with shard.opened() as file:
-                for record in records(file, shard.length()):
+                for record in records(file, shard.length(), longest=_LONGEST):
                     yield number, shard, record
+                    tick()
         except (OSError, ValueError, struct.error) as error:
             raise DataError(
                 f"{shard.path.name}: expected a TFRecord file. Received: {printable(str(error))}. Copy it again."
