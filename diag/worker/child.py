@@ -74,6 +74,7 @@ def main(descriptor: int, parent: int, setup: str, handlers: str, file_bytes: in
         _function(setup)()
     table: Mapping[str, Callable[[Request], Answer]] = importlib.import_module(handlers).HANDLERS
     guard.install()
+    gc.freeze()  # the libraries stay: what is collected after a failed call need not be looked for among them
     send(sock, Message("ready"))
     with contextlib.suppress(ChannelError, ConnectionError):
         while True:
