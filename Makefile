@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+TOOLS  := .venv-tools
+RIGHT_PYTHON := import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "diag needs Python 3.11, 3.12 or 3.13: run make clean, then make PYTHON=python3.12")
 
-.PHONY: demo test lint models dashboard lock screenshots clean
+.PHONY: demo test lint models dashboard lock audit sbom screenshots clean
 
 demo: $(VENV)/.diag
 	$(BIN)/diag demo
@@ -27,21 +29,41 @@ models: $(VENV)/.diag
 screenshots: $(VENV)/.diag-dev
 	$(BIN)/python docs/screenshots.py
 
-# Writes the versions that are installed now into constraints.txt.
-lock: $(VENV)/.diag-dev
-	$(BIN)/python -m pip freeze --exclude-editable | grep -v -E '^(pip|setuptools|wheel)==' > constraints.txt
+# Resolves the versions anew, with the hashes of all their files, for Linux and macOS.
+lock: $(TOOLS)/.installed
+	for extra in "" dev; do \
+	    $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	        --no-emit-index-url $${extra:+--extra $$extra} --output-file requirements$${extra:+-$$extra}.lock pyproject.toml || exit; \
+	    sed -i.bak -E "s/ ; python_full_version < '3.14' and \(\(platform_machine == 'arm64' and sys_platform == 'darwin'\) or sys_platform == 'linux'\)//" \
+	        requirements$${extra:+-$$extra}.lock && rm requirements$${extra:+-$$extra}.lock.bak; \
+	done
 
-$(VENV)/.diag: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit("diag needs Python 3.11 or newer: make PYTHON=python3.12 demo" if sys.version_info < (3, 11) else 0)'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+# Asks the public list of known holes about every locked version (needs a network).
+audit: $(TOOLS)/.installed
+	$(TOOLS)/bin/pip-audit --require-hashes --disable-pip --requirement requirements-dev.lock
+
+# Writes what diag is made of as a CycloneDX bill of materials.
+sbom: $(TOOLS)/.installed
+	$(TOOLS)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json requirements.lock
+
+$(TOOLS)/.installed:
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet 'uv>=0.9' 'pip-audit>=2.9' 'cyclonedx-bom>=7'
 	touch $@
 
-$(VENV)/.diag-dev: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit("diag needs Python 3.11 or newer: make PYTHON=python3.12 test" if sys.version_info < (3, 11) else 0)'
+$(VENV)/.diag: pyproject.toml requirements.lock
+	@$(PYTHON) -c '$(RIGHT_PYTHON)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.diag-dev: pyproject.toml requirements-dev.lock
+	@$(PYTHON) -c '$(RIGHT_PYTHON)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@ $(VENV)/.diag
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(TOOLS) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

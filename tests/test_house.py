@@ -54,11 +54,24 @@ def test_examples_in_docstrings_run(name):
     assert not outcome.failed
 
 
-def test_metrics_never_name_tensorflow_and_versions_are_locked():
+def test_metrics_never_name_tensorflow():
     for path in (ROOT / "diag" / "metrics").glob("*.py"):
         assert not re.search(r"\b(tensorflow|keras)\b", path.read_text(encoding="utf-8"))
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][^/@ ]*", line) for line in lines)
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_versions_are_locked_by_the_hashes_of_their_files(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    entries = re.split(r"\n(?=\S)", text.strip())
+    for entry in entries:
+        first, *hashes = entry.split(" \\\n")
+        assert re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; [^/@]+)?", first)
+        assert hashes
+        assert all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}", line) for line in hashes)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = project["dependencies"] + (project["optional-dependencies"]["dev"] if "dev" in name else [])
+    locked = {entry.split("==")[0] for entry in entries}
+    assert {re.split(r"[><=\[; ]", each)[0].lower() for each in wanted} <= locked
 
 
 def test_the_script_that_ci_runs_is_executable_and_calls_the_readmes_command():
