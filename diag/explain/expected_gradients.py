@@ -152,7 +152,7 @@ class ExpectedGradients:
         found = shapes_of(self._graph, (None, *shape))
         needed = BACKWARD * sum(4 * math.prod(size or 1 for size in each[1:]) for each in found.values())
         require_memory(needed, max_memory, "one point on the way to an image")
-        return int(min(BATCH, max_memory // needed))
+        return int(np.clip(max_memory // needed, 1, BATCH))
 
     def _outputs(self, batch: NDArray[np.float32], target: Target, size: int) -> NDArray[np.float64]:
         tf = import_tensorflow()

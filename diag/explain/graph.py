@@ -108,6 +108,17 @@ def shapes_of(graph: Graph, shape: tuple[int | None, ...]) -> dict[int, tuple[in
     return shapes
 
 
+def function_of(model: Any) -> Any:
+    """Return the graph of layers behind a model.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If it is none (a subclassed model).
+    """
+    return _function(model, model.name)
+
+
 def _function(model: Any, name: str) -> Any:
     function = getattr(model, "_functional", None) or model
     if not hasattr(function, "_nodes_by_depth") or not _by_keras(model):
@@ -237,7 +248,7 @@ def _activation(name: str, function: Any, sources: tuple[int, ...], targets: tup
 
 
 def _step(node: Any, operation: Any, sources: tuple[int, ...], targets: tuple[int, ...]) -> Step:
-    keras = import_keras()
+    keras, tf = import_keras(), import_tensorflow()
     training = bool(getattr(operation, "_call_has_training_arg", False))
 
     def arguments(values: list[Any]) -> tuple[Any, Any]:
@@ -253,6 +264,7 @@ def _step(node: Any, operation: Any, sources: tuple[int, ...], targets: tuple[in
         kwargs = {key: value for key, value in kwargs.items() if key not in ("training", "mask")}
         if training:
             kwargs["training"] = False
-        return list(keras.tree.flatten(operation(*args, **kwargs)))
+        with tf.name_scope("step"):  # at the root of a graph a layer's name may not begin with an underscore
+            return list(keras.tree.flatten(operation(*args, **kwargs)))
 
     return Step(operation.name, type(operation).__name__, operation, sources, targets, arguments, call)

@@ -12,7 +12,7 @@ import numpy as np
 from diag._lazy import import_keras
 from diag.errors import InvalidInputError, UnsupportedModelError
 from diag.explain.bounds import said
-from diag.explain.graph import shapes_of
+from diag.explain.graph import function_of, shapes_of
 from diag.filters.penultimate import LARGEST, Tap, tap
 from diag.io.store import Entry
 
@@ -199,23 +199,39 @@ class _Stage:
 def _stage(network: Any, wanted: set[str], prefix: str = "") -> _Stage | None:
     """Return the stages that a model and, recursively, the models used as its layers have to go through."""
     keras = import_keras()
-    layers = tuple((name, layer) for name, layer in _direct(network, prefix) if name in wanted)
-    probe = keras.Model(network.inputs[0], [layer.output for _, layer in layers]) if layers else None
+    calls = _calls(network)
+    layers = tuple((name, layer) for name, layer in _direct(network, prefix) if name in wanted and id(layer) in calls)
+    ends = [calls[id(layer)][0].outputs[0] for _, layer in layers]
+    probe = keras.Model(network.inputs[0], ends) if layers else None
     nested = []
     for layer in network.layers:
         inside = f"{prefix}{layer.name}/"
         if not hasattr(layer, "layers") or not any(name.startswith(inside) for name in wanted):
             continue
-        try:
-            feed = keras.Model(network.inputs[0], layer.input)
-        except (ValueError, AttributeError) as error:
+        found = calls.get(id(layer), [])
+        tensors = [tensor for node in found for tensor in node.arguments.keras_tensors]
+        if len(tensors) != 1:
             raise UnsupportedModelError(
-                f"layer {prefix}{layer.name!r}: expected a nested model that is used once. {error}"
-            ) from error
+                f"layer {prefix}{layer.name!r}: expected a nested model that is used once, on one tensor. Received: "
+                f"one that is used on {len(tensors)}."
+            )
         stage = _stage(layer, wanted, inside)
         if stage is not None:
-            nested.append((feed, stage))
+            nested.append((keras.Model(network.inputs[0], tensors[0]), stage))
     return _Stage(layers, probe, tuple(nested)) if layers or nested else None
+
+
+def _calls(network: Any) -> dict[int, list[Any]]:
+    """Return a network's own uses of each layer, by the layer's identity, first to last."""
+    try:
+        function = function_of(network)
+    except UnsupportedModelError as error:
+        raise UnsupportedModelError(str(error).split(" Use ", maxsplit=1)[0]) from error
+    found: dict[int, list[Any]] = {}
+    for _, nodes in sorted(function._nodes_by_depth.items(), reverse=True):
+        for node in nodes:
+            found.setdefault(id(node.operation), []).append(node)
+    return found
 
 
 def _answers(stage: _Stage, inputs: Any) -> dict[str, NDArray[np.float32]]:

@@ -57,6 +57,23 @@ def test_nested_models_and_chosen_layers(tmp_path, layers):
     assert found.indices.tolist() == [1]
 
 
+def test_a_network_inside_a_graph_and_a_layer_that_is_used_twice(tmp_path, layers):
+    from diag._lazy import import_keras
+
+    keras = import_keras()
+    inner = keras.Sequential([keras.Input((6, 6, 2)), layers.Conv2D(2, 3, name="deep")], name="inner")
+    start = keras.Input((6, 6, 1))
+    twice = layers.Conv2D(2, 3, padding="same", name="twice")
+    first = twice(layers.Concatenate()([start, start]))
+    end = layers.Dense(3)(layers.GlobalAveragePooling2D()(inner(twice(first))))
+    keras.Model(start, end).save(tmp_path / "m.keras")
+    images = np.random.default_rng(0).random((2, 6, 6, 1), dtype=np.float32)
+    found = diag.activations(diag.load_model(tmp_path / "m.keras"), images, cache=False)
+    by_hand = twice(np.concatenate([images, images], axis=3))
+    np.testing.assert_allclose(found["twice"], by_hand, atol=1e-6)  # of its first use
+    np.testing.assert_allclose(found["inner/deep"], inner(twice(by_hand)), atol=1e-6)
+
+
 def test_kinds_of_kernels(tmp_path, layers):
     stack = [
         layers.DepthwiseConv2D(3, name="depth"),
