@@ -112,8 +112,8 @@ class Pictures:
         pixels = decode(blob, channels, (height, width) if self.resized else None, self.blobs.name(row))
         if pixels.shape[:2] != (height, width):
             raise DataError(
-                f"{self.blobs.name(row)} is {pixels.shape[0]}x{pixels.shape[1]}, {self.blobs.name(0)} is "
-                f"{height}x{width}. Pass --resize {height}x{width} (size=) to bring all to one size."
+                f"{self.blobs.name(row)}: expected images of one size, {height}x{width} as {self.blobs.name(0)} has. "
+                f"Received: {pixels.shape[0]}x{pixels.shape[1]}. Pass --resize {height}x{width} (size=) to bring all to one size."
             )
         return pixels
 
@@ -138,7 +138,8 @@ def _opened(content: Path | bytes, name: str) -> Iterator[Any]:
         except _DAMAGE as error:
             reason = "" if "BytesIO" in str(error) or "BufferedReader" in str(error) else f" {printable(str(error))}"
             raise DataError(
-                f"{name}: expected an image. It cannot be decoded.{reason[:160]} Replace the file, or take it out."
+                f"{name}: expected an image. Received: what cannot be decoded.{reason[:160]} Replace the file, or take "
+                "it out."
             ) from error
 
 

@@ -120,7 +120,7 @@ def _keys(names: list[str], split: str, path: Path) -> tuple[str, str | None]:
                 return image, next((key for key in _LABELS if key in names), None)
     raise DataError(
         f"{path.name}: expected arrays x_{split} and y_{split}, or x and y for test (also images/labels, data/target). "
-        f"Received: {printable(', '.join(names))[:200] or 'none'}."
+        f"Received: {printable(', '.join(names))[:200] or 'none'}. Save them under such names, or correct --split."
     )
 
 
@@ -213,5 +213,5 @@ def _data_start(file: BinaryIO, info: zipfile.ZipInfo) -> int:
 def _broken(path: Path, error: Exception) -> DataError:
     reason = printable(str(error))[:160] or type(error).__name__
     return DataError(
-        f"{printable(path.name, 80)}: expected a .npz file as np.savez writes it. {reason}. Copy or download it again."
+        f"{printable(path.name, 80)}: expected a .npz file as np.savez writes it. Received: {reason}. Copy it again."
     )

@@ -76,7 +76,10 @@ def read(source: Any, request: Request) -> Parts:
         unknown = next((name for name in (*wanted[:1], label) if name and name not in shapes), None)
         if unknown is not None:
             listed = printable(", ".join(f"{name} {shape}" for name, shape in list(shapes.items())[:8]))
-            raise DataError(f"{path.name}: no array named {printable(unknown)!r}. Received: {listed or 'none'}.")
+            raise DataError(
+                f"{path.name}: expected an array of the file; no array named {printable(unknown, 80)!r}. "
+                f"Received: {listed or 'none'}. Correct what stands after '::'."
+            )
         if wanted:
             pairs = [_named(wanted[0], shapes, request.split, path, label)]
         else:

@@ -27,9 +27,12 @@ def listed_images(
     """
     absent = [row for row, value in enumerate(values) if not isinstance(value, str) or not value.strip()]
     if absent:
-        raise DataError(f"{where}: {len(absent):,} paths are missing, the first in row {absent[0]} (from 0).")
+        raise DataError(
+            f"{where}: expected a path in every row. Received: {len(absent):,} paths are missing, the first in row "
+            f"{absent[0]} (from 0). Drop these rows first."
+        )
     if not values:
-        raise DataError(f"{where}: expected at least one row. Received: none.")
+        raise DataError(f"{where}: expected at least one row. Received: none. Save one row an image.")
     names = [value.strip().replace("\\", "/") for value in values]
     base, ending = _base(names[0], folder, where)
     paths = tuple(base / f"{name}{ending}" for name in names)
@@ -37,16 +40,20 @@ def listed_images(
         missing = [path for path in paths if not path.is_file()]
         if missing:
             raise DataError(
-                f"{where}: {len(missing):,} of {len(paths):,} files do not exist, the first is "
-                f"{printable(str(missing[0]))}. Paths begin at the table's folder."
+                f"{where}: expected paths of images, which begin at the table's folder. Received: {len(missing):,} of "
+                f"{len(paths):,} files do not exist, the first is {printable(str(missing[0]), 120)}. Correct the paths."
             )
         notes = _notes(paths, base, folder, where, confined=request.confined)
         images, sizes, more, done = pictures(Files(paths), request)
         digest = files_digest(base, paths) + done
     except OSError as error:  # a name too long, or a file that may not be read
-        raise DataError(f"{where}: an image cannot be read. {printable(str(error))[:160]}") from error
+        raise DataError(
+            f"{where}: expected images that can be read. Received: {printable(str(error), 160)}. Correct the paths."
+        ) from error
     except ValueError as error:  # a zero byte in a name
-        raise DataError(f"{where}: expected paths of files. {printable(str(error))[:80]}") from error
+        raise DataError(
+            f"{where}: expected paths of files. Received: {printable(str(error), 80)}. Correct the paths."
+        ) from error
     return images, sizes, (*notes, *more), digest, tuple(printable(name) for name in names)
 
 

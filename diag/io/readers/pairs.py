@@ -45,7 +45,10 @@ def pairs_of(shapes: Mapping[str, Shape], split: str, where: str, label: str | N
     if not images:
         return _by_shape(shapes, split, where, label)
     if len(images) > 1:
-        raise DataError(f"{where}: several arrays could be the images: {_listed(images, shapes)}. Name one after '::'.")
+        raise DataError(
+            f"{where}: expected one array of images. Received: several arrays could be the images: "
+            f"{_listed(images, shapes)}. Name one after '::'."
+        )
     return [Pair(images[0].name, labels_of(images[0].name, shapes, label))]
 
 
@@ -72,10 +75,13 @@ def _by_shape(shapes: Mapping[str, Shape], split: str, where: str, label: str | 
     if len(own) == 1 and (split in ("test", "all") or own[0].split == split):
         return [Pair(own[0].name, labels_of(own[0].name, shapes, label))]
     if len(own) > 1:
-        raise DataError(f"{where}: several arrays could be the images: {_listed(own, shapes)}. Name one after '::'.")
+        raise DataError(
+            f"{where}: expected one array of images. Received: several arrays could be the images: "
+            f"{_listed(own, shapes)}. Name one after '::'."
+        )
     raise DataError(
         f"{where}: expected arrays such as x_{split} and y_{split}, or images and labels. "
-        f"Received: {_listed(keys, shapes) or 'none'}."
+        f"Received: {_listed(keys, shapes) or 'none'}. Save images and labels under such names."
     )
 
 

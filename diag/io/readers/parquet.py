@@ -110,7 +110,8 @@ class _Arrays:
         for places, values in self.column.by_group(rows):
             flat = _flat(values)
             if values.null_count or len(flat) != len(places) * math.prod(self.shape):
-                raise DataError(f"{self.column.paths[0].name}: expected arrays of one shape in {self.column.name}.")
+                raise DataError(f"{self.column.paths[0].name}: expected arrays of one shape in {self.column.name}. "
+                    "Received: arrays of several. Write rows of one length.")
             out[places] = flat.to_numpy(zero_copy_only=False).reshape(len(places), *self.shape)
         return out
 
@@ -150,7 +151,7 @@ def read(source: Any, request: Request) -> Parts:
     label = _label_column(schema, request.label_column, image, where)
     column = _column(paths, image, "bytes" if _is_struct(schema.field(image).type) else None)
     if not len(column):
-        raise DataError(f"{where}: expected at least one row. Received: none.")
+        raise DataError(f"{where}: expected at least one row. Received: none. Pass a file that has some.")
     others = [name for name in schema.names if name not in (image, label) and _is_scalar(schema.field(name).type)]
     table = _table(paths, [*([label] if label else []), *others])
     images, sizes, more, done = _images(column, schema.field(image).type, request)
@@ -176,7 +177,10 @@ def _opened(path: Path) -> Iterator[Any]:
         with parquet.ParquetFile(path) as file:
             yield file
     except _errors() as error:
-        raise DataError(f"{printable(path.name)}: expected a Parquet file. {printable(str(error))[:160]}") from error
+        raise DataError(
+            f"{printable(path.name, 80)}: expected a Parquet file. Received: {printable(str(error), 160).rstrip('.')}. "
+            "Copy or download it again."
+        ) from error
 
 
 def _errors() -> tuple[type[BaseException], ...]:
@@ -233,7 +237,10 @@ def _label_column(schema: Any, wished: str | int | None, image: str, where: str)
         wished = names[wished]
     if wished is not None:
         if wished not in names:
-            raise DataError(f"{where}: no column {wished!r}. Received: {printable(', '.join(names))[:160]}.")
+            raise DataError(
+                f"{where}: expected a column of the file; no column {wished!r}. "
+                f"Received: {printable(', '.join(names))[:160]}. Correct --label-column (label_column=)."
+            )
         return str(wished)
     telling = [name for name in names if name != image and key(name).kind == "labels"]
     return next((name for name in _FIRST_NAMES if name in telling), telling[0] if telling else None)
@@ -280,7 +287,10 @@ def _values(table: Any, name: str, where: str | None) -> NDArray[Any]:
     """Return a column as an array; with `where`, as labels, of which none may be missing."""
     column = table.column(name)
     if where is not None and column.null_count:
-        raise DataError(f"{where}: {column.null_count:,} labels are missing in {name!r}. Drop these rows first.")
+        raise DataError(
+            f"{where}: expected a label in every row. Received: {column.null_count:,} labels are missing in {name!r}. "
+            "Drop these rows first."
+        )
     return np.asarray(column.to_pandas()) if where is None else label_array(column.to_pylist(), where)
 
 
@@ -301,7 +311,10 @@ def _images(column: _Column, kind: Any, request: Request) -> tuple[Any, dict[str
     try:
         sample = np.asarray(column.group(0)[0].as_py(), dtype=float)
     except (ValueError, TypeError) as error:  # rows of different lengths, or a missing number
-        raise DataError(f"{column.paths[0].name}: expected arrays of one shape in {column.name}.") from error
+        raise DataError(
+            f"{column.paths[0].name}: expected arrays of one shape in {column.name}. Received: arrays of several. "
+            "Write rows of one length."
+        ) from error
     dtype = np.dtype(_flat(column.group(0)).type.to_pandas_dtype())
     shape = sample.shape
     return StoredArray((len(column), *shape), dtype, _Arrays(column, shape, dtype)), None, (), ""
