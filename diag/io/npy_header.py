@@ -97,7 +97,7 @@ def _text(file: BinaryIO | IO[bytes], where: str) -> tuple[str, int]:
     start = file.read(8)
     form = {1: "<H", 2: "<I", 3: "<I"}.get(start[6] if len(start) == 8 else 0)
     if not start.startswith(_MAGIC) or form is None:
-        raise DataError(f"{where}: expected a .npy array as np.save writes it. Received: another beginning.")
+        raise DataError(f"{where}: expected a .npy array as np.save writes it. Received: another beginning. Save it anew.")
     packed = file.read(struct.calcsize(form))
     size = struct.unpack(form, packed)[0] if len(packed) == struct.calcsize(form) else LONGEST + 1
     text = file.read(size) if size <= LONGEST else b""
@@ -116,7 +116,10 @@ def _said(text: str) -> dict[str, str] | None:
 
 
 def _pickled(where: str) -> DataError:
-    return DataError(f"{where} holds pickled Python objects, never loaded here. Save plain numbers or texts.")
+    return DataError(
+        f"{where}: expected numbers or texts. Received: an array that holds pickled Python objects, never loaded here. "
+        "Save plain numbers or texts."
+    )
 
 
 def values(file: BinaryIO | IO[bytes], header: Header) -> np.ndarray[Any, Any]:

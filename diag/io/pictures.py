@@ -113,7 +113,8 @@ class Pictures:
         if pixels.shape[:2] != (height, width):
             raise DataError(
                 f"{self.blobs.name(row)}: expected images of one size, {height}x{width} as {self.blobs.name(0)} has. "
-                f"Received: {pixels.shape[0]}x{pixels.shape[1]}. Pass --resize {height}x{width} (size=) to bring all to one size."
+                f"Received: {pixels.shape[0]}x{pixels.shape[1]}. Pass --resize {height}x{width} (size=) to bring all to "
+                "one size."
             )
         return pixels
 

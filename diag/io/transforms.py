@@ -97,7 +97,10 @@ def to_channels(batch: NDArray[np.float32], channels: int) -> NDArray[np.float32
     if (have, channels) == (3, 1):
         grey: NDArray[np.float32] = (batch @ _LUMA)[..., None]
         return grey
-    raise InvalidInputError(f"cannot bring {have} channels to {channels}: only 1 to 3, 3 to 1 and 4 to either.")
+    raise InvalidInputError(
+        f"expected images of {channels} channels, which the model takes. Received: {have}. Only 1 to 3, 3 to 1 and 4 to "
+        "either can be converted: pass other data."
+    )
 
 
 def standardized(batch: NDArray[np.float32]) -> NDArray[np.float32]:

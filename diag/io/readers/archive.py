@@ -122,7 +122,9 @@ def _members(path: Path) -> dict[str, _Member]:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error) as error:
-        raise DataError(f"{path.name}: expected a zip archive. Received: {printable(str(error), 120)}. Copy it again.") from error
+        raise DataError(
+            f"{path.name}: expected a zip archive. Received: {printable(str(error), 120)}. Copy it again."
+        ) from error
     if len(infos) > _MAX_MEMBERS:
         raise DataError(f"{path.name}: expected at most {_MAX_MEMBERS:,} files. Received: {len(infos):,}.")
     kept = {}

@@ -43,7 +43,9 @@ def array_of(path: Path) -> Any:
         try:
             header = npy_header(file, os.fstat(file.fileno()).st_size, name)
             if not header.shape:
-                raise DataError(f"{name}: expected an array of images or labels. Received: a single value. Save an array.")
+                raise DataError(
+                    f"{name}: expected an array of images or labels. Received: a single value. Save an array."
+                )
             if header.nbytes == 0:
                 return np.empty(header.shape, dtype=header.dtype)
             order = "F" if header.fortran else "C"
@@ -51,4 +53,6 @@ def array_of(path: Path) -> Any:
         except (OSError, ValueError, TypeError, OverflowError) as error:
             if isinstance(error, DataError):
                 raise
-            raise DataError(f"{name}: expected a .npy file as np.save writes it. Received: {printable(str(error), 120)}. Save it anew.") from error
+            raise DataError(
+                f"{name}: expected a .npy file as np.save writes it. Received: {printable(str(error), 120)}. Save it anew."
+            ) from error
