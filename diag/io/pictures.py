@@ -31,6 +31,7 @@ _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # none that sta
 _SEEN = 5_000
 _SIDEWAYS = (5, 6, 7, 8)  # values of the EXIF tag 274, Orientation, that turn an image by a quarter
 _CHUNK = 256
+_POINTER = b"version https://git-lfs"
 # What Pillow raises for damaged pictures: each of its plug-ins in its own way.
 _DAMAGE = (
     OSError, SyntaxError, ValueError, EOFError, struct.error, TypeError, LookupError, ArithmeticError, AttributeError,
@@ -137,6 +138,10 @@ def _opened(content: Path | bytes, name: str) -> Iterator[Any]:
         except Image.DecompressionBombError as error:
             raise DataError(f"{name}: expected a picture of sane size. {printable(str(error))}") from error
         except _DAMAGE as error:
+            if _starts_as_pointer(stream):
+                raise DataError(
+                    f"{name}: expected an image. Received: a Git LFS pointer. Run 'git lfs pull'."
+                ) from error
             reason = "" if "BytesIO" in str(error) or "BufferedReader" in str(error) else f" {printable(str(error))}"
             raise DataError(
                 f"{name}: expected an image. Received: what cannot be decoded.{reason[:160]} Replace the file, or take "
@@ -146,6 +151,14 @@ def _opened(content: Path | bytes, name: str) -> Iterator[Any]:
 
 def _stream(content: Path | bytes) -> BinaryIO:
     return io.BytesIO(content) if isinstance(content, bytes) else open_regular(content, "picture", DataError)
+
+
+def _starts_as_pointer(stream: BinaryIO) -> bool:
+    try:
+        stream.seek(0)
+        return stream.read(len(_POINTER)) == _POINTER
+    except (OSError, ValueError):  # Pillow may have closed it
+        return False
 
 
 def _refuse_size(size: tuple[int, int], name: str) -> None:

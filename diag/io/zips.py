@@ -258,6 +258,8 @@ def _refuse_ratio(
 
 
 def _refuse_overlap(infos: list[zipfile.ZipInfo], directory: int, name: str, error: type[DiagError]) -> None:
+    if not infos:
+        return
     ordered = sorted(infos, key=lambda info: info.header_offset)
     ends = [info.header_offset for info in ordered[1:]] + [directory]
     for info, end in zip(ordered, ends, strict=True):

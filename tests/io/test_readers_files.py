@@ -76,7 +76,7 @@ def test_npy_refusals_by_name(tmp_path):
     with pytest.raises(DataError, match="labels, by its name"):
         load_dataset(tmp_path / "y_test.npy")
     np.save(tmp_path / "x_test.npy", X)
-    with pytest.raises(DataError, match=r"z\.npy: no such file"):
+    with pytest.raises(DataError, match=r"z\.npy: .*no such file"):
         load_dataset(f"{tmp_path / 'x_test.npy'}::z.npy")
     np.save(tmp_path / "y_test.npy", Y[:3])
     assert load_dataset(tmp_path / "x_test.npy").labels is None

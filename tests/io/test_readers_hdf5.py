@@ -120,4 +120,4 @@ def test_odd_types_are_refused(path):
         file["x"] = np.zeros((3, 4, 4), dtype=[("a", "u1"), ("b", "u1")])
     refused(path, "neither numbers nor texts")
     write(path, x=X, y=Y[:4])
-    assert load_dataset(path).labels is None  # of another length: no labels of these images
+    refused(path, "one label for each of 9 images of x. Received: 4 labels in y")

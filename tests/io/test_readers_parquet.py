@@ -57,12 +57,15 @@ def test_shards_by_split(tmp_path):
 
 def test_row_groups_are_read_once_each_in_order(tmp_path, monkeypatch):
     parquet.write_table(table(X, Y), tmp_path / "a.parquet", row_group_size=2)
+    monkeypatch.setenv("DIAG_ISOLATION", "off")
     data, read = load_dataset(tmp_path / "a.parquet"), []
-    original = parquet.ParquetFile.read_row_group
+    original = parquet.ParquetFile.iter_batches
     monkeypatch.setattr(
         parquet.ParquetFile,
-        "read_row_group",
-        lambda self, number, **kw: read.append(number) or original(self, number, **kw),
+        "iter_batches",
+        lambda self, rows, row_groups, columns: (
+            read.extend(row_groups) or original(self, rows, row_groups=row_groups, columns=columns)
+        ),
     )
     for _, batch in data.batches(1):
         assert len(batch) == 1

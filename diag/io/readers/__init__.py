@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from diag.errors import DataError
 from diag.io.readers import archive, arrays, builtin, csv, folder, hdf5, idx, npy, parquet, python_objects, tfrecord
-from diag.io.readers.unknown import unknown
+from diag.io.readers.unknown import refuse_pointer, unknown
 from diag.io.sources import printable
 
 if TYPE_CHECKING:
@@ -52,4 +53,6 @@ def read_source(source: Any, request: Request) -> Parts:
         raise DataError(f"{printable(str(source), 80)}: expected a path. Received: {error}.") from error
     if reader is None:
         raise DataError(problem)
+    if isinstance(source, str):
+        refuse_pointer(Path(source.partition("::")[0]))
     return reader.read(source, request)

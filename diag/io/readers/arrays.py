@@ -61,7 +61,13 @@ def _read_npz(path: Path, request: Request) -> Parts:
         image_key, label_key = f"{train_x}+{test_x}", None if labels is None else f"{train_y}+{test_y}"
     else:
         image_key, label_key = _several(path, names) or _keys(names, request.split, path)
+        label_key = _wished(request.label_column, names, path) or label_key
         images = member(path, image_key)
+        if images.ndim == 0:
+            raise DataError(
+                f"{_where(path, image_key)}: expected images (n, h, w) or (n, h, w, c). Received: a single value. "
+                "Save an array of images."
+            )
         labels = None if label_key is None else np.asarray(member(path, label_key))
         inputs = _beside(path, names, (image_key, label_key), len(images))
     found = f"{image_key} {images.shape} {images.dtype}" + (f", {label_key}" if label_key else ", no labels")
@@ -69,6 +75,16 @@ def _read_npz(path: Path, request: Request) -> Parts:
         found += f"; beside them {', '.join(f'{name} {values.shape}' for name, values in inputs.items())}"
     notes = (f"{path.name}: {found}.",)
     return Parts(path.stem, images, labels, f"{file_digest(path)}|{image_key}", notes=notes, inputs=inputs or None)
+
+
+def _wished(label: str | int | None, names: list[str], path: Path) -> str | None:
+    if label is not None and label not in names:
+        listed = printable(", ".join(names), 160)
+        raise DataError(
+            f"{printable(path.name, 80)}: expected the name of the array with the labels, of {listed}. "
+            f"Received: {printable(str(label), 80)!r}. Pass another --label-column (label_column=), or none."
+        )
+    return None if label is None else str(label)
 
 
 def _several(path: Path, names: list[str]) -> tuple[str, str | None] | None:
@@ -194,9 +210,22 @@ def _archive(path: Path) -> Iterator[tuple[BinaryIO, zipfile.ZipFile, dict[str, 
         try:
             with zips.opened_zip(file, name, DataError) as archive:
                 infos = zips.checked_members(archive, name, DataError)
+                _refuse_others({info.filename for info in infos}, name)
                 yield file, archive, {info.filename: info for info in infos if info.filename.endswith(".npy")}
         except zipfile.BadZipFile as error:
             raise _broken(path, error) from error
+
+
+def _refuse_others(names: set[str], name: str) -> None:
+    """Raise if an archive is a saved model, or holds no array."""
+    if names & {"schema.json", "config.json"}:
+        raise DataError(f"{name}: expected arrays. Received: a saved model. Pass it as MODEL, and data as --data.")
+    if not any(member.endswith(".npy") for member in names):
+        listed = printable(", ".join(sorted(names)[:4]), 120) or "nothing"
+        raise DataError(
+            f"{name}: expected arrays as np.savez writes them. Received: an archive with {listed}. "
+            "Save the images as x and the labels as y."
+        )
 
 
 def _where(path: Path, key: str) -> str:

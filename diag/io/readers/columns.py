@@ -69,6 +69,11 @@ def roles(table: Any, header: list[str] | None, request: Request, where: str) ->
     return Roles(() if label is None else (label,), ident, (), path, text, split, tuple(rest))
 
 
+def means_something(name: str) -> bool:
+    """Return whether a column's name, in small letters, says that it is a label, an Id, a path or a part."""
+    return name in {*_LABEL_NAMES, *_ID_NAMES, *_PATH_NAMES, *_SPLIT_NAMES}
+
+
 def _first(names: list[str], known: Sequence[str], but: int | None = None) -> int | None:
     return next((names.index(name) for name in known if name in names and names.index(name) != but), None)
 

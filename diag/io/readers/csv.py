@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import csv as text_csv
-import gzip
+import io
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from diag.errors import DataError
+from diag.io.readers.columns import is_text, means_something
 from diag.io.readers.siblings import part_files
 from diag.io.readers.table import parts_of_table
 from diag.io.sources import Parts, Request, file_digest, printable
+from diag.io.unpacking import DAMAGE, opened_data, read_up_to
+from diag.worker.limits import Limits, raise_hint
 
 ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _MISSING = ("", "na", "n/a", "#n/a", "null", "nan")
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "spaces"}
 _MAX_CELL = 2**24
+_START, _LINES = 2**16, 3  # bytes and lines that are looked at first
+_MAX_LINE = 64 * 2**20
+_BLOCK = 16 * 2**20  # bytes that are parsed at once, which a row has to fit into
+_MARKS = (
+    (b"\xff\xfe\x00\x00", "UTF-32"), (b"\x00\x00\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"), (b"PK\x03\x04", "a zip archive or an Excel file"), (b"\x80\x04", "a pickle"),
+)  # fmt: skip
 
 
 def matches(source: Any) -> bool:
@@ -45,28 +56,50 @@ def table_of(path: Path) -> tuple[Any, list[str] | None, tuple[str, ...]]:
     Raises
     ------
     DataError
-        If it is no CSV, its rows differ in length, or it is empty.
+        If it is no CSV in UTF-8, its rows differ in length, it is empty, or it has too many columns.
     """
-    delimiter = _delimiter(path)
-    first, second = _first_rows(path, delimiter)
+    start = _start(path)
+    delimiter = _delimiter(start.partition("\n")[0])
+    first, second = _first_rows(start, delimiter, path)
+    _refuse_columns(first, path)
     header = _header(first, second)
     decimal = "," if delimiter == ";" and any(re.fullmatch(r"-?\d+,\d+", cell.strip()) for cell in second) else "."
     notes = () if delimiter == "," else (f"Columns are separated by {_DELIMITERS[delimiter]}.",)
-    return _table(path, header is not None, len(first), delimiter, decimal), header, notes
+    table = _table(path, header, len(first), delimiter, decimal)
+    if header is not None:
+        _refuse_doubled(header, path)
+    return table, header, notes
 
 
-def _opened(path: Path) -> Any:
-    opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
-    return opener(path, "rt", encoding="utf-8-sig", newline="")
-
-
-def _delimiter(path: Path) -> str:
-    """Return what separates the columns: of comma, semicolon and tab the most frequent in the first line."""
+def _start(path: Path) -> str:
+    """Return the first two lines and more of a file as text; raise if it is no text in UTF-8."""
+    with opened_data(path) as file:
+        try:
+            data = read_up_to(file, _START)
+            while data.count(b"\n") < _LINES and (more := file.read(_START)):
+                data += more
+                if len(data) > _MAX_LINE:
+                    raise _broken(path, f"a first line of over {_MAX_LINE:,} bytes")
+        except DAMAGE as error:
+            raise _broken(path, printable(str(error), 120)) from error
+    mark = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    if mark is not None:
+        raise _broken(path, f"text in {mark}")
+    if b"\0" in data:
+        raise _broken(path, "bytes that are no text (zeros among them)")
     try:
-        with _opened(path) as file:
-            line = re.sub(r'"[^"]*"', "", file.readline(_MAX_CELL))
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise _broken(path, error) from error
+        return data[: data.rfind(b"\n") + 1 or None].decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _broken(path, f"text in another encoding, perhaps Latin-1 (byte {error.start:,})") from error
+
+
+def _broken(path: Path, what: str) -> DataError:
+    return DataError(f"{printable(path.name, 80)}: expected a CSV in UTF-8. Received: {what}. Save it as CSV UTF-8.")
+
+
+def _delimiter(line: str) -> str:
+    """Return what separates the columns: of comma, semicolon and tab the most frequent in the first line."""
+    line = re.sub(r'"[^"]*"', "", line)
     counts = {delimiter: line.count(delimiter) for delimiter in ("\t", ";", ",")}
     best = max(counts, key=lambda delimiter: counts[delimiter])
     decimals = len(re.findall(r"\d,\d", line)) if counts[";"] else 0
@@ -77,21 +110,36 @@ def _delimiter(path: Path) -> str:
     return best if counts[best] else ","
 
 
-def _first_rows(path: Path, delimiter: str) -> tuple[list[str], list[str]]:
+def _first_rows(start: str, delimiter: str, path: Path) -> tuple[list[str], list[str]]:
     limit = text_csv.field_size_limit(_MAX_CELL)
     try:
-        with _opened(path) as file:
-            rows = text_csv.reader(file, delimiter=delimiter)
-            first = next(rows, [])
-            return first, next(rows, first)
-    except (OSError, EOFError, UnicodeDecodeError, text_csv.Error) as error:
-        raise _broken(path, error) from error
+        rows = text_csv.reader(io.StringIO(start, newline=""), delimiter=delimiter)
+        first = next(rows, [])
+        return first, next(rows, first)
+    except text_csv.Error as error:
+        raise _broken(path, printable(str(error), 120)) from error
     finally:
         text_csv.field_size_limit(limit)
 
 
-def _broken(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path.name}: expected a CSV in UTF-8. {printable(str(error))[:160]}")
+def _refuse_columns(first: list[str], path: Path) -> None:
+    most = Limits.current().columns
+    if len(first) > most:
+        raise DataError(
+            f"{printable(path.name, 80)}: expected at most {most:,} columns. Received: {len(first):,}. "
+            f"{raise_hint('columns', len(first))}"
+        )
+
+
+def _refuse_doubled(header: list[str], path: Path) -> None:
+    """Raise if two columns that mean something have one name: it is not known which of them is meant."""
+    counts = Counter(name.lower() for name in header if name)
+    doubled = next((name for name, count in counts.items() if count > 1 and means_something(name)), None)
+    if doubled is not None:
+        raise DataError(
+            f"{printable(path.name, 80)}: expected different names of columns. Received: {counts[doubled]} columns "
+            f"named {printable(doubled, 60)!r}. Rename or drop one."
+        )
 
 
 def _header(first: list[str], second: list[str]) -> list[str] | None:
@@ -118,27 +166,49 @@ def _no_path(names: list[str]) -> bool:
     return not any("/" in name or re.search(r"\.\w{3,4}$", name) for name in names)
 
 
-def _table(path: Path, header: bool, n_columns: int, delimiter: str, decimal: str) -> Any:
+def _table(path: Path, header: list[str] | None, n_columns: int, delimiter: str, decimal: str) -> Any:
     import pyarrow as pa
     from pyarrow import csv
 
+    name = printable(path.name, 80)
     if n_columns < 2:
         raise DataError(
-            f"{path.name}: expected pixel columns separated by commas, semicolons or tabs. "
-            f"Received: {n_columns} column(s)."
+            f"{name}: expected pixel columns separated by commas, semicolons or tabs. Received: {n_columns} column(s). "
+            "Save one row an image, with a column a pixel."
         )
     names = [str(column) for column in range(n_columns)]
-    reading = csv.ReadOptions(column_names=names, skip_rows=int(header))
+    reading = csv.ReadOptions(column_names=names, skip_rows=int(header is not None), block_size=_BLOCK)
     converting = csv.ConvertOptions(strings_can_be_null=True, decimal_point=decimal)
+    parsing = csv.ParseOptions(delimiter=delimiter)
     try:
-        table = csv.read_csv(
-            path, read_options=reading, parse_options=csv.ParseOptions(delimiter=delimiter), convert_options=converting
-        )
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path.name}: expected rows of equal length. {str(error).splitlines()[0][:160]}") from error
+        with opened_data(path) as file:
+            table = csv.read_csv(file, read_options=reading, parse_options=parsing, convert_options=converting)
+    except DataError:
+        raise
+    except (pa.ArrowException, *DAMAGE, ValueError) as error:
+        raise DataError(
+            f"{name}: expected rows of equal length. Received: {printable(str(error).splitlines()[0], 160)}. "
+            "Repair or drop that row."
+        ) from error
     if not len(table):
-        raise DataError(f"{path.name}: expected at least one row. Received: none.")
+        raise DataError(f"{name}: expected at least one row. Received: none. Save one row an image.")
+    if any(pa.types.is_binary(column.type) for column in table.columns):
+        raise _broken(path, "text in another encoding, perhaps Latin-1")
+    if header is not None:
+        _refuse_second_header(table, header, name)
     return table
+
+
+def _refuse_second_header(table: Any, header: list[str], name: str) -> None:
+    """Raise if the header stands among the rows again, as when files were put one behind the other."""
+    from pyarrow import compute
+
+    place = next((place for place, text in enumerate(header) if text and is_text(table.column(place))), None)
+    if place is None:
+        return
+    row = compute.index(table.column(place), header[place]).as_py()
+    if row >= 0 and all(str(column[row]) == text for column, text in zip(table.columns, header, strict=True)):
+        raise DataError(f"{name}: expected one header. Received: it again in row {row} (from 0). Drop that row.")
 
 
 def _is_number(cell: str) -> bool:

@@ -111,10 +111,10 @@ def _read(root: Path, request: Request) -> Parts:
     disk = _Disk(root)
     try:
         found = arranged(disk, request.split, str(root))
-    except DataError:
+    except DataError as error:
         listed, _ = _listed(root, request)
         if listed is None:
-            raise
+            raise DataError(" ".join([str(error), *disk.passed_over()])) from error
         return listed
     listed, problem = _listed(root, request) if found.labels is None else (None, ())
     if listed is not None:

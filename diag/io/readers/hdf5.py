@@ -112,7 +112,7 @@ def _named(name: str, shapes: dict[str, tuple[int, ...]], split: str, path: Path
         if other is None:
             raise DataError(f"{path.name}: array {name} has no {split} split. Name that part's array after '::'.")
         name, label = other.name, None
-    return Pair(name, labels_of(name, shapes, label))
+    return Pair(name, labels_of(name, shapes, label, path.name))
 
 
 @contextmanager

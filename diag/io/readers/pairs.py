@@ -49,11 +49,17 @@ def pairs_of(shapes: Mapping[str, Shape], split: str, where: str, label: str | N
             f"{where}: expected one array of images. Received: several arrays could be the images: "
             f"{_listed(images, shapes)}. Name one after '::'."
         )
-    return [Pair(images[0].name, labels_of(images[0].name, shapes, label))]
+    return [Pair(images[0].name, labels_of(images[0].name, shapes, label, where))]
 
 
-def labels_of(images: str, shapes: Mapping[str, Shape], label: str | None = None) -> str | None:
-    """Return the array with the labels of an array of images: the one named, else that of the same name or length."""
+def labels_of(images: str, shapes: Mapping[str, Shape], label: str | None = None, where: str = "data") -> str | None:
+    """Return the array with the labels of an array of images: the one named, else that of the same name or length.
+
+    Raises
+    ------
+    DataError
+        If the array that is named like their labels has another length.
+    """
     if label is not None:
         return label
     fitting = [name for name in shapes if name != images and like_labels(shapes[name], shapes[images][0])]
@@ -65,7 +71,21 @@ def labels_of(images: str, shapes: Mapping[str, Shape], label: str | None = None
     named = [item.name for item in keys if item.kind == "labels" and item.split in (of.split, None)]
     if len(named) == 1:
         return named[0]
-    return fitting[0] if len(fitting) == 1 and keys[0].kind is None and not keys[0].split else None
+    if len(fitting) == 1 and keys[0].kind is None and not keys[0].split:
+        return fitting[0]
+    _refuse_other_length(images, shapes, where)
+    return None
+
+
+def _refuse_other_length(images: str, shapes: Mapping[str, Shape], where: str) -> None:
+    of = key(images)
+    found = partner(of, [key(name) for name in shapes if name != images], "labels", of.split)
+    if found is not None and len(shapes[found.name]) in (1, 2):
+        raise DataError(
+            f"{where}: expected one label for each of {shapes[images][0]:,} images of {printable(images, 80)}. "
+            f"Received: {shapes[found.name][0]:,} labels in {printable(found.name, 80)}. Save both with equally many "
+            "rows, or name the labels after '::'."
+        )
 
 
 def _by_shape(shapes: Mapping[str, Shape], split: str, where: str, label: str | None) -> list[Pair]:
@@ -73,7 +93,7 @@ def _by_shape(shapes: Mapping[str, Shape], split: str, where: str, label: str | 
     likely = [item for item in keys if like_images(shapes[item.name]) and item.kind != "labels"]
     own = [item for item in likely if item.split == split] or [item for item in likely if item.split is None]
     if len(own) == 1 and (split in ("test", "all") or own[0].split == split):
-        return [Pair(own[0].name, labels_of(own[0].name, shapes, label))]
+        return [Pair(own[0].name, labels_of(own[0].name, shapes, label, where))]
     if len(own) > 1:
         raise DataError(
             f"{where}: expected one array of images. Received: several arrays could be the images: "

@@ -15,16 +15,21 @@ from numpy.typing import NDArray
 
 from diag.errors import DataError
 from diag.io.labels import label_array
+from diag.io.opening import open_regular
 from diag.io.pictures import pictures
 from diag.io.readers.keys import key
 from diag.io.readers.siblings import is_folder_of, shards, shards_of_split
 from diag.io.readers.table import parts_of_table
-from diag.io.sources import Parts, Request, StoredArray, file_digest, printable
+from diag.io.sources import Parts, Request, StoredArray, file_digest, printable, tick
+from diag.worker.limits import Limits, raise_hint
 
 _ENDINGS = (".parquet", ".pq")
 _FIRST_NAMES = ("label", "labels", "fine_label", "class", "target", "y")
 _MAX_GROUP = 2**31
 _MAX_ROWS = 2**31
+_SMALL = 16 * 2**20
+_ROWS = 1_024  # that are decoded at once
+_A_VALUE = 8  # bytes of a number, at most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,8 +52,8 @@ class _Column:
         if values is None:
             file, group = self.groups[number]
             with _opened(self.paths[file]) as parquet:
-                table = parquet.read_row_group(group, columns=[f"{self.name}.{self.part}" if self.part else self.name])
-                values = table.column(0).combine_chunks()
+                name = f"{self.name}.{self.part}" if self.part else self.name
+                values = _decoded(parquet, [name], self.paths[file], group).column(0).combine_chunks()
             start = self.ends[number - 1] if number else 0
             if len(values) != self.ends[number] - start:
                 raise DataError(
@@ -110,8 +115,10 @@ class _Arrays:
         for places, values in self.column.by_group(rows):
             flat = _flat(values)
             if values.null_count or len(flat) != len(places) * math.prod(self.shape):
-                raise DataError(f"{self.column.paths[0].name}: expected arrays of one shape in {self.column.name}. "
-                    "Received: arrays of several. Write rows of one length.")
+                raise DataError(
+                    f"{self.column.paths[0].name}: expected arrays of one shape in {self.column.name}. "
+                    "Received: arrays of several. Write rows of one length."
+                )
             out[places] = flat.to_numpy(zero_copy_only=False).reshape(len(places), *self.shape)
         return out
 
@@ -173,20 +180,68 @@ def _opened(path: Path) -> Iterator[Any]:
     """Open a Parquet file; everything that may be wrong with it is one `DataError`."""
     from pyarrow import parquet
 
-    try:
-        with parquet.ParquetFile(path) as file:
-            yield file
-    except _errors() as error:
+    with open_regular(path, "data file", DataError) as stream:
+        try:
+            with parquet.ParquetFile(stream) as file:
+                _refuse_claims(file.metadata, path)
+                yield file
+        except DataError:
+            raise
+        except _errors() as error:
+            raise DataError(
+                f"{printable(path.name, 80)}: expected a Parquet file. Received: one that cannot be read "
+                f"({printable(str(error), 160)}). Copy or download it again."
+            ) from error
+
+
+def _refuse_claims(metadata: Any, path: Path) -> None:
+    """Raise if a file claims far more values than it holds: a run of equal ones takes a few bytes."""
+    name, limits, size = printable(path.name, 80), Limits.current(), path.stat().st_size
+    if metadata.num_columns > limits.columns:
         raise DataError(
-            f"{printable(path.name, 80)}: expected a Parquet file. Received: {printable(str(error), 160).rstrip('.')}. "
-            "Copy or download it again."
-        ) from error
+            f"{name}: expected at most {limits.columns:,} columns. Received: {metadata.num_columns:,}. "
+            f"{raise_hint('columns', metadata.num_columns)}"
+        )
+    values = packed = unpacked = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for place in range(group.num_columns):
+            column = group.column(place)
+            values += max(0, column.num_values)
+            packed += max(0, column.total_compressed_size)
+            unpacked += max(0, column.total_uncompressed_size)
+        tick()
+    claimed = max(values * _A_VALUE, unpacked, metadata.num_rows * _A_VALUE)
+    if claimed > _SMALL and claimed > limits.ratio * min(size, max(packed, 1)):
+        raise DataError(
+            f"{name}: expected at most {limits.ratio:,} times what is stored. Received: {claimed:,} bytes of values "
+            f"in a file of {size:,}. {raise_hint('ratio', -(-claimed // max(1, min(size, packed))))}"
+        )
+
+
+def _decoded(parquet: Any, columns: list[str], path: Path, group: int | None = None) -> Any:
+    """Return columns as a table: of one row group, or of all; decoded some rows at a time, up to a limit."""
+    import pyarrow as pa
+
+    groups = range(parquet.metadata.num_row_groups) if group is None else [group]
+    most, total = Limits.current().memory_bytes, 0
+    batches = []
+    for batch in parquet.iter_batches(_ROWS, row_groups=list(groups), columns=columns):
+        total += batch.nbytes
+        if total > most:
+            raise DataError(
+                f"{printable(path.name, 80)}: expected columns of at most {most:,} bytes. Received: more in "
+                f"{printable(', '.join(columns), 80)}. Write smaller row groups. {raise_hint('memory_bytes', 4 * most)}"
+            )
+        batches.append(batch)
+        tick()
+    return pa.Table.from_batches(batches) if batches else parquet.schema_arrow.empty_table().select(columns)
 
 
 def _errors() -> tuple[type[BaseException], ...]:
     import pyarrow as pa
 
-    return (pa.ArrowException, OSError, ValueError, KeyError, NotImplementedError)
+    return (pa.ArrowException, OSError, ValueError, LookupError, RuntimeError, MemoryError, OverflowError, TypeError)
 
 
 def _image_column(schema: Any) -> str | None:
@@ -276,7 +331,7 @@ def _table(paths: list[Path], names: list[str]) -> Any:
             missing = next((name for name in names if name not in parquet.schema_arrow.names), None)
             if missing is not None:
                 raise DataError(f"{path.name}: expected a column {missing!r}, as in {paths[0].name}. Received: none.")
-            tables.append(parquet.read(columns=names))
+            tables.append(_decoded(parquet, names, path))
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except _errors() as error:

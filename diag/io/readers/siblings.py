@@ -189,7 +189,7 @@ def _pair(path: Path, second: str, split: str, files: Files) -> tuple[dict[str, 
         raise DataError(f"{path.name}: expected images. Received: labels, by its name. Pass the file of the images.")
     named = {item: found for item, found in paths.items() if item == name or key(item).kind == "labels"}
     shapes = {item: tuple(files.array_of(found).shape) for item, found in named.items()}
-    return paths, [Pair(name, labels_of(name, shapes))]
+    return paths, [Pair(name, labels_of(name, shapes, where=path.name))]
 
 
 def _stem(path: Path, files: Files) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -129,10 +130,7 @@ def _matrix(table: Any, pixels: tuple[int, ...], header: list[str] | None, where
                 f"in row {row} (from 0), column {name}. Fill or drop these rows first."
             )
         if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-            raise DataError(
-                f"{where}: expected numbers. Received: column {name} holds texts, not pixels. Is it the label? "
-                "Pass --label-column. Is the header repeated among the rows? Drop it."
-            )
+            raise _texts_for_pixels(column, name, where)
         columns.append(column.to_numpy())
     if not columns:
         raise DataError(
@@ -150,6 +148,23 @@ def _matrix(table: Any, pixels: tuple[int, ...], header: list[str] | None, where
             "Correct or drop that row."
         )
     return matrix
+
+
+def _texts_for_pixels(column: Any, name: str, where: str) -> DataError:
+    """Return the error for a column of texts where pixels are expected; it names the first that is no number."""
+    values = column.slice(0, _TEXT_ROWS * 100).to_pylist()
+    for row, value in enumerate(values):
+        if isinstance(value, str) and not re.fullmatch(r"\s*[-+]?[\d.]+(?:[eE][-+]?\d+)?\s*", value):
+            comma = re.fullmatch(r"\s*-?\d+,\d+\s*", value)
+            todo = "Write decimal points instead of commas." if comma else "Is it the label? Pass --label-column."
+            said = f"{printable(value, 40)!r} in row {row} (from 0), column {name}"
+            return DataError(
+                f"{where}: expected numbers. Column {name} holds texts, not pixels. Received: {said}. {todo}"
+            )
+    return DataError(
+        f"{where}: expected numbers. Received: column {name} holds texts, not pixels. Is it the label? "
+        "Pass --label-column."
+    )
 
 
 def _in_bytes(column: NDArray[Any]) -> bool:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from diag.errors import DataError
-from diag.io.opening import kind_of
+from diag.io.opening import kind_of, open_regular
 from diag.io.sources import printable
 
 FORMATS = ".npz, .npy, .csv, .h5, .parquet, .tfrecord, idx, .zip or a folder"
 _ADDRESS = re.compile(r"(?:^|::)\s*([A-Za-z][A-Za-z0-9+.\-]*)://")
+_POINTER = b"version https://git-lfs"
 _MODELS = (".keras", ".skops", ".pkl", ".pickle", ".joblib")
 
 
@@ -30,6 +31,29 @@ def refuse_address(source: str, what: str = "data") -> None:
             f"{printable(source, 120)}: expected the path of {what} on this machine. Received: an address "
             f"({printable(found[1], 20)}://), and addresses are not opened. Download it, and pass the file."
         )
+
+
+def refuse_pointer(path: Path) -> None:
+    """Raise if a file is what Git LFS leaves in place of one that was not fetched.
+
+    Raises
+    ------
+    DataError
+        If it is, or cannot be read.
+    """
+    if not path.is_file():
+        return
+    with open_regular(path, "data file", DataError) as file:
+        if is_pointer(file.read(len(_POINTER))):
+            raise DataError(
+                f"{printable(path.name, 80)}: expected {FORMATS}. Received: a Git LFS pointer, a note in place of the "
+                "file. Run 'git lfs pull'."
+            )
+
+
+def is_pointer(start: bytes) -> bool:
+    """Return whether a file that begins so is a Git LFS pointer."""
+    return start.startswith(_POINTER)
 
 
 def unknown(source: Any, builtin: tuple[str, ...]) -> str:
