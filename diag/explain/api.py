@@ -312,7 +312,8 @@ def classes_of(outputs: Outputs, proba: NDArray[np.float32], labels: NDArray[np.
         chosen = np.asarray(outputs, dtype=np.int64).reshape(-1)
         if not len(chosen) or chosen.min() < 0 or chosen.max() >= classes:
             raise InvalidInputError(
-                f"outputs: expected class numbers in 0..{classes - 1}. Received: {[int(each) for each in chosen]}."
+                f"outputs: expected class numbers in 0..{classes - 1}. Received: "
+                f"{[int(each) for each in chosen]}. Choose among these classes."
             )
         return np.tile(chosen, (n, 1))
     if outputs == "all":
@@ -328,7 +329,8 @@ def classes_of(outputs: Outputs, proba: NDArray[np.float32], labels: NDArray[np.
     found = re.fullmatch(r"top(\d{1,6})", outputs)
     if found is None or int(found[1]) < 1:
         raise InvalidInputError(
-            f"outputs: expected 'all', 'predicted', 'true+predicted', 'top3' or class numbers. Received: {outputs!r}."
+            f"outputs: expected 'all', 'predicted', 'true+predicted', 'top3' or class numbers. Received: {outputs!r}. "
+            "Choose one of these."
         )
     return order[:, : int(found[1])]
 
@@ -336,5 +338,7 @@ def classes_of(outputs: Outputs, proba: NDArray[np.float32], labels: NDArray[np.
 def _indices(indices: Sequence[int] | NDArray[Any] | None, n: int) -> NDArray[np.int64]:
     chosen = np.arange(n) if indices is None else np.asarray(indices, dtype=np.int64).reshape(-1)
     if len(chosen) and (chosen.min() < 0 or chosen.max() >= n):
-        raise InvalidInputError(f"indices: expected 0..{n - 1}. Received: {chosen.min()}..{chosen.max()}.")
+        raise InvalidInputError(
+            f"indices: expected 0..{n - 1}. Received: {chosen.min()}..{chosen.max()}. Choose among the images."
+        )
     return chosen

@@ -113,7 +113,7 @@ def faithfulness(
     if not model.is_keras:
         raise UnsupportedModelError(
             f"{model.name}: expected a Keras network. Received: {model.kind}, "
-            "whose weights cannot be drawn anew layer by layer."
+            "whose weights cannot be drawn anew layer by layer. Pass a Keras model."
         )
     if not isinstance(data, Dataset):
         raise InvalidInputError(

@@ -77,7 +77,7 @@ def audit(
     with open_regular(path, "model file") as file:
         first = file.read(32)
         if not first:
-            raise ModelLoadError(f"{path}: expected a model file. Received: an empty file.")
+            raise ModelLoadError(f"{path}: expected a model file. Received: an empty file. Copy it again.")
         digest = digest_of(file)
         common = {"path": path, "digest": digest, "bytes_digest": digest, "file_size": file.seek(0, 2)}
         file.seek(0)
@@ -97,7 +97,7 @@ def _refuse_saved_model(path: Path) -> None:
         return
     if found:
         raise ModelLoadError(
-            f"{path}: a TensorFlow SavedModel, which Keras 3 does not load. "
+            f"{path}: expected a model file. Received: a TensorFlow SavedModel, which Keras 3 does not load. "
             "Save it again with model.save('name.keras')."
         )
 
@@ -126,7 +126,7 @@ def _audit_zip(file: BinaryIO, common: dict[str, Any], input_shape: Shape | None
         if "config.json" not in members:
             raise ModelLoadError(
                 f"{name}: expected a .keras or .skops archive. "
-                "Received: a zip archive without config.json or schema.json."
+                "Received: a zip archive without config.json or schema.json. Save the model again."
             )
         config = _json(archive, members["config.json"], name)
         metadata = _json(archive, members["metadata.json"], name) if "metadata.json" in members else {}

@@ -29,7 +29,7 @@ def parsed_json(text: bytes | str, where: str) -> dict[str, Any]:
     """
     limits = Limits.current()
     if not isinstance(text, bytes | str):
-        raise ModelLoadError(f"{where}: expected JSON. Received: {type(text).__name__}.")
+        raise ModelLoadError(f"{where}: expected JSON. Received: {type(text).__name__}. Save the model again.")
     if len(text) > limits.config_bytes:
         raise too_large(where, len(text), limits)
     try:
@@ -38,9 +38,13 @@ def parsed_json(text: bytes | str, where: str) -> dict[str, Any]:
     except RecursionError:
         raise _too_deep(where, 10 * limits.config_depth, limits) from None
     except ValueError as error:
-        raise ModelLoadError(f"{where}: expected JSON. {printable(str(error), 120)}") from error
+        raise ModelLoadError(
+            f"{where}: expected JSON. Received: {printable(str(error), 120)}. Save the model again."
+        ) from error
     if not isinstance(value, dict):
-        raise ModelLoadError(f"{where}: expected a JSON object. Received: {type(value).__name__}.")
+        raise ModelLoadError(
+            f"{where}: expected a JSON object. Received: {type(value).__name__}. Save the model again."
+        )
     _refuse_depth(value, where, limits)
     return value
 

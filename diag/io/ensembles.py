@@ -217,9 +217,10 @@ def made(
 ) -> EnsembleModel:
     """Return an ensemble that is defined by the file at `path`, or by nothing but the call."""
     if not 2 <= len(members) <= MOST:
-        raise InvalidInputError(f"ensemble: expected 2 to {MOST} models. Received: {len(members)}.")
+        remedy = "Name another one" if len(members) < 2 else "Leave some out"
+        raise InvalidInputError(f"ensemble: expected 2 to {MOST} models. Received: {len(members)}. {remedy}.")
     if how not in WAYS:
-        raise InvalidInputError(f"how: expected one of {', '.join(WAYS)}. Received: {how!r}.")
+        raise InvalidInputError(f"how: expected one of {', '.join(WAYS)}. Received: {how!r}. Choose one.")
     if any(member.members for member in members):
         raise InvalidInputError("ensemble: expected single models. Received: an ensemble. Name its members instead.")
     shares = _shares(weights, len(members), how)
@@ -241,7 +242,8 @@ def _shares(weights: Sequence[float] | None, m: int, how: str) -> tuple[float, .
     if (weights is not None) != (how == "weighted"):
         said = "weights" if weights is not None else "none"
         raise InvalidInputError(
-            f"weights: expected with how = 'weighted', and only there. Received: {said} with {how}."
+            f"weights: expected with how = 'weighted', and only there. Received: {said} with {how}. "
+            "Give weights and how = 'weighted' together."
         )
     return tuple(normalized_weights(weights, m).tolist())
 
@@ -251,7 +253,9 @@ def _class_names(members: tuple[Model, ...]) -> tuple[str, ...] | None:
     sizes = {member.name: member.n_classes for member in members}
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{name} with {size}" for name, size in sizes.items())
-        raise InvalidInputError(f"ensemble: expected models of the same classes. Received: {listed}.")
+        raise InvalidInputError(
+            f"ensemble: expected models of the same classes. Received: {listed}. Leave out what differs."
+        )
     named = [member for member in members if member.card.class_names is not None]
     for member in named[1:]:
         if member.class_names != named[0].class_names:

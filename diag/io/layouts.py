@@ -64,7 +64,10 @@ def layouts_for(native_shape: tuple[int | None, ...]) -> tuple[Layout, ...]:
     if len(native_shape) == 2:
         return (_two_axes(native_shape[0], native_shape[1]),)
     if len(native_shape) != 3:
-        raise InvalidInputError(f"expected a model that takes images (1, 2 or 3 axes). Received: {native_shape}.")
+        raise InvalidInputError(
+            f"expected a model that takes images (1, 2 or 3 axes). Received: {native_shape}. "
+            "Only classifiers of images can be judged."
+        )
     first, _, last = native_shape
     if first in _CHANNELS and last in _CHANNELS:
         return ("channels_last", "channels_first") if first == last != 1 else ("channels_last",)

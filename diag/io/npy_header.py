@@ -97,7 +97,9 @@ def _text(file: BinaryIO | IO[bytes], where: str) -> tuple[str, int]:
     start = file.read(8)
     form = {1: "<H", 2: "<I", 3: "<I"}.get(start[6] if len(start) == 8 else 0)
     if not start.startswith(_MAGIC) or form is None:
-        raise DataError(f"{where}: expected a .npy array as np.save writes it. Received: another beginning. Save it anew.")
+        raise DataError(
+            f"{where}: expected a .npy array as np.save writes it. Received: another beginning. Save it anew."
+        )
     packed = file.read(struct.calcsize(form))
     size = struct.unpack(form, packed)[0] if len(packed) == struct.calcsize(form) else LONGEST + 1
     text = file.read(size) if size <= LONGEST else b""

@@ -258,7 +258,8 @@ def _class_number(condition: Condition, asked: ClassRef, class_names: Sequence[s
         return int(asked.text)
     shown = ", ".join(class_names[:10]) + (", ..." if len(class_names) > 10 else "")
     raise InvalidInputError(
-        f"condition {str(condition)!r}: expected a class of the models ({shown}). Received: {asked.text!r}."
+        f"condition {str(condition)!r}: expected a class of the models ({shown}). Received: {asked.text!r}. "
+        "Correct the name, or write any."
     )
 
 

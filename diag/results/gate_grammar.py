@@ -170,7 +170,10 @@ def parse(text: str) -> Condition:
     if not isinstance(text, str):
         raise InvalidInputError(f"condition: expected a text such as {EXAMPLE!r}. Received: {text!r}.")
     if len(text) > LONGEST:
-        raise InvalidInputError(f"condition: expected at most {LONGEST} characters. Received: {len(text):,}.")
+        raise InvalidInputError(
+            f"condition: expected at most {LONGEST} characters. Received: {len(text):,}. "
+            "Write each condition as its own --fail-if."
+        )
     return _Reader(text).condition()
 
 
