@@ -169,6 +169,7 @@ def beside(path: Path) -> Architecture:
         return found[0]
     several = f" Beside it lie {' and '.join(Path(one.source).name for one in found)}." if found else ""
     raise ModelLoadError(
-        f"{path.name}: expected a whole model. Received: a file that holds weights but no architecture.{several} Pass it: --architecture model.json (written by "
+        f"{path.name}: expected a whole model. Received: a file that holds weights but no architecture.{several} "
+        "Pass it: --architecture model.json (written by "
         "model.to_json()) or module:function; or save the whole model with model.save('name.keras')."
     )

@@ -107,8 +107,8 @@ def _look(first: bytes) -> str:
         if first.startswith(start):
             return name
     if all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in first):
-        return f"a text that begins {first[:20].decode('ascii')!r}"
-    return f"bytes that begin {first[:8].hex(' ')}"
+        return f"a text that begins {first[:20].decode('ascii')!r}. Pass the file that model.save wrote"
+    return f"bytes that begin {first[:8].hex(' ')}. Pass the file that model.save wrote"
 
 
 def _audit_zip(file: BinaryIO, common: dict[str, Any], input_shape: Shape | None) -> ModelFile:

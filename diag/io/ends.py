@@ -33,7 +33,7 @@ def with_output(file: ModelFile, name: str | None) -> ModelFile:
         if chosen is None:
             raise InvalidInputError(
                 f"{file.path.name}: output: expected one of {', '.join(end.name for end in file.outputs) or 'none'}. "
-                f"Received: {name!r}."
+                f"Received: {name!r}. Choose one with --output."
             )
         several = len(file.outputs) > 1
         digest = combined_digest(file.digest, f"output {name}") if several else file.digest

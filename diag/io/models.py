@@ -186,8 +186,8 @@ class Model:
             return tuple(str(number) for number in range(self.n_classes))
         if len(names) != self.n_classes:
             raise InvalidInputError(
-                f"class_names: expected {self.n_classes} names, one an output of {self.name}. Received: {len(names)} in "
-                "the card. Name every class."
+                f"class_names: expected {self.n_classes} names, one an output of {self.name}. Received: {len(names)} "
+                "in the card. Name every class."
             )
         return names
 

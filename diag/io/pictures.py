@@ -113,9 +113,9 @@ class Pictures:
         pixels = decode(blob, channels, (height, width) if self.resized else None, self.blobs.name(row))
         if pixels.shape[:2] != (height, width):
             raise DataError(
-                f"{self.blobs.name(row)}: expected images of one size, {height}x{width} as {self.blobs.name(0)} has. "
-                f"Received: {pixels.shape[0]}x{pixels.shape[1]}. Pass --resize {height}x{width} (size=) to bring all to "
-                "one size."
+                f"{self.blobs.name(row)}: expected images of one size, {height}x{width} as {self.blobs.name(0)} is. "
+                f"Received: {pixels.shape[0]}x{pixels.shape[1]}. Pass --resize {height}x{width} (size=) to bring all "
+                "to one size."
             )
         return pixels
 
