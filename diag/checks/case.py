@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.checks.budget import image_count
 from diag.checks.draws import draws
 from diag.checks.parts import part
 from diag.engines.local import evaluate
 from diag.errors import CheckNotApplicable, DiagError
 from diag.io.pairing import match_classes
+from diag.metrics.beyond_chance import balanced_accuracy_test
 from diag.metrics.pixels import Prints, prints
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from diag.io.histories import History
     from diag.io.models import Model
     from diag.io.store import Entry
+    from diag.metrics.beyond_chance import BalancedAccuracy
     from diag.results.evaluation import Evaluation
 
 SAMPLE = 50_000
@@ -102,6 +107,12 @@ class Case:
         return evaluate(self._loaded, self.labelled, cache=self._cache, progress=False)
 
     @part
+    def balance(self) -> BalancedAccuracy:
+        """Balanced accuracy on the whole of the data, and whether it is above chance."""
+        samples = self.run.samples
+        return balanced_accuracy_test(samples["y_true"], samples["y_pred"], self.rng("balance"))
+
+    @part
     def training(self) -> Evaluation:
         """The model on at most 5,000 images of its training data, with the preprocessing of `run`."""
         train = self.train
@@ -168,16 +179,26 @@ class Case:
     # A sample of the data that costly checks share.
 
     @part
-    def rows(self) -> NDArray[np.int64]:
-        """Numbers of at most `n` images, ascending; every class has its share, at least one."""
+    def most(self) -> int:
+        """How many images costly checks look at: `n`, or fewer large ones."""
         if self.data is None:
             raise CheckNotApplicable("There is no data: pass --data.")
-        if len(self.data) <= self.n:
+        shapes = [self.data.images.shape[1:]]
+        with suppress(DiagError):
+            shapes.append(tuple(size or 1 for size in self._loaded.native_shape))
+        return image_count(self.n, max(math.prod(shape) for shape in shapes))
+
+    @part
+    def rows(self) -> NDArray[np.int64]:
+        """Numbers of at most `most` images, ascending; every class has its share, at least one."""
+        if self.data is None:
+            raise CheckNotApplicable("There is no data: pass --data.")
+        if len(self.data) <= self.most:
             return np.arange(len(self.data))
         rng = self.rng("rows")
         if self.data.labels is None:
-            return np.sort(rng.choice(len(self.data), self.n, replace=False))
-        return stratified(np.asarray(self.data.labels), self.n, rng)
+            return np.sort(rng.choice(len(self.data), self.most, replace=False))
+        return stratified(np.asarray(self.data.labels), self.most, rng)
 
     @part
     def images(self) -> NDArray[Any]:
@@ -253,10 +274,10 @@ class Case:
     @part
     def units(self) -> tuple[Units, ...]:
         """What every unit answers to `inputs`, in the order of execution, nested models opened; first the input."""
-        from diag.checks.units import BATCH_NUMBERS, image_count, observed
+        from diag.checks.units import BATCH_NUMBERS, asked, observed
 
         cost = self.structure.cost
-        inputs = self.inputs[: image_count(len(self.inputs), cost)]
+        inputs = self.inputs[: asked(len(self.inputs), cost)]
         return observed(self.ask_network("units", {"inputs": inputs}, {"batch_numbers": BATCH_NUMBERS}))
 
     @property

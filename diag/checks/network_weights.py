@@ -35,9 +35,6 @@ LEAST_WEIGHTS = 9
 MAX_WIDTH = 512
 """Longer rows are first compared through so many random projections."""
 ROUGH = 0.98
-MOST_WORK = 4e12
-"""Multiply-adds that the comparison of one kernel's filters may cost: about two minutes on two cores. VGG16's largest
-needs 6e10."""
 
 
 def weight_statistics(

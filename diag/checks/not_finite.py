@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from diag.checks.base import MAX_SAMPLES, Check
+from diag.checks.budget import FEWEST, MULTIPLY_ADDS, image_count, piece
+from diag.checks.sweep import multiply_adds
 from diag.errors import DataError, DiagError
 from diag.results.diagnosis import Evidence
 
@@ -82,8 +85,9 @@ def _refused(data: Dataset) -> list[int]:
     if np.dtype(data.images.dtype).kind != "f":
         return []
     found: list[int] = []
-    for start in range(0, len(data), BATCH):
-        numbers = np.arange(start, min(start + BATCH, len(data)))
+    size = piece(BATCH, math.prod(data.images.shape[1:]))
+    for start in range(0, len(data), size):
+        numbers = np.arange(start, min(start + size, len(data)))
         if _readable(data, numbers):
             continue
         found += [int(number) for number in numbers if not _readable(data, np.array([number]))]
@@ -105,7 +109,9 @@ def _outputs(case: Case) -> Iterator[Finding]:
     data = case.data
     if data is None or _evaluated(case):
         return
-    n = min(len(data), MAX_IMAGES)
+    cost = multiply_adds(case.model, data.images.shape[1:3])
+    n = min(len(data), MAX_IMAGES, max(FEWEST, int(MULTIPLY_ADDS / cost)))
+    n = min(n, image_count(n, math.prod(data.images.shape[1:])))
     outputs = case.model.raw_outputs(data.images[np.arange(n)])
     bad = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
     if not len(bad):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.checks.budget import spent
 from diag.errors import DiagError
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _donors(case: Case) -> Iterator[tuple[str, NDArray[Any], NDArray[np.int64]]]
     yield "data", case.images, case.y_true
     with suppress(DiagError):
         train, labels = case.train, case.train_labels
-        rows = np.sort(case.rng("donors").permutation(len(train))[: case.n])
+        rows = np.sort(case.rng("donors").permutation(len(train))[: case.most])
         images = np.asarray(train.images[rows])
         if images.shape[1:] == case.images.shape[1:] and images.dtype == case.images.dtype:
             yield "training data", images, labels[rows]
@@ -164,6 +165,7 @@ def _partners(
     most = max(FEWEST, int(BUDGET / case.sweep.cost))
     members = {int(number): np.flatnonzero(labels == number) for number in np.unique(labels)}
     places, other, same = [], [], []
+    spent("to exchange borders", 2 * min(most, len(case.rows)) * case.sweep.cost)
     for place in np.sort(rng.permutation(len(case.rows))[:most]):
         own = int(case.y_true[place])
         kin = [row for row in members.get(own, ()) if donors != "data" or row != place]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diag.checks.budget import spent
 from diag.checks.corruptions import FAMILIES, span_of
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ class Sweep:
     def _points(self, name: str) -> tuple[Point, ...]:
         family = FAMILIES[name]
         rows, levels, every = self.plan(family)
+        passes = len(levels) * (len(family.variants) if every else 1)
+        spent(f"to change the images ({name})", len(rows) * passes * self.cost)
         images, clean = self._case.images[rows], self.clean[rows]
         span = span_of(self._case.images)
         variants = list(family.variants.items())

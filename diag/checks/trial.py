@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diag.checks.budget import spent
 from diag.errors import CheckNotApplicable
 from diag.io.preprocessing import Preprocessing
 
@@ -142,6 +143,7 @@ class Trial:
         if not short:
             return detect(model, self._case.labelled, seed=self._case.seed)
         n = int(np.clip(FULL_BUDGET / cost / SHORT_WAYS, *SHORT_IMAGES))
+        spent("to try other scales", min(n, len(self._case.run)) * SHORT_WAYS * cost)
         return detect(model, self._case.labelled, n, self._case.seed)
 
     def labels_of(self, found: Detection) -> NDArray[np.int64]:

@@ -89,7 +89,7 @@ class Units:
         return float(np.sqrt(self.var.mean())) if len(self.var) else 0.0
 
 
-def image_count(n: int, numbers: int) -> int:
+def asked(n: int, numbers: int) -> int:
     """Return how many of `n` images a network is asked about that computes so many numbers for each.
 
     Raises

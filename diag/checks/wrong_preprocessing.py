@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from diag.results.diagnosis import Finding
 
 MAX_ROWS = 40
+MAJORITY = 0.9
+"""Where always naming one class is right so often, that no way does better says little of the ways."""
 
 
 def run(case: Case) -> Iterator[Finding]:
@@ -33,7 +35,8 @@ def run(case: Case) -> Iterator[Finding]:
         return
     found = trial.found
     if found.status == "chance":
-        if not _above_chance(trial.used(), found):
+        if not _above_chance(trial.used(), found) and not case.balance.clear:
+            _require_even(found)
             yield _nothing_fits(found, trial)
         return
     if found.preprocessing == trial.in_use:
@@ -69,6 +72,15 @@ def _above_chance(answers: Answers, found: Detection) -> bool:
 
     right = answers.right
     return bool(binomtest(int(right.sum()), len(right), found.chance, alternative="greater").pvalue < ALPHA)
+
+
+def _require_even(found: Detection) -> None:
+    """Refuse to judge by accuracy where always naming one class is nearly always right."""
+    if found.chance >= MAJORITY:
+        raise CheckNotApplicable(
+            f"{found.chance:.1%} of the labels are one class, and no way to prepare the images is right more often "
+            "than always naming it: accuracy cannot tell which fits. Use data with more images of the other classes."
+        )
 
 
 def _nothing_fits(found: Detection, trial: Trial) -> Finding:

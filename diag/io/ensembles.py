@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from diag.errors import InvalidInputError, UnsupportedModelError
+from diag.io.batches import affordable
 from diag.io.ends import combined_digest
 from diag.io.extra_inputs import inputs_of
 from diag.io.joining import average, normalized_weights, vote_probabilities
@@ -157,6 +158,7 @@ class EnsembleModel(Model):
     def predict_batches(self, images: Any, batch_size: int = 256) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (index of the first image, probabilities) batch by batch; every member prepares the images itself."""
         once = _ReadOnce(images)
+        batch_size = min(affordable(batch_size, member.file, images) for member in self.members)
         walks = [member.predict_batches(once, batch_size) for member in self.members]
         for answers in zip(*walks, strict=True):
             yield answers[0][0], self.joined([proba for _, proba in answers])

@@ -11,6 +11,7 @@ import numpy as np
 from diag.errors import InvalidInputError, ModelLoadError, UnsupportedModelError
 from diag.io.architectures import load_architecture
 from diag.io.backends import Backend
+from diag.io.batches import affordable
 from diag.io.ends import image_input, several_outputs, with_output
 from diag.io.extra_inputs import rows_of
 from diag.io.isolated import audit, backend_of
@@ -59,6 +60,10 @@ class Model:
     _backend: Backend = field(repr=False)
     settled: bool = False
     label_rule: str | None = None
+
+    def __post_init__(self) -> None:
+        """Make the name such that it can be shown."""
+        object.__setattr__(self, "name", name_text(self.name))
 
     @property
     def path(self) -> Path:
@@ -232,7 +237,7 @@ class Model:
         images : array-like, shape (n, h, w, c)
             In the data's own units; preprocessing is applied here. Read in slices.
         batch_size : int
-            Images a batch.
+            Images a batch, at most: fewer where they are large.
 
         Returns
         -------
@@ -255,7 +260,7 @@ class Model:
         """Yield (index of the first image, probabilities) batch by batch; nothing is kept."""
         if batch_size < 1:
             raise InvalidInputError(f"batch_size: expected at least 1. Received: {batch_size}.")
-        head = self._head()
+        head, batch_size = self._head(), affordable(batch_size, self.file, images)
         for start in range(0, len(images), batch_size):
             extra = rows_of(images, start, start + batch_size)
             raw = self._backend.predict(self.prepare(np.asarray(images[start : start + batch_size])), extra)
@@ -263,6 +268,7 @@ class Model:
 
     def raw_outputs(self, images: Any, batch_size: int = 256) -> NDArray[np.float32]:
         """Return the model's own outputs, shape (n, outputs), before anything is made of them; NaN included."""
+        batch_size = affordable(batch_size, self.file, images)
         starts = range(0, len(images), batch_size)
         parts = [
             self._backend.predict(
@@ -377,7 +383,7 @@ def load_model(
         file=file,
         card=card,
         preprocessing=card.preprocessing.override(preprocessing) if preprocessing else card.preprocessing,
-        name=name_text(card.title or file.path.stem),
+        name=card.title or file.path.stem,
         _backend=backend_of(file, given, input_shape),
     )
 

@@ -17,6 +17,8 @@ SIDE = 32
 """Height and width that larger images are averaged down to before they are compared."""
 PIXEL_BUDGET = 2**28
 """Numbers read from one data set, at most: all of MNIST or CIFAR, 1,700 photographs of 224 x 224."""
+PIECE = 2**26
+"""Numbers that are read together, at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +52,9 @@ def prints(data: Dataset, rng: np.random.Generator) -> Prints:
     digests: list[bytes] = []
     greys: list[NDArray[np.float32]] = []
     factor: float | None = None
-    for start in range(0, len(rows), 256):
-        images = np.asarray(data.images[rows[start : start + 256]])
+    size = max(1, min(256, PIECE // max(1, int(np.prod(data.images.shape[1:])))))
+    for start in range(0, len(rows), size):
+        images = np.asarray(data.images[rows[start : start + size]])
         factor = _factor(images) if start == 0 else factor
         digests += [_digest(_eight_bits(image, factor)) for image in images]
         greys.append(grey(shrink(images, SIDE)))

@@ -43,6 +43,7 @@ def make_run(y_true, proba, images=None, class_names=None, card_names=None, name
         kind="a scikit-learn model",
         label_rule=None,
         n_classes=k,
+        native_shape=images.shape[1:],
         class_names=names,
         card=ModelCard(class_names=tuple(card_names) if card_names else None),
         preprocessing=Preprocessing(resize=tuple(images.shape[1:3])),
