@@ -80,11 +80,11 @@ def convert(model: Model, out: Path | str, *, force: bool = False) -> Conversion
             f"{out.name}: expected a name that ends in .keras, which is what Keras saves today. "
             f"Received: {out.suffix or 'no ending'}. Change the ending."
         )
+    check_output(out, "OUT", inputs=(model.path,))
     if out.exists() and not force:
         raise InvalidInputError(
             f"{out}: expected a new file. Received: one that is there. Choose another name, or pass --force."
         )
-    check_output(out, "OUT", inputs=(model.path,))
     if not model.is_keras:
         raise UnsupportedModelError(
             f"{model.name}: expected a Keras model. Received: {model.file.format}. Only Keras's are written again."

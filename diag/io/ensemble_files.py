@@ -11,7 +11,7 @@ from diag.errors import InvalidInputError, ModelLoadError
 from diag.io.ensembles import ENDING, made
 from diag.io.modelcard import read_toml
 from diag.io.models import load_model
-from diag.io.out_files import write_output
+from diag.io.out_files import check_output, write_output
 from diag.io.sources import printable
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def check_definition(path: Path, *, force: bool = False) -> None:
     """
     if not path.name.endswith(ENDING) or path.name == ENDING:
         raise InvalidInputError(f"expected a file NAME{ENDING}. Received: {path.name}. Change the ending.")
+    check_output(path, "the definition")
     if path.exists() and not force:
         raise InvalidInputError(
             f"{path.name}: expected a new file. Received: one that is there. Choose another name, or replace it "
