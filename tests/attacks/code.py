@@ -86,7 +86,7 @@ LAMBDAS = (
                "dense")),
     _keras("lambda_output_shape", "the Lambda's output_shape and mask are code as well", _SAFE, lambda t: with_layer(
         thing("Lambda", name="evil", function=_function("relu", "builtins"), arguments={},
-              output_shape=lambda3(_code(t)), mask=lambda3(_code(t))))),
+              output_shape=lambda3(_code(t)), mask=lambda3(_code(t)))), harmless=True),
     _keras("lambda_by_dotted_class", "class_name with dots", "ours", lambda t: with_layer(
         {**_lambda3(t), "class_name": "keras.layers.Lambda", "module": None})),
     _keras("lambda_by_module_path", "the class by its place in the source", "ours", lambda t: with_layer(

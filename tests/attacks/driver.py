@@ -54,6 +54,8 @@ def _ask(model: Any, shown: list[str]) -> None:
     """Have a model answer one black image."""
     import numpy as np
 
+    for member in model.members or (model,):
+        member._backend.prepare()  # before an image as large as the file says is made here
     shown += [model.name, *model.class_names, *model.output_notes()]
     proba = model.predict_proba(np.zeros((1, *model.input_shape), np.float32))
     shown.append(repr(proba.ravel()[:20].tolist()))

@@ -76,7 +76,7 @@ class Driver:
                 Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak is counted from here
         process.stdin.write(json.dumps(task).encode() + b"\n")  # type: ignore[union-attr]
         process.stdin.flush()  # type: ignore[union-attr]
-        return self._answer(MAX_SECONDS + 5)
+        return self._answer(3 * MAX_SECONDS)
 
     def _start(self) -> subprocess.Popen[bytes]:
         self.close()

@@ -74,7 +74,7 @@ def _doubling(kind: str, count: int, **config: Any) -> Config:
 
 def _nested_doubling(depth: int) -> Config:
     """Return models that each call the one inside them twice: 2 ** depth layers to be run."""
-    inner: Config = thing("Dense", name="n0", units=4, activation="linear", use_bias=True)
+    inner: Config = thing("Activation", name="n0", activation="relu")
     for number in range(1, depth):
         calls = [node("in"), node(inner["config"]["name"])]
         name = f"n{number}"
@@ -92,7 +92,8 @@ def _circle() -> Config:
 
 
 def _many_calls(count: int) -> Config:
-    layers = [(source([None, 4]), []), (thing("Dense", name="a", units=4), [node("input_layer")] * count),
+    layers = [(source([None, 4]), []), (thing("Activation", name="a", activation="relu"),
+        [node("input_layer")] * count),
               (dense(), [node("a")])]  # fmt: skip
     return functional(layers, "dense")
 
