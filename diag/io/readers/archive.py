@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diag.errors import DataError
+from diag.io.opening import open_regular
 from diag.io.pictures import ENDINGS, pictures
 from diag.io.readers.siblings import part_files
 from diag.io.readers.tree import arranged
 from diag.io.sources import Parts, Request, file_digest, printable
+from diag.io.zips import checked_members, opened_zip
 
 _MAX_BYTES = 2**28  # of one image
-_MAX_MEMBERS = 2_000_000
 _LOCAL_HEADER = 30  # bytes, before the name and the extra field
 
 
@@ -49,7 +50,7 @@ class _ZipBlobs:
         return printable(self.members[row].name)
 
     def read(self, rows: NDArray[np.int64]) -> Iterator[bytes]:
-        with self.path.open("rb") as file:
+        with open_regular(self.path, "data file", DataError) as file:
             for row in rows:
                 yield _content(file, self.members[row], self.path)
 
@@ -117,37 +118,25 @@ def read(source: Any, request: Request) -> Parts:
 
 
 def _members(path: Path) -> dict[str, _Member]:
-    """Return the image files by name. Only the archive's directory is read."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            infos = archive.infolist()
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error) as error:
-        raise DataError(
-            f"{path.name}: expected a zip archive. Received: {printable(str(error), 120)}. Copy it again."
-        ) from error
-    if len(infos) > _MAX_MEMBERS:
-        raise DataError(f"{path.name}: expected at most {_MAX_MEMBERS:,} files. Received: {len(infos):,}.")
+    """Return the image files by name. Only the archive's directory is read, and checked as a whole."""
+    name = printable(path.name, 80)
+    with open_regular(path, "data file", DataError) as file, opened_zip(file, name, DataError, "files") as archive:
+        infos = checked_members(archive, name, DataError, "files")
     kept = {}
     for info in infos:
         parts = [part for part in info.filename.replace("\\", "/").split("/") if part not in ("", ".")]
         hidden = any(part.startswith((".", "__")) for part in parts)  # also __MACOSX and ..
-        if hidden or info.is_dir() or not info.filename.lower().endswith(ENDINGS):
+        if hidden or not info.filename.lower().endswith(ENDINGS):
             continue
-        _refuse(info, path)
+        if info.file_size > _MAX_BYTES:
+            raise DataError(
+                f"{name}: expected images. Received: {printable(info.filename, 80)} of {info.file_size:,} bytes. "
+                "Take it out."
+            )
         deflated = info.compress_type == zipfile.ZIP_DEFLATED
         member = _Member(info.filename, info.header_offset, info.compress_size, info.file_size, deflated, info.CRC)
         kept["/".join(parts)] = member
     return kept
-
-
-def _refuse(info: zipfile.ZipInfo, path: Path) -> None:
-    name = printable(info.filename)
-    if info.flag_bits & 1:
-        raise DataError(f"{path.name}: {name} is encrypted. Unpack the archive and pass the folder.")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError(f"{path.name}: {name} is packed by method {info.compress_type}. Unpack it; pass the folder.")
-    if info.file_size > _MAX_BYTES:
-        raise DataError(f"{path.name}: expected images. Received: {name} of {info.file_size:,} bytes.")
 
 
 def _tree(members: dict[str, _Member]) -> _ZipTree:
@@ -158,6 +147,8 @@ def _tree(members: dict[str, _Member]) -> _ZipTree:
         files[folder].append(name)
         while folder:
             above = folder.rpartition("/")[0]
+            if folder in inside[above]:
+                break
             inside[above].add(folder)
             folder = above
     return _ZipTree({at: sorted(names) for at, names in inside.items()}, dict(files))

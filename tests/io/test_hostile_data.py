@@ -1,0 +1,220 @@
+"""Data files that were made to do harm, or that are broken in the ways that files break: one line each."""
+
+import gzip
+import io
+import os
+import struct
+import zipfile
+import zlib
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from diag.errors import DataError
+from diag.io import protobuf, unpacking
+from diag.io.datasets import load_dataset
+from diag.io.readers import hdf5
+from tests.io import written
+from tests.io.written import X, Y, png
+
+
+def refused(source, said, **options):
+    with pytest.raises(DataError, match=said) as caught:
+        load_dataset(source, **options).images[:]
+    text = str(caught.value)
+    assert "\n" not in text
+    assert len(text) <= 480
+    return text
+
+
+def csv(tmp_path, content, name="a.csv"):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+ROWS = "\n".join(",".join(["1", *map(str, range(16))]) for _ in range(3)) + "\n"
+HEAD = ",".join(["label", *(f"p{i}" for i in range(16))]) + "\n"
+TABLES = {
+    "utf-16": ((HEAD + ROWS).encode("utf-16"), "text in UTF-16. Save it as CSV UTF-8"),
+    "utf-16 without a mark": ((HEAD + ROWS).encode("utf-16-le"), "zeros among them"),
+    "latin-1 header": ((HEAD.replace("label", "catégorie") + ROWS).encode("latin-1"), "perhaps Latin-1"),
+    "latin-1 far below": ((HEAD + ROWS * 2000 + ROWS.replace("1,", "é,", 1)).encode("latin-1"), "perhaps Latin-1"),
+    "zero byte": (HEAD.replace("label", "label\0") + ROWS, "zeros among them"),
+    "excel": (b"PK\x03\x04" + bytes(50), "an Excel file"),
+    "label twice": (HEAD.replace("p0", "label") + ROWS, "2 columns named 'label'. Rename or drop one"),
+    "header again": (HEAD + ROWS + HEAD + ROWS, r"it again in row 3 \(from 0\). Drop that row"),
+    "decimal commas": (HEAD + ROWS.replace(",3,", ',"0,3",'), "'0,3' in row 0.*decimal points instead of commas"),
+    "ragged": (HEAD + ROWS + "1,2\n", "rows of equal length.*Expected 17 columns, got 2"),
+    "empty": (b"", "Received: 0 column"),
+    "header alone": (HEAD, "at least one row. Received: none"),
+    "missing label": (HEAD + ROWS.replace("1,", ",", 1), "1 labels are missing in column label"),
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
+    "one long name": (f"label,path\n{'x' * 2000},a.png\n", "at most 1,000 characters. Received: one of 2,000"),
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_a_broken_table_is_one_line(tmp_path, case):
+    content, said = TABLES[case]
+    refused(csv(tmp_path, content), said)
+
+
+def test_a_mark_at_the_beginning_and_windows_line_ends_do_no_harm(tmp_path):
+    data = load_dataset(csv(tmp_path, b"\xef\xbb\xbf" + (HEAD + ROWS).replace("\n", "\r\n").encode()))
+    assert data.labels.tolist() == [1, 1, 1]
+
+
+def test_a_table_of_too_many_columns_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIAG_LIMITS", "columns=10")
+    refused(csv(tmp_path, HEAD + ROWS), "at most 10 columns. Received: 17. .*DIAG_LIMITS=columns=17")
+
+
+def test_a_table_with_a_row_longer_than_a_block_is_read(tmp_path):
+    row = ",".join(["7"] * (400 * 400 * 3))  # 1 MB: more than pyarrow's own block
+    with pytest.raises(DataError, match="DIAG_LIMITS=columns=480000"):
+        load_dataset(csv(tmp_path, row + "\n" + row + "\n"))
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.tfrecord.gz", "t10k-images-idx3-ubyte.gz"])
+def test_what_unpacks_to_more_than_is_allowed_is_refused(tmp_path, monkeypatch, name):
+    head = struct.pack(">HBB3I", 0, 8, 3, 900, 100, 100)
+    content = {"a.csv.gz": (HEAD + ROWS * 9000).encode(), "a.tfrecord.gz": bytes(9_000_000)}.get(name, head)
+    (tmp_path / name).write_bytes(gzip.compress(content + bytes(9_000_000)))
+    monkeypatch.setenv("DIAG_LIMITS", "memory_bytes=1000000")
+    monkeypatch.setenv("DIAG_ISOLATION", "off")
+    refused(tmp_path / name, "unpacks to at most 1,000,000 bytes. Received: more. .*DIAG_LIMITS=memory_bytes=4000000")
+
+
+def test_no_more_is_taken_than_there_is(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    with (tmp_path / "a").open("rb") as file:
+        assert unpacking.read_up_to(file, 2**60) == b"abc"
+
+
+def test_a_parquet_file_that_claims_a_thousand_million_rows_is_refused(tmp_path):
+    many = pa.chunked_array([pa.array(np.zeros(10**6, np.int64))] * 8)
+    parquet.write_table(pa.table({"label": many, "image": many}), tmp_path / "a.parquet", compression="zstd")
+    assert (tmp_path / "a.parquet").stat().st_size < 100_000
+    refused(tmp_path / "a.parquet", r"1,000 times what is stored. Received: 128,000,000 bytes .*DIAG_LIMITS=ratio=")
+
+
+def test_a_parquet_file_that_repeats_one_image_is_cut_off(tmp_path, monkeypatch):
+    image = png(np.random.default_rng(0).integers(0, 256, (200, 200), dtype=np.uint8))
+    parquet.write_table(
+        pa.table({"image": pa.array([image] * 300, pa.binary()), "label": [0] * 300}), tmp_path / "a.pq"
+    )
+    monkeypatch.setenv("DIAG_ISOLATION", "off")
+    monkeypatch.setenv("DIAG_LIMITS", "memory_bytes=1000000")
+    refused(tmp_path / "a.pq", "columns of at most 1,000,000 bytes.*DIAG_LIMITS=memory_bytes=4000000")
+
+
+def test_chunks_that_all_lie_in_one_place_count_once(tmp_path, monkeypatch):
+    """What the file says it stores is never more than the file."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=np.zeros((64, 16, 16), np.float64), chunks=(1, 16, 16), compression="gzip")
+        file["y"] = np.zeros(64, int)
+    monkeypatch.setenv("DIAG_ISOLATION", "off")
+    monkeypatch.setenv("DIAG_LIMITS", "ratio=2")
+    refused(tmp_path / "a.h5", "claims 131,072 bytes.*DIAG_LIMITS=ratio=")
+
+
+def test_texts_that_lie_in_one_place_are_cut_off(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIAG_ISOLATION", "off")
+    monkeypatch.setattr(hdf5, "_MAX_LABELS", 1_000)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = X
+        file["y"] = ["a" * 200] * 9
+    refused(tmp_path / "a.h5", "texts of at most 1,000 characters in /y")
+
+
+def test_groups_too_deep_are_refused(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_group("/".join("g" * 60))
+    refused(tmp_path / "a.h5", "40 groups deep")
+
+
+@pytest.mark.parametrize("kind", [h5py.ExternalLink("b.h5", "/x"), h5py.SoftLink("/nowhere"), h5py.SoftLink("/x")])
+def test_links_in_a_file_are_not_followed(tmp_path, kind):
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["x"] = X
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = kind
+    refused(tmp_path / "a.h5", "Received: none")
+
+
+def test_archives_of_other_things_are_named(tmp_path):
+    for name, content in (("schema.json", "{}"), ("notes.txt", "hello")):
+        with zipfile.ZipFile(tmp_path / f"{name}.npz", "w") as archive:
+            archive.writestr(name, content)
+    refused(tmp_path / "schema.json.npz", "Received: a saved model. Pass it as MODEL")
+    refused(tmp_path / "notes.txt.npz", "an archive with notes.txt. Save the images as x")
+    zipfile.ZipFile(tmp_path / "empty.npz", "w").close()
+    refused(tmp_path / "empty.npz", "an archive with nothing")
+    np.savez(tmp_path / "scalars.npz", x=np.array(3), y=np.array(0))
+    refused(tmp_path / "scalars.npz", "Received: a single value")
+    np.savez(tmp_path / "a.npz", x=X, y=Y, kind=Y[::-1])
+    refused(tmp_path / "a.npz", "the array with the labels, of x, y, kind. Received: 'sort'", label_column="sort")
+    assert load_dataset(tmp_path / "a.npz", label_column="kind").labels.tolist() == Y[::-1].tolist()
+    refused(f"{tmp_path / 'a.npz'}::x,y", "before '::'. Received: .npz. Pass the file alone")
+
+
+@pytest.mark.parametrize("ending", [".npz", ".npy", ".csv", ".h5", ".parquet", ".tfrecord", ".zip"])
+def test_pipes_pointers_and_folders_under_a_files_name_are_named(tmp_path, ending):
+    path = tmp_path / f"a{ending}"
+    os.mkfifo(path)
+    refused(path, "Received: a pipe")
+    path.unlink()
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    refused(path, "Received: a Git LFS pointer.*git lfs pull")
+    path.unlink()
+    path.symlink_to(tmp_path / "nowhere")
+    refused(path, "Received: a link to nothing")
+
+
+def test_an_image_that_is_a_pointer_is_named(tmp_path):
+    folder = written.class_folders(tmp_path, X, Y)
+    (folder / "0" / "0.png").write_text("version https://git-lfs.github.com/spec/v1\n")
+    refused(folder, r"0\.png: expected an image. Received: a Git LFS pointer. Run 'git lfs pull'")
+
+
+def test_a_folder_of_nothing_but_links_and_pipes_says_so(tmp_path):
+    (tmp_path / "in" / "cat").mkdir(parents=True)
+    (tmp_path / "in" / "cat" / "a.png").symlink_to("/etc/passwd")
+    os.mkfifo(tmp_path / "in" / "cat" / "b.png")
+    refused(tmp_path / "in", r"Received: none.* Passed over: 1 links out of the folder.*1 pipes, sockets or devices\.")
+
+
+@pytest.mark.parametrize("source", ["", "  ", "a\0b.npz", "x" * 5000 + ".npz"])
+def test_texts_that_are_no_paths_are_refused(source):
+    refused(source, "Received|no such file|cannot be looked up")
+
+
+def test_records_too_long_are_refused(monkeypatch, tmp_path):
+    path = written.tfrecord(tmp_path, X, Y)
+    content = path.read_bytes()
+    assert len(list(protobuf.records(io.BytesIO(content), len(content), longest=1000))) == 9
+    with pytest.raises(ValueError, match="more than 10"):
+        list(protobuf.records(io.BytesIO(content), len(content), longest=10))
+    monkeypatch.setattr(protobuf, "_MOST_CHECKED", 100)
+    with pytest.raises(ValueError, match="more than 100 bytes of small records"):
+        list(protobuf.records(io.BytesIO(content), len(content), checked=10**6))
+
+
+def test_too_many_records_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIAG_LIMITS", "files=5")
+    refused(written.tfrecord(tmp_path, X, Y), "at most 5 records. Received: more. .*DIAG_LIMITS=files=50")
+
+
+def test_texts_in_a_png_that_unpack_to_much_are_one_line_or_passed_over(tmp_path):
+    def chunk(name, body):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    bomb = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**28)))
+    image = png(X[0])
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "0.png").write_bytes(image[:33] + bomb + image[33:])
+    refused(tmp_path, r"0\.png: expected an image")
