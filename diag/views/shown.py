@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from diag.printable import printable
+from diag.printable import NAME, printable, shortened
 
 MOST = 4_000
 """Characters of a text that a page shows, at most; a name has far fewer, see `diag.printable.NAME`."""
+_LONG_WORD = re.compile(rf"\S{{{NAME + 1},}}")
 _PICTURE = re.compile(r"data:image/\w+;base64,[A-Za-z0-9+/=]*")
 _EXPRESSIONS = ("labelExpr", "expr", "calculate", "filter", "test")
 """Keys of a chart whose texts are ours, and may be long: the names in them were shortened before."""
@@ -20,16 +21,16 @@ _QUOTED = re.compile(f'"({"|".join(_PROPERTIES)})"')
 
 
 def shown(text: str, most: int = MOST) -> str:
-    r"""Return a text as a page shows it: nothing that cannot be seen, and no longer than `most`.
+    r"""Return a text as a page shows it: printable, no longer than `most`, with no word longer than a name may be.
 
     Examples
     --------
     >>> shown("two  spaces"), shown("a\u202eb\x00")
     ('two  spaces', 'a b')
     """
-    if text.isascii() and text.isprintable() and len(text) <= most:
-        return text
-    return printable(text, most)
+    if not (text.isascii() and text.isprintable()):
+        text = printable(text)
+    return text if len(text) <= NAME else shortened(_LONG_WORD.sub(_shortened, text), most)
 
 
 def shown_values(value: Any, key: str = "") -> Any:
@@ -59,6 +60,10 @@ def vega_spec(chart: Any) -> dict[str, Any]:
     """Return an Altair chart as Vega-Lite, with its texts as `shown_values` makes them."""
     spec: dict[str, Any] = shown_values(chart.to_dict())
     return spec
+
+
+def _shortened(word: re.Match[str]) -> str:
+    return shortened(word[0], NAME)
 
 
 def _unlike_a_property(text: str) -> str:
