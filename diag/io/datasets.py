@@ -7,6 +7,7 @@ digest, freezing - happens once, here.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,12 +21,16 @@ from diag.io.labels import frozen, label_numbers, renamed
 from diag.io.sources import ArrayImages, ImageSource, Parts, Request, Selected, StoredArray
 from diag.printable import distinct, name_text, printable
 from diag.worker import isolated
+from diag.worker.limits import Limits, raise_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
+
+_BATCH_BYTES = 256 * 2**20
+"""What a batch of `Dataset.batches` holds, about; one image at least."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +81,8 @@ class Dataset:
         return inputs_of(self.images)
 
     def batches(self, batch_size: int = 256) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Yield (number of the first image, images) in order."""
+        """Yield (number of the first image, images) in order; fewer at once where they are large."""
+        batch_size = max(1, min(batch_size, _BATCH_BYTES // max(1, _image_bytes(self.images))))
         for start in range(0, len(self), batch_size):
             yield start, np.asarray(self.images[start : start + batch_size])
 
@@ -200,6 +206,7 @@ def _parts(source: Any, request: Request) -> Parts:
 def assemble(parts: Parts, source: str, request: Request, class_names: Sequence[str] | None = None) -> Dataset:
     """Check what a reader returned and freeze it."""
     images = as_images(parts.images, request.size, parts.name)
+    _refuse_large(images, parts.name)
     if parts.inputs:
         images = WithInputs(images, parts.inputs)
     if len(images) == 0:
@@ -274,6 +281,21 @@ def as_images(images: Any, size: tuple[int, int] | None, name: str) -> ImageSour
         f"{name}: expected images (n, h, w), (n, h, w, c), (n, c, h, w) or (n, pixels). Received: {shape}. "
         "Bring the array to one of these shapes."
     )
+
+
+def _image_bytes(images: ImageSource) -> int:
+    return int(math.prod(images.shape[1:]) * np.dtype(images.dtype).itemsize)
+
+
+def _refuse_large(images: ImageSource, name: str) -> None:
+    """Raise if one image is so large that a few of them would fill the memory."""
+    found, most = _image_bytes(images), Limits.current().image_bytes
+    if found > most:
+        shape = "x".join(map(str, images.shape[1:]))
+        raise DataError(
+            f"{name}: expected images of at most {most:,} bytes. Received: {shape} of {images.dtype}, {found:,} bytes "
+            f"each. Pass --resize HxW (size=), or make them smaller. {raise_hint('image_bytes', found)}"
+        )
 
 
 def flat_shape(pixels: int, size: tuple[int, int] | None, name: str) -> tuple[int, int, int]:

@@ -33,7 +33,9 @@ def _read(spec: Mapping[str, Any], request: Request) -> tuple[dict[str, Any], di
     from diag.io.sources import Request as Wanted
     from diag.io.sources import reporting
 
-    pairs = {name: tuple(value) if isinstance(value, list) else value for name, value in spec["request"].items()}
+    pairs: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in spec["request"].items()
+    }
     with reporting(request.progress):
         body, arrays, images = packed(read_source(spec["source"], Wanted(**pairs)))
     if images is not None:

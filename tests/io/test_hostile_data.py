@@ -14,7 +14,7 @@ import pytest
 from pyarrow import parquet
 
 from diag.errors import DataError
-from diag.io import protobuf, unpacking
+from diag.io import datasets, protobuf, unpacking
 from diag.io.datasets import load_dataset
 from diag.io.readers import hdf5
 from tests.io import written
@@ -191,6 +191,20 @@ def test_a_folder_of_nothing_but_links_and_pipes_says_so(tmp_path):
 @pytest.mark.parametrize("source", ["", "  ", "a\0b.npz", "x" * 5000 + ".npz"])
 def test_texts_that_are_no_paths_are_refused(source):
     refused(source, "Received|no such file|cannot be looked up")
+
+
+def test_images_too_large_for_a_network_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIAG_LIMITS", "image_bytes=1000")
+    path = written.class_folders(tmp_path, np.zeros((2, 40, 30), np.uint8), [0, 1])
+    refused(path, r"at most 1,000 bytes. Received: 40x30x1 of uint8, 1,200 bytes.*--resize.*image_bytes=1200")
+    assert load_dataset(path, size=(20, 20)).images.shape == (2, 20, 20, 1)
+
+
+def test_batches_of_large_images_are_short(monkeypatch):
+    monkeypatch.setattr(datasets, "_BATCH_BYTES", 60)
+    assert [len(batch) for _, batch in load_dataset((X, Y)).batches(4)] == [2, 2, 2, 2, 1]
+    monkeypatch.setattr(datasets, "_BATCH_BYTES", 1)
+    assert [start for start, _ in load_dataset((X, Y)).batches(4)] == list(range(9))
 
 
 def test_records_too_long_are_refused(monkeypatch, tmp_path):

@@ -218,7 +218,7 @@ def _strings(texts: Any, node: Any, path: Path) -> NDArray[Any]:
 
 
 def _nbytes(node: Any) -> int:
-    return math.prod(node.shape) * int(node.dtype.itemsize)
+    return int(math.prod(node.shape) * node.dtype.itemsize)
 
 
 def _refuse_claims(node: Any, path: Path) -> None:
