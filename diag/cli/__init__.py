@@ -90,8 +90,8 @@ def _failed(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
-        known = error.exit_code != 2 or context is None
-        _say(f"error: {message_line(_sentence(error))}{'' if known else f' See: {context.command_path} --help'}")
+        asked = f" See: {'diag' if context is None else context.command_path} --help"
+        _say(f"error: {message_line(_sentence(error))}{asked if isinstance(error, click.UsageError) else ''}")
         return int(error.exit_code)
     if isinstance(error, MemoryError):
         _say("error: expected enough memory. Received: none that is free. Give fewer images, or a smaller model.")

@@ -215,6 +215,7 @@ def evaluate_all(paths: Sequence[Path], given: dict[str, Any], cache: bool, stag
 
     models = open_models(paths, given)
     data = open_data(models, given)
+    _require_same_classes(models)
     runs = []
     for model in models:
         name = f"Evaluate {model.name}"
@@ -222,6 +223,19 @@ def evaluate_all(paths: Sequence[Path], given: dict[str, Any], cache: bool, stag
         runs.append(evaluate(model, data, cache=cache, progress=partial(stage, name)))
         stage(name, len(data), len(data))
     return runs
+
+
+def _require_same_classes(models: Sequence[Model]) -> None:
+    """Refuse models that tell different numbers of classes, before any of them is asked."""
+    from diag.errors import InvalidInputError
+
+    first = models[0]
+    for model in models[1:]:
+        if model.n_classes != first.n_classes:
+            raise InvalidInputError(
+                f"expected models of the same classes. Received: {first.name} with {first.n_classes} and {model.name} with "
+                f"{model.n_classes}. Evaluate them one by one."
+            )
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.util
 import json
 import sys
 from dataclasses import dataclass
@@ -124,14 +125,16 @@ def called(source: str) -> Any:
         If it cannot be imported, or gives no Keras model.
     """
     module_name, _, name = source.partition(":")
-    import_keras()  # with its messages off, before the user's module imports it
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     try:
+        if importlib.util.find_spec(module_name) is not None:
+            import_keras()  # with its messages off, before the user's module imports it
         function = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError, ValueError, SyntaxError) as error:
         raise ModelLoadError(
-            f"--architecture {source}: expected module:function. {type(error).__name__}: {error}"
+            f"--architecture {source}: expected module:function. Received: {type(error).__name__}: {error}. Correct the "
+            "name, or run diag in the folder of the module."
         ) from error
     finally:
         sys.path.remove(folder)

@@ -296,7 +296,8 @@ def _refuse_damaged_heap(place: int | None, name: str) -> None:
 
 def _damaged(name: str, kind: str, error: BaseException) -> ModelLoadError:
     return ModelLoadError(
-        f"{name}: a damaged {kind}; perhaps an unfinished download: fetch it again. {printable(str(error), 120)}"
+        f"{name}: expected a whole file. Received: a damaged {kind}; perhaps an unfinished download "
+        f"({printable(str(error), 120)}). Fetch it again."
     )
 
 

@@ -84,4 +84,4 @@ def _not_opened(
         kind = None
     if kind is not None:
         return error(f"{shown}: expected a {what}. Received: {kind}. Pass the path of a regular file.")
-    return error(f"{shown}: expected a readable {what}. {reason.strerror}. Check its permissions.")
+    return error(f"{shown}: expected a readable {what}. Received: {reason.strerror}. Check its name and permissions.")

@@ -47,10 +47,11 @@ def read_source(source: Any, request: Request) -> Parts:
         problem = unknown(source, BUILTIN) if reader is None else ""
     except OSError as error:  # such as a name too long for the system
         raise DataError(
-            f"{printable(str(source), 80)}: cannot be looked up: {error.strerror or error}. Check the path."
+            f"{printable(str(source), 80)}: expected the path of data. Received: one that cannot be looked up: "
+            f"{error.strerror or error}. Check the path."
         ) from error
     except ValueError as error:  # a zero byte in a name
-        raise DataError(f"{printable(str(source), 80)}: expected a path. Received: {error}.") from error
+        raise DataError(f"{printable(str(source), 80)}: expected a path. Received: {error}. Check the path.") from error
     if reader is None:
         raise DataError(problem)
     if isinstance(source, str):
