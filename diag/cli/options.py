@@ -233,8 +233,8 @@ def _require_same_classes(models: Sequence[Model]) -> None:
     for model in models[1:]:
         if model.n_classes != first.n_classes:
             raise InvalidInputError(
-                f"expected models of the same classes. Received: {first.name} with {first.n_classes} and {model.name} with "
-                f"{model.n_classes}. Evaluate them one by one."
+                f"expected models of the same classes. Received: {first.name} with {first.n_classes} and {model.name} "
+                f"with {model.n_classes}. Evaluate them one by one."
             )
 
 

@@ -133,8 +133,8 @@ def called(source: str) -> Any:
         function = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError, ValueError, SyntaxError) as error:
         raise ModelLoadError(
-            f"--architecture {source}: expected module:function. Received: {type(error).__name__}: {error}. Correct the "
-            "name, or run diag in the folder of the module."
+            f"--architecture {source}: expected module:function. Received: {type(error).__name__}: {error}. Correct "
+            "the name, or run diag in the folder of the module."
         ) from error
     finally:
         sys.path.remove(folder)
