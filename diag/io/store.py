@@ -1,24 +1,32 @@
 """The cache: results kept by the content they came from, in the user's cache folder.
 
 An entry is a folder ``KIND/KEY`` with ``meta.json``, at most one ``samples.parquet`` and ``.npy`` arrays. It is
-written beside its place and renamed, so that a reader never meets half an entry and two writers cannot mix.
+written beside its place and renamed, so that a reader never meets half an entry and two writers cannot mix;
+``meta.json`` has the length and checksum of every file, so that a damaged one is as good as none.
 """
 
 from __future__ import annotations
 
+import errno
+import glob
 import hashlib
+import io
 import json
+import logging
 import math
 import os
+import platform
 import shutil
 import tempfile
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from diag.arrays import frozen
+from diag.worker.processes import runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,8 +36,11 @@ if TYPE_CHECKING:
 MAPPED_BYTES = 32 * 2**20
 """Arrays from this size on stay in their file; what of them is used is read when it is used."""
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the meaning of stored entries changes: older ones are then not found."""
+
+_SAMPLES, _ASIDE, _HEAD = "samples.parquet", ".writing-", 4096
+_said: list[OSError] = []
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,46 +97,128 @@ def versions(
 def load(kind: str, key: str) -> Entry | None:
     """Return the entry, or None if there is none or it is damaged."""
     folder = cache_folder() / kind / key
-    if not folder.is_dir():
-        return None
-
     try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        arrays = {path.stem: frozen(_array(path)) for path in sorted(folder.glob("*.npy"))}
-        samples: dict[str, NDArray[Any]] = {}
-        if (folder / "samples.parquet").exists():
-            from pyarrow import parquet
-
-            table = parquet.read_table(folder / "samples.parquet")
-            samples = {name: frozen(table[name].to_numpy()) for name in table.column_names}
-    except (OSError, ValueError, EOFError):  # pyarrow's errors are OSError and ValueError too
-        return None
+        described = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        files, meta = described["files"], described["meta"]
+        if described["check"] != _check_of(files, meta):
+            return None
+        arrays = {Path(name).stem: frozen(_array(folder / name, files[name])) for name in files if name != _SAMPLES}
+        samples = _columns(folder / _SAMPLES, files[_SAMPLES]) if _SAMPLES in files else {}
+    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RecursionError, MemoryError):
+        return None  # pyarrow's errors are OSError and ValueError too
     return Entry(meta=meta, samples=samples, arrays=arrays)
 
 
-def save(kind: str, key: str, entry: Entry) -> None:
-    """Write an entry. A cache that cannot be written (full disk, read-only home) is no error: nothing is kept."""
+def _columns(path: Path, written: list[int]) -> dict[str, NDArray[Any]]:
+    from pyarrow import BufferReader, parquet
+
+    table = parquet.read_table(BufferReader(_whole(path, written)))
+    return {name: frozen(table[name].to_numpy()) for name in table.column_names}
+
+
+def _array(path: Path, written: list[int]) -> NDArray[Any]:
+    """Return an array; a large one stays in its file, where only its length and head are compared."""
     import numpy as np
 
-    parent = cache_folder() / kind
-    with suppress(OSError):
-        parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=parent))
-        try:
-            for name, array in entry.arrays.items():
-                np.save(aside / f"{name}.npy", array, allow_pickle=False)
-            if entry.samples:
-                import pyarrow as pa
-                from pyarrow import parquet
+    if written[0] < MAPPED_BYTES:
+        return np.asarray(np.load(io.BytesIO(_whole(path, written)), allow_pickle=False))
+    with path.open("rb") as file:
+        if (os.fstat(file.fileno()).st_size, zlib.crc32(file.read(_HEAD))) != (written[0], written[2]):
+            raise ValueError("not the file that was written")
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
-                parquet.write_table(pa.table(dict(entry.samples)), aside / "samples.parquet")
-            (aside / "meta.json").write_text(json.dumps(dict(entry.meta)), encoding="utf-8")
-            place = parent / key
-            if place.exists():
-                shutil.rmtree(place, ignore_errors=True)
+
+def _whole(path: Path, written: list[int]) -> bytes:
+    data = path.read_bytes()
+    if [len(data), zlib.crc32(data)] != written[:2]:
+        raise ValueError("not the bytes that were written")
+    return data
+
+
+def _described(path: Path) -> list[int]:
+    """Return a file's length, and the checksums of all its bytes and of its head."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        whole = zlib.crc32(head)
+        while part := file.read(2**20):
+            whole = zlib.crc32(part, whole)
+        return [file.tell(), whole, zlib.crc32(head)]
+
+
+def _check_of(files: Any, meta: Any) -> str:
+    return hashlib.sha256(json.dumps([files, meta], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def save(kind: str, key: str, entry: Entry) -> None:
+    """Write an entry. A cache that cannot be written (full disk, read-only home) is no error: nothing is kept.
+
+    That is said once, in one line, as a warning of the logger ``diag``.
+    """
+    try:
+        _save(cache_folder() / kind, key, entry)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG) and not _said:
+            _said.append(error)
+            logging.getLogger("diag").warning(
+                "Results are not kept in %s: %s. Free some space, or set DIAG_CACHE_DIR to another folder.",
+                cache_folder(),
+                error.strerror,
+            )
+
+
+def _save(parent: Path, key: str, entry: Entry) -> None:
+    """Write an entry aside and rename it into its place; what was there is renamed away first."""
+    import numpy as np
+
+    parent.mkdir(parents=True, exist_ok=True)
+    _sweep(parent)
+    aside = Path(tempfile.mkdtemp(prefix=f"{_ASIDE}{_writer()}-", dir=parent))
+    try:
+        for name, array in entry.arrays.items():
+            np.save(aside / f"{name}.npy", array, allow_pickle=False)
+        if entry.samples:
+            import pyarrow as pa
+            from pyarrow import parquet
+
+            parquet.write_table(pa.table(dict(entry.samples)), aside / _SAMPLES)
+        names = [*(f"{name}.npy" for name in entry.arrays), *([_SAMPLES] if entry.samples else [])]
+        files = {name: _described(aside / name) for name in names}
+        meta = json.loads(json.dumps(dict(entry.meta)))
+        described = {"files": files, "meta": meta, "check": _check_of(files, meta)}
+        (aside / "meta.json").write_text(json.dumps(described), encoding="utf-8")
+        place = parent / key
+        with suppress(FileNotFoundError):
+            place.rename(aside.with_name(f"{aside.name}.old"))
+        try:
             aside.rename(place)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+        except OSError:
+            if not place.is_dir():  # else another process kept the same result just now
+                raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(aside.with_name(f"{aside.name}.old"), ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what writers left that were killed."""
+    for left in parent.glob(f"{_ASIDE}{_machine()}-*"):
+        if not _is_written(left.name.removeprefix(_ASIDE)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _writer() -> str:
+    return f"{_machine()}-{os.getpid()}"
+
+
+def _machine() -> str:
+    """Return a short name of this machine: a folder may be shared with others, whose processes cannot be seen."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _is_written(name: str) -> bool:
+    """Return whether the writer that a name begins with, one of this machine, still runs."""
+    owner = name.split("-")[1]
+    return not owner.isdecimal() or runs(int(owner))
 
 
 def save_and_map(kind: str, key: str, entry: Entry) -> Entry:
@@ -163,17 +256,27 @@ def kept_text(key: str, make: Callable[[], str]) -> str:
 
 def usage() -> tuple[int, int]:
     """Return (number of entries, bytes) in the cache."""
-    root = cache_folder()
-    files = [path for path in root.rglob("*") if path.is_file()] if root.is_dir() else []
-    entries = {path.parent for path in files}
-    return len(entries), sum(path.stat().st_size for path in files)
+    entries, size = 0, 0
+    for folder, _, names in os.walk(cache_folder()):  # which passes over what is deleted meanwhile
+        entries += bool(names) and not Path(folder).name.startswith(_ASIDE)
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += (Path(folder) / name).stat().st_size
+    return entries, size
 
 
 def clear() -> int:
-    """Delete all entries and return how many there were. Only folders that diag itself makes are touched."""
+    """Delete all entries and return how many there were. Only folders that diag itself makes are touched.
+
+    A kind of entries is renamed away first: whoever reads meanwhile finds all of an entry or nothing.
+    """
     count, _ = usage()
+    root = cache_folder()
     for kind in KINDS:
-        shutil.rmtree(cache_folder() / kind, ignore_errors=True)
+        with suppress(OSError):
+            (root / kind).rename(root / f".cleared-{kind}-{os.getpid()}")
+    for left in root.glob(".cleared-*"):
+        shutil.rmtree(left, ignore_errors=True)
     return count
 
 
@@ -194,7 +297,11 @@ def write_aside(path: Path, text: str | bytes) -> None:
         If the folder does not exist or cannot be written.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
+    start = f".{path.name}.{_machine()}-"
+    for left in path.parent.glob(f"{glob.escape(start)}*.partial"):
+        if not _is_written(left.name.removeprefix(f".{path.name}.")):
+            left.unlink(missing_ok=True)  # its writer was killed
+    handle, name = tempfile.mkstemp(prefix=f"{start}{os.getpid()}-", suffix=".partial", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(text.encode("utf-8") if isinstance(text, str) else text)
@@ -206,10 +313,3 @@ def write_aside(path: Path, text: str | bytes) -> None:
         with suppress(OSError):
             Path(name).unlink()
         raise
-
-
-def _array(path: Path) -> NDArray[Any]:
-    import numpy as np
-
-    mode: Literal["r"] | None = "r" if path.stat().st_size >= MAPPED_BYTES else None
-    return np.asarray(np.load(path, mmap_mode=mode, allow_pickle=False))

@@ -18,6 +18,7 @@ from diag.errors import DiagError, UnsupportedModelError
 from diag.worker import memory
 from diag.worker.channel import ChannelError, Message, receive, send
 from diag.worker.limits import VARIABLE
+from diag.worker.processes import runs
 from diag.worker.spawned import Child
 
 if TYPE_CHECKING:
@@ -279,15 +280,5 @@ def _sweep() -> None:
     """Remove the folders of workers whose callers were killed."""
     for folder in Path(tempfile.gettempdir()).glob("diag-worker-*-*"):
         owner = folder.name.split("-")[2]
-        if owner.isdecimal() and not _runs(int(owner)):
+        if owner.isdecimal() and not runs(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _runs(number: int) -> bool:
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
