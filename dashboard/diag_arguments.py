@@ -35,7 +35,12 @@ def parser() -> argparse.ArgumentParser:
 
 def arguments() -> argparse.Namespace:
     """Return what stands behind ``--`` on the command line."""
-    known, _ = parser().parse_known_args(sys.argv[1:])
+    return _parsed(tuple(sys.argv[1:]))
+
+
+@lru_cache(maxsize=8)
+def _parsed(words: tuple[str, ...]) -> argparse.Namespace:
+    known, _ = parser().parse_known_args(words)
     if not known.models:
         known.models = [SHIPPED / "digits"]
         known.train = known.train or "digits"  # what the shipped models were trained on
@@ -75,10 +80,15 @@ def upload_folder() -> Path:
 
 def roots() -> list[Path]:
     """Return the folders whose files may be named: the given ones, and the current one if only this machine comes."""
-    given = arguments()
+    return list(_roots(tuple(sys.argv[1:]), Path.cwd() if loopback() else None))
+
+
+@lru_cache(maxsize=8)
+def _roots(words: tuple[str, ...], here: Path | None) -> tuple[Path, ...]:
+    given = _parsed(words)
     named = [Path(part) for source in (given.data, given.train) if source for part in parts_of(source)]
     found = [path if path.is_dir() else path.parent for path in [*given.models, *named]]
-    return [SHIPPED, *found, *given.root, *([Path.cwd()] if loopback() else [])]
+    return (SHIPPED, *found, *given.root, *(() if here is None else (here,)))
 
 
 def parts_of(source: str) -> list[str]:
@@ -110,12 +120,13 @@ def admit(source: str) -> str:
 
 def without_places(text: str) -> str:
     """Return a text without the folders of this machine that it names."""
-    for folder in _places():
+    for folder in _places(tuple(roots())):
         text = text.replace(f"{folder}/", "").replace(folder, "the folder")
     return text
 
 
-def _places() -> list[str]:
-    folders = [*roots(), upload_folder(), Path.cwd(), Path.home(), ROOT, Path(tempfile.gettempdir())]
+@lru_cache(maxsize=8)
+def _places(shown: tuple[Path, ...]) -> list[str]:
+    folders = [*shown, upload_folder(), Path.cwd(), Path.home(), ROOT, Path(tempfile.gettempdir())]
     names = {str(form) for folder in folders for form in (folder.absolute(), folder.resolve())}
     return sorted((name for name in names if len(name) > 1), key=len, reverse=True)

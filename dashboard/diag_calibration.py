@@ -171,7 +171,7 @@ def draw_curves(comparison: Comparison, name: str) -> None:
     found = results[name]
     frame = found.class_frame()
     numbers = frame["class_number"]
-    classes = {str(number): plain(label) for label, number in numbers.items()}
+    classes = {str(number): str(label) for label, number in numbers.items()}
     which = choose_curve(classes)
     curve = int(which) if which.isdigit() else which
     for note in found.notes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 from diag_loaders import known_diagnosis, load_diagnosis, load_tile
 from diag_loaders_charts import drawn
-from diag_parts import AXES, LEGEND, SIDE, card, draw_chart
+from diag_parts import AXES, LEGEND, SIDE, as_texts, card, draw_chart
 from diag_state import plain, put
 
 import diag
@@ -116,7 +116,7 @@ def draw_evidence(evidence: Evidence, key: str) -> None:
     """Draw evidence as the picture that it wants, with its table; or as a table alone."""
     st.markdown(f"**{plain(evidence_caption(evidence))}**")
     chart = drawn(evidence_chart, evidence)
-    frame = evidence.frame().rename(columns=label_text)
+    frame = as_texts(evidence.frame().rename(columns=label_text))
     if chart is None:
         st.dataframe(frame, hide_index=True, key=f"table-{key}")
         return
@@ -155,7 +155,7 @@ def draw_pair(alone: Comparison, index: int, train: Dataset, partner: int, key: 
 
 def draw_outcomes(found: Diagnosis) -> None:
     """Draw what became of every check."""
-    frame = found.outcomes_frame()
+    frame = as_texts(found.outcomes_frame())
     frame["status"] = frame["status"].map(STATES)
     with st.expander(f"All {len(frame)} checks"):
         st.dataframe(frame, hide_index=True)

@@ -12,6 +12,7 @@ from diag_loaders_kept import shelf
 from streamlit.dataframe_util import convert_anything_to_arrow_bytes
 
 from diag.views import theme
+from diag.views.shown import vega_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -55,7 +56,7 @@ def _made(chart: Any) -> Drawn | None:
     if chart is None:
         return None
     with _altair, alt.theme.enable("none"):
-        spec = legible(chart).to_dict()
+        spec = vega_spec(legible(chart))
     tables = {name: convert_anything_to_arrow_bytes(rows) for name, rows in spec.get("datasets", {}).items()}
     return Drawn({**spec, "datasets": tables})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ from diag_loaders import load_tile
 from diag_state import get_choice, numbered, plain, put
 
 from diag.errors import DiagError
+from diag.io.csv_out import escaped
 from diag.views import formats
 from diag.views.glossary import TERMS
+from diag.views.shown import shown as shown_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +42,7 @@ WRITTEN: dict[str | None, Callable[[float], str]] = {
     "p_value": formats.p_value,
 }
 """Formats of columns that are the report's; others are Streamlit's own."""
+_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?%?")
 SIGNED = ("points", "points_said")
 RANGE = ("from", "to")
 
@@ -128,13 +132,32 @@ def frame_table(
     """
     options: dict[str, Any] = {"hide_index": not index, "column_config": table_columns(columns), "key": key}
     options |= {"placeholder": "–"} | ({"height": height} if height else {})
-    shown = written(frame, columns, unitless)
+    styled = written(as_texts(frame), columns, unitless)
     if not pick:
-        st.dataframe(shown, **options)
+        st.dataframe(styled, **options)
         return None
-    event = st.dataframe(shown, on_select="rerun", selection_mode="single-row", **options)
+    event = st.dataframe(styled, on_select="rerun", selection_mode="single-row", **options)
     fresh = _once(f"seen-{key}", list(event.selection.rows))
     return int(fresh[0]) if fresh else None
+
+
+def as_texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose texts are shown, and downloaded as CSV, as texts: none is a formula to a spreadsheet."""
+    safe = frame.copy()
+    for place in range(safe.shape[1]):
+        column = safe.iloc[:, place]
+        if column.dtype.kind not in "biufM":
+            safe.isetitem(place, column.astype(object).map(_as_text))
+    if safe.index.dtype.kind not in "biufM":
+        safe.index = safe.index.map(_as_text)
+    safe.columns = safe.columns.map(_as_text)
+    return safe
+
+
+def _as_text(value: Any) -> Any:
+    if not isinstance(value, str) or _NUMBER.fullmatch(value):
+        return value
+    return escaped(shown_text(value))
 
 
 def headline(text: str) -> None:

@@ -13,6 +13,7 @@ from diag_uploads import ENDINGS, Upload
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from diag.errors import DiagError
+from diag.printable import name_text
 from diag.worker.roots import inside
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ def model_files() -> dict[str, Path]:
     files: list[tuple[str, Path]] = []
     for place in arguments().models:
         found = sorted(path for path in place.iterdir() if path.name.endswith(LISTED)) if place.is_dir() else [place]
-        files += [(path.name, path) for path in found if inside(path, folders)]
-    files += [(upload.path.name, upload.path) for upload in mine() if not upload.dropped]
+        files += [(name_text(path.name), path) for path in found if inside(path, folders)]
+    files += [(name_text(upload.path.name), upload.path) for upload in mine() if not upload.dropped]
     named: dict[str, Path] = {}
     for name, path in files:
         number = 2

@@ -9,6 +9,8 @@ import numpy as np
 import streamlit as st
 from diag_arguments import without_places
 
+from diag.views.shown import shown
+
 KEYS = (
     "data", "train", "models", "model", "cell", "index", "view", "list", "group", "target", "method", "over", "part",
     "class", "severity", "zoom", "find", "versus", "sort", "pair", "quadrant", "change", "ensemble", "bin", "combo",
@@ -18,11 +20,21 @@ KEYS = (
 MOST_IN_URL = 100
 """Images that a link can name one by one."""
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~&])")
+_BY_ITSELF = re.compile(
+    r"(?<=https:)(?=//)|(?<=http:)(?=//)|(?<=www)(?=\.)|(?<=\S@)(?=\S)|(?<=:)(?=[\w+/-]+:)", re.IGNORECASE
+)
+"""Where an address, a mailbox or an icon would become one although every mark in it is escaped: after Markdown was read."""
+_JOINER = "\u2060"
 
 
 def plain(text: Any) -> str:
-    """Return a text from a file such that Markdown shows it as it is: no image, no link, no colour."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(without_places(str(text)).split()))
+    """Return a text from a file such that Markdown shows it as it is: no image, no link, no colour, no icon.
+
+    For what Streamlit reads as Markdown: texts, labels, captions, the choices of segmented controls. Choices of select
+    boxes and cells of tables are shown as they are.
+    """
+    line = " ".join(shown(without_places(str(text))).split())
+    return _MARKDOWN.sub(r"\\\1", _BY_ITSELF.sub(_JOINER, line))
 
 
 def get(key: str, default: str = "") -> str:

@@ -108,19 +108,6 @@ def test_texts_of_files_are_not_markdown():
     assert diag_state.plain("![](http://x/y.png) :red[a]\n*b*") == r"\!\[\]\(http\://x/y\.png\) \:red\[a\] \*b\*"
 
 
-@pytest.mark.parametrize(
-    ("name", "kept"),
-    [("../../etc/passwd.h5", "passwd.h5"), ("a b.keras", "a_b.keras"), ("C:\\x\\m.H5", "m.h5"), ("evil.exe", None)],
-)
-def test_uploads_get_names_of_our_own(name, kept):
-    import diag_loaders
-
-    path = diag_loaders.keep_upload(name, b"content", diag_loaders.ENDINGS)
-    assert (path and path.name) == kept
-    if path is not None:
-        assert path.parent.parent == diag_loaders.upload_folder()
-
-
 def test_a_cached_page_does_not_import_tensorflow():
     code = (
         "import sys; sys.argv = ['app.py']; sys.path.insert(0, 'dashboard')\n"
