@@ -9,6 +9,7 @@ summary (5); a summary's value has a tag (1) and a ``simple_value`` (2) or, sinc
 from __future__ import annotations
 
 import math
+import os
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.errors import DataError
+from diag.io.opening import open_regular
 from diag.io.protobuf import BYTES, FIXED32, VARINT, CutOffError, fields, records
 from diag.io.sources import printable
 
@@ -163,8 +165,8 @@ def _scalars(path: Path) -> tuple[dict[str, Series], bool]:
     found: dict[str, Series] = {}
     total = 0
     try:
-        with path.open("rb") as file:
-            length = path.stat().st_size
+        with open_regular(path, "event file", DataError) as file:
+            length = os.fstat(file.fileno()).st_size
             if length > MAX_BYTES:
                 raise DataError(f"{path}: expected an event file of at most {MAX_BYTES:,} bytes. Received: {length:,}.")
             for _, data in records(file, length, checked=LONGEST):

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from diag.errors import DataError, InvalidInputError
 from diag.io.event_files import event_files, is_event_file, read_events
+from diag.io.opening import open_regular
 from diag.io.pickles import NumberArray, read_pickled_numbers
 from diag.io.sources import file_digest, files_digest
 
@@ -141,11 +142,11 @@ def load_history(path: str | Path) -> History:
             f"{path}: expected a history in {', '.join(_READERS)}. Received: {got!r}; rename it, or name an event file "
             "or a log folder"
         )
-    try:
-        with path.open("rb") as file:
+    with open_regular(path, "training history", DataError) as file:
+        try:
             data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise DataError(f"{path}: expected a training history; {error.strerror or error}") from error
+        except OSError as error:
+            raise DataError(f"{path}: expected a readable training history. {error.strerror or error}.") from error
     if len(data) > MAX_BYTES:
         raise DataError(f"{path}: a training history has at most {MAX_BYTES} bytes; this is another kind of file")
     if reader is not read_pickled_numbers and max(map(data.count, (b",", b";", b"\n"))) > MAX_VALUES:
@@ -235,6 +236,8 @@ def _read_json(source: str, data: bytes) -> object:
 
 def _read_csv(source: str, data: bytes) -> object:
     """Read a table with a header; an empty cell or CSVLogger's ``NA`` is NaN."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{source}: expected a CSVLogger file in UTF-8. Received: text in UTF-16. Save it as UTF-8.")
     try:
         lines = [line for line in data.decode("utf-8-sig").splitlines() if line.strip()]
         table = list(csv.reader(lines, delimiter=";" if lines and ";" in lines[0] else ","))

@@ -16,7 +16,8 @@ from pyarrow import parquet
 from diag.errors import DataError
 from diag.io import datasets, protobuf, unpacking
 from diag.io.datasets import load_dataset
-from diag.io.readers import hdf5
+from diag.io.histories import load_history
+from diag.io.readers import hdf5, sidecar
 from tests.io import written
 from tests.io.written import X, Y, png
 
@@ -191,6 +192,28 @@ def test_a_folder_of_nothing_but_links_and_pipes_says_so(tmp_path):
 @pytest.mark.parametrize("source", ["", "  ", "a\0b.npz", "x" * 5000 + ".npz"])
 def test_texts_that_are_no_paths_are_refused(source):
     refused(source, "Received|no such file|cannot be looked up")
+
+
+def test_a_history_that_is_a_pipe_or_in_another_encoding_is_one_line(tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(DataError, match="expected a training history. Received: a pipe"):
+        load_history(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_bytes("loss\n0.5\n".encode("utf-16"))
+    with pytest.raises(DataError, match=r"in UTF-8. Received: text in UTF-16. Save it as UTF-8"):
+        load_history(tmp_path / "b.csv")
+    os.mkfifo(tmp_path / "events.out.tfevents.1")
+    with pytest.raises(DataError, match="Received: none|a pipe"):
+        load_history(tmp_path)
+
+
+def test_a_table_beside_folders_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIAG_ISOLATION", "off")
+    monkeypatch.setattr(sidecar, "MAX_CELLS", 3)
+    folder = written.class_folders(tmp_path, X, Y)
+    (folder / "metadata.csv").write_text("file,age\n0/0.png,41\n0/1.png,3\n1/3.png,3\n")
+    assert any("metadata.csv was not used: it has more than 3 cells" in note for note in load_dataset(folder).notes)
+    (folder / "metadata.csv").write_bytes(b"file,age\n0/0.png,\0\n")
+    assert any("bytes that are no text" in note for note in load_dataset(folder).notes)
 
 
 def test_images_too_large_for_a_network_are_refused(tmp_path, monkeypatch):

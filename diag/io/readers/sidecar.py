@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.errors import DataError
+from diag.io.opening import open_regular
 from diag.io.sources import printable
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 NAME = "metadata.csv"
 KEYS = ("file_name", "filename", "file", "filepath", "path", "image", "image_path", "name")
 """Heads of the column that names the image, the first that is there."""
-MAX_BYTES, MAX_COLUMNS = 64 * 2**20, 50
+MAX_BYTES, MAX_COLUMNS, MAX_CELLS = 64 * 2**20, 50, 5_000_000
 
 
 def metadata_beside(
@@ -45,10 +47,10 @@ def metadata_beside(
     if found is None:
         return None, (), ""
     try:
-        with found.open("rb") as file:
+        with open_regular(found, "table", DataError) as file:
             data = file.read(MAX_BYTES + 1)
         text = data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, DataError) as error:
         return None, (f"{NAME} was not used: it cannot be read ({printable(str(error))[:80]}).",), ""
     rows, problem = _rows(text) if len(data) <= MAX_BYTES else ([], f"it is larger than {MAX_BYTES // 2**20} MB")
     if problem:
@@ -72,6 +74,10 @@ def _rows(text: str) -> tuple[list[list[str]], str]:
     """Return head and rows, or why they cannot be used."""
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
+    if text.count(delimiter) > MAX_CELLS:
+        return [], f"it has more than {MAX_CELLS:,} cells"
+    if "\0" in text:
+        return [], "it holds bytes that are no text"
     try:
         rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
     except csv.Error as error:
