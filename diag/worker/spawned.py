@@ -28,7 +28,8 @@ _START_SECONDS = 300
 """Importing TensorFlow on a busy machine with a cold disk takes this long at most."""
 _POLL = 0.05
 _BOOT = (
-    "import sys, json; given = json.loads(sys.argv[1]); sys.path += given.pop('path'); "
+    "import sys, json; given = json.loads(sys.argv[1]); path = given.pop('path'); "
+    "sys.path[:0] = path[:1]; sys.path += path[1:]; "
     "from diag.worker.child import main; main(**given)"
 )
 _ENVIRONMENT = (
@@ -188,7 +189,7 @@ def clean_environment(folder: Path) -> dict[str, str]:
 
 
 def package_folders() -> list[str]:
-    """Return the folders that hold diag and what it needs, for a Python that looks only where it is installed."""
+    """Return the folders that hold diag, first, and what it needs: the worker's Python looks only where it is installed."""
     found: list[str] = []
     for name in _PACKAGES:
         with contextlib.suppress(ImportError, ValueError):
