@@ -50,8 +50,9 @@ def sidebar() -> dict[str, Path]:
 def add_uploads() -> None:
     """Draw the place to add files, and what was added; take new ones out of Streamlit's memory."""
     turn = st.session_state.setdefault("uploader", secrets.token_hex(4))
+    # Without `type`: what has another ending is refused here, in one line; Streamlit's own check ends the page.
     added = st.file_uploader(
-        "Add models", type=[ending[1:] for ending in ENDINGS], accept_multiple_files=True, key=f"uploader-{turn}"
+        "Add models", accept_multiple_files=True, key=f"uploader-{turn}", help=f"Files in {', '.join(ENDINGS)}."
     )
     if added:
         _take(added)

@@ -23,7 +23,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~&])")
 _BY_ITSELF = re.compile(
     r"(?<=https:)(?=//)|(?<=http:)(?=//)|(?<=www)(?=\.)|(?<=\S@)(?=\S)|(?<=:)(?=[\w+/-]+:)", re.IGNORECASE
 )
-"""Where an address, a mailbox or an icon would become one although every mark in it is escaped: after Markdown was read."""
+"""Where an address, a mailbox or an icon would become one although all marks are escaped: after Markdown was read."""
 _JOINER = "\u2060"
 
 

@@ -39,7 +39,7 @@ COLOURS = {"warning": "orange", "note": "blue"}
 def draw_curves(trained: Training) -> None:
     """Draw the curves of one metric, which can be chosen."""
     metrics = trained.metrics()[:MAX_METRICS]
-    chosen = segmented("Metric", "curve", metrics, {each: metric_label(each) for each in metrics})
+    chosen = segmented("Metric", "curve", metrics, {each: plain(metric_label(each)) for each in metrics})
     draw_chart(drawn(curve_chart, trained, chosen), 100 + LEGEND * ((len(trained.told) + 1) // 2))
     st.caption("A colour a model, training dashed; the dot marks the best epoch. Click a model in the legend.")
 
