@@ -46,7 +46,8 @@ def _outcome(task: dict[str, Any]) -> dict[str, Any]:
 def _model(given: str, shown: list[str], **options: Any) -> None:
     from diag.io.models import load_model
 
-    shown += [_inspected(given)]
+    if "\0" not in given:  # no command line can say that
+        shown.append(_inspected(given))
     _ask(load_model(_path(given), **options), shown)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -23,6 +25,7 @@ from tests.attacks.trap import SECRET, Attack, Trap, Visitors, Watch, poison, wr
 ROOT = Path(__file__).resolve().parents[2]
 MAX_SECONDS, MAX_BYTES, MAX_TEXT = 30, 2 * 10**9, 500
 _STEP = 0.02  # seconds between two looks at the memory
+_STILL = 2**20  # bytes by which the memory of a process changes that has nothing to do
 _KILL = 4 * 10**9  # bytes at which a process is ended: the machine is not to be filled
 
 
@@ -57,6 +60,11 @@ def _status(pid: int, field: str) -> int:
     except OSError:
         pass
     return 0
+
+
+def _at_work(sizes: dict[int, int], idle: dict[int, int]) -> int:
+    """Return the memory of all processes together, without those that only wait: TensorFlow's, when data are read."""
+    return sum(size for pid, size in sizes.items() if abs(size - idle.get(pid, 0)) > _STILL)
 
 
 class Driver:
@@ -99,10 +107,11 @@ class Driver:
         if process is None:
             raise RuntimeError("not started")
         start, peak, raw = time.monotonic(), 0, b""
+        idle = {pid: _status(pid, "VmRSS") for pid in tree(process.pid)[1:]}
         while not raw.endswith(b"\n"):
             pids = tree(process.pid)
-            now = sum(_status(pid, "VmRSS") for pid in pids)
-            peak = max(peak, now, *(_status(pid, "VmHWM") for pid in pids))
+            now = _at_work({pid: _status(pid, "VmRSS") for pid in pids}, idle)
+            peak = max(peak, now, *(_status(pid, "VmHWM") for pid in pids if pid not in idle))
             if now > _KILL or time.monotonic() - start > seconds:
                 self.close()
                 kind = "memory" if now > _KILL else "hung"
@@ -114,7 +123,7 @@ class Driver:
                     self.close()
                     return Outcome("died", f"exit status {code}", peak=peak, seconds=time.monotonic() - start)
                 raw += part
-        peak = max(peak, *(_status(pid, "VmHWM") for pid in tree(process.pid)))
+        peak = max(peak, _at_work({pid: _status(pid, "VmHWM") for pid in tree(process.pid)}, idle))
         found = json.loads(raw)
         known = {key: found[key] for key in ("kind", "text", "trace", "seconds") if key in found}
         return Outcome(**known, shown=tuple(found.get("shown", ())), peak=peak)
@@ -165,7 +174,7 @@ class Range:
             self._visitors.taken()
             before = self._output()
             outcome = self.driver.run({"feed": attack.feed, "given": given})
-            names = {path.name for path in trap.folder.iterdir()}
+            names = _names_in(trap.folder)
             return outcome, [*self._harm(attack, outcome, before), *_badly_said(attack, outcome, given, names)]
         finally:
             shutil.rmtree(trap.folder, ignore_errors=True)
@@ -182,7 +191,9 @@ class Range:
         if asked:
             found.append(f"the network was asked: {asked[:3]}")
         printed = self._printed(before)
-        if any(SECRET[:10] in text or SECRET[:-11:-1] in text for text in (outcome.text, printed, *outcome.shown)):
+        if not attack.opens and any(
+            SECRET[:10] in text or SECRET[:-11:-1] in text for text in (outcome.text, printed, *outcome.shown)
+        ):
             found.append("what is in a canary was shown")
         if "Traceback (most recent call last)" in printed:
             found.append(f"a traceback was printed: {printed[-600:]}")
@@ -211,6 +222,16 @@ class Range:
         self.driver.close()
         self._watch.close()
         self._visitors.close()
+
+
+def _names_in(folder: Path) -> set[str]:
+    """Return the names of an attack's files, and the words of its small texts: what a card names may be named too."""
+    names = set()
+    for path in itertools.islice(folder.rglob("*"), 500):
+        names.add(path.name)
+        if path.suffix == ".toml" and path.is_file() and path.stat().st_size < 10_000:
+            names |= set(re.findall(r"[\w.~-]{3,}", path.read_text(errors="replace")))
+    return names
 
 
 def _badly_said(attack: Attack, outcome: Outcome, given: str, names: set[str]) -> list[str]:

@@ -69,7 +69,7 @@ class Attack:
     harmless : bool
         Whether diag may also read it: it is only damaged, or what is bad in it is passed over.
     opens : bool
-        Whether the canary itself is what the user named, such as by a link: opened, but never shown.
+        Whether the canary itself is what the user named, by a link: that is the user's own wish.
     """
 
     name: str
