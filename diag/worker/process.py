@@ -45,6 +45,8 @@ class Call:
         What the request is about, for messages: a file's name.
     seconds : int, optional
         The longest silence; each report of progress begins a new one. Without it there is no limit.
+    cpu_seconds : int
+        Of processor time, anew with each report; 0 for what the longest silence allows on all processors.
     memory_bytes : int
         Of resident memory over what the process has; 0 for three quarters of the machine's.
     granted : sequence of str or Path
@@ -58,6 +60,7 @@ class Call:
     arrays: Mapping[str, NDArray[Any]] | None = None
     what: str = "the request"
     seconds: int | None = None
+    cpu_seconds: int = 0
     memory_bytes: int = 0
     granted: Sequence[str | Path] = ()
     error: type[DiagError] = UnsupportedModelError
@@ -67,7 +70,7 @@ class Call:
         body = {
             "body": self.body,
             "memory": bound,
-            "cpu_seconds": 0 if self.seconds is None else self.seconds * (os.cpu_count() or 1) + 10,
+            "cpu_seconds": self.cpu_seconds or (self.seconds or 0) * (os.cpu_count() or 1),
             "granted": [str(path) for path in self.granted],
         }
         return Message(self.request, body, self.arrays or {})
@@ -146,9 +149,9 @@ class Worker:
             send(child.socket, call.message(bound))
             reply = self._reply(child, progress)
         except (ChannelError, ConnectionError, TimeoutError) as cause:
-            reason = child.reason(timed_out=isinstance(cause, TimeoutError), seconds=call.seconds)
+            reason = child.reason(timed_out=isinstance(cause, TimeoutError))
             child.stop()
-            text = _STOPPED[reason].format(**child.facts(self.name, call.seconds, bound))
+            text = _STOPPED[reason].format(**child.facts(self.name, call.seconds, bound, call.cpu_seconds))
             raise call.error(f"{call.what}: {text}") from None
         except _Ended as ended:
             raise ended.raised from None
@@ -238,7 +241,7 @@ class Worker:
 
 _STOPPED = {
     "time": "expected a file that is done in {seconds} s. Received: one that takes longer, so the {name} was stopped "
-    "(timed out after {seconds} s). " + f"If you trust the file, set {VARIABLE}=seconds=" + "{more_seconds}.",
+    "(timed out after {spent}). " + f"If you trust the file, set {VARIABLE}=seconds=" + "{more_seconds}.",
     "memory": "expected a file that needs less memory than {memory}. Received: one that needs more, so the {name} was "
     f"stopped. If you trust the file, raise memory_bytes or model_memory_bytes with {VARIABLE}.",
     "died": "expected a file that can be read. Received: one that made the {name} die ({signal}). The file is damaged "

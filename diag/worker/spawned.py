@@ -93,18 +93,18 @@ class Child:
         """Return whether it still runs."""
         return self._usable and self._child is not None and self._child.poll() is None
 
-    def reason(self, *, timed_out: bool, seconds: int | None) -> str:
+    def reason(self, *, timed_out: bool) -> str:
         """Return why it does not answer: ``"time"``, ``"memory"`` or ``"died"``."""
         if timed_out:
             return "time"
         if self._child is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._child.wait(5)
-            if self._child.returncode == -signal.SIGXCPU and seconds is not None:
+            if self._child.returncode == -signal.SIGXCPU:
                 return "time"
         return "memory" if self._over else "died"
 
-    def facts(self, name: str, seconds: int | None, bound: int) -> dict[str, Any]:
+    def facts(self, name: str, seconds: int | None, bound: int, cpu_seconds: int) -> dict[str, Any]:
         """Return what the sentences of `_STOPPED` say."""
         code = None if self._child is None else self._child.returncode
         try:
@@ -114,6 +114,7 @@ class Child:
         return {
             "name": name,
             "seconds": seconds,
+            "spent": f"{cpu_seconds} s of processor time" if code == -signal.SIGXCPU else f"{seconds} s",
             "more_seconds": 4 * (seconds or 1),
             "memory": f"{bound / 2**30:.1f} GiB",
             "signal": (signal_name or f"exit status {code}").lower(),
@@ -189,7 +190,7 @@ def clean_environment(folder: Path) -> dict[str, str]:
 
 
 def package_folders() -> list[str]:
-    """Return the folders that hold diag, first, and what it needs: the worker's Python looks only where it is installed."""
+    """Return the folders that hold diag, first, and what it needs, for a Python that looks only where it is."""
     found: list[str] = []
     for name in _PACKAGES:
         with contextlib.suppress(ImportError, ValueError):

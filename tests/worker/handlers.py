@@ -37,6 +37,20 @@ def hang(request):
         time.sleep(60)
 
 
+def spin(request):
+    return Answer(sum(1 for _ in range(request.body)))
+
+
+def count_slowly(request):
+    """Take 0.7 s of processor time for each step, 2.8 s for four."""
+    for done in range(1, request.body + 1):
+        until = time.process_time() + 0.7
+        while time.process_time() < until:
+            pass
+        request.progress(done, request.body)
+    return Answer()
+
+
 def refuse(request):
     raise DataError("x.csv: expected numbers. Received: words. Write numbers.")
 
@@ -135,6 +149,7 @@ HANDLERS = {
     function.__name__: function
     for function in (
         echo, crash, segfault, leave, hang, refuse, bug, grow, grow_slowly, count, forever, read, write, write_own,
-        remove_from, start_program, system, fork, connect, environment, unsendable, push, pushed,
+        remove_from, start_program, system, fork, connect, environment, unsendable, push, pushed, spin,
+        count_slowly,
     )
 }  # fmt: skip

@@ -58,6 +58,14 @@ def test_a_hang_is_stopped(worker):
     assert "timed out after 1 s" in refusal(worker, "hang", seconds=1)
 
 
+def test_processor_time_is_bounded_and_begins_anew_with_progress(worker):
+    text = refusal(worker, "spin", 10**12, seconds=60, cpu_seconds=1)
+    assert "timed out after 1 s of processor time" in text
+    reports = []
+    ask(worker, "count_slowly", 4, seconds=60, cpu_seconds=1, progress=lambda *done: reports.append(done))
+    assert len(reports) == 4
+
+
 def test_memory_is_bounded_at_once_and_over_time(worker):
     before = ask(worker, "environment").body["pid"]
     text = refusal(worker, "grow", 4 * 2**30, memory_bytes=2**28)
