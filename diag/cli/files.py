@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from diag.cli.options import ARCHITECTURE, INPUT_SHAPE, MODEL, OUTPUT, loading_options, open_models, path_type
+from diag.cli.options import ARCHITECTURE, INPUT_SHAPE, MODEL, OUTPUT, TRUST, loading_options, open_models, path_type
+from diag.cli.terminal import echo
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 
@@ -19,10 +20,16 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures 
 @INPUT_SHAPE
 @_JSON
 def inspect(model: Path, as_json: bool, **given: Any) -> None:
-    """Print what a model file holds - layers, shapes, parameters, Keras version - without running anything in it."""
-    from diag.cli.output import print_model_file
+    """Print what a model file holds - layers, shapes, parameters, Keras version - without running anything in it.
 
-    print_model_file(_file(model, given), as_json)
+    Says too what loading the file would run, and why diag would not load it; the exit status is 1 then.
+    """
+    from diag.cli.output import print_model_file
+    from diag.io.trust import judged
+
+    file = _file(model, given)
+    print_model_file(file, as_json)
+    judged(file)
 
 
 @click.command()
@@ -31,6 +38,7 @@ def inspect(model: Path, as_json: bool, **given: Any) -> None:
 @OUTPUT
 @ARCHITECTURE
 @INPUT_SHAPE
+@TRUST
 @click.option("--force", is_flag=True, help="Replace OUT if it is there.")
 def convert(model: Path, out: Path, force: bool, **given: Any) -> None:
     """Write MODEL, of any version of Keras, again as OUT.keras, which plain Keras opens; predictions are compared."""
@@ -38,12 +46,12 @@ def convert(model: Path, out: Path, force: bool, **given: Any) -> None:
 
     done = run_convert(open_models([model], given)[0], out, force=force)
     for note in done.notes:
-        click.echo(note)
-    click.echo(
+        echo(note)
+    echo(
         f"The new file's outputs differ from the old one's by at most {done.difference:.1e}, "
         f"on {done.n_samples} random inputs."
     )
-    click.echo(str(done.path))
+    echo(str(done.path))
 
 
 def _file(path: Path, given: dict[str, Any]) -> Any:

@@ -93,7 +93,13 @@ SPLIT = click.option(
     "--split", type=TEXT, help="Part of the data set: train or test.  [default: the card's, else test]"
 )
 INPUT_SHAPE = click.option("--input-shape", metavar="HxWxC", help="What the model takes, where its file does not say.")
+TRUST = click.option(
+    "--trust",
+    is_flag=True,
+    help="Load models even if that runs code in them (listed first), such as Lambda layers. Not for strangers' files.",
+)
 _IMAGES = (
+    TRUST,
     OUTPUT,
     ARCHITECTURE,
     INPUT_SHAPE,
@@ -147,7 +153,8 @@ def loading_options(given: dict[str, Any]) -> dict[str, Any]:
         if not all(_is_size(part.strip()) or part.strip() in ("?", "none") for part in parts):
             raise click.BadParameter(f"expected HxWxC, such as 28x28x1. Received: {shape}.", param_hint="--input-shape")
         sizes = tuple(int(part) if _is_size(part.strip()) else None for part in parts)
-    return {"output": given.get("output"), "architecture": given.get("architecture"), "input_shape": sizes}
+    return {"output": given.get("output"), "architecture": given.get("architecture"), "input_shape": sizes,
+            "trust": bool(given.get("trust"))}  # fmt: skip
 
 
 def preprocessing_of(given: dict[str, Any]) -> Preprocessing:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from diag.cli.terminal import cell, echo
 from diag.errors import DataError
 from diag.io.store import plain
 
@@ -37,7 +38,7 @@ def print_table(comparison: Comparison) -> None:
     frame = comparison.table()
     for model, row in frame.iterrows():
         table.add_row(
-            str(model).replace("[", "\\["),
+            cell(model),
             ("~ " if row["tied"] else "") + f"{row['accuracy']:.2%}",
             f"{row['accuracy_low']:.2%} to {row['accuracy_high']:.2%}",
             f"{row['balanced_accuracy']:.2%}",
@@ -52,27 +53,27 @@ def print_table(comparison: Comparison) -> None:
     terminal = sys.stdout.isatty()
     Console(width=None if terminal else 140, highlight=False).print(table)
     if frame["tied"].any():
-        click.echo("~ the data cannot separate it from the first")
+        echo("~ the data cannot separate it from the first")
 
 
 def print_pairs(comparison: Comparison) -> None:
     """Print a sentence on each pair of the best model with another; of two models the verdict is that sentence."""
     best, *others = (str(name) for name in comparison.table().index)
     for name in others if len(others) > 1 else ():
-        click.echo(comparison.sentence(best, name))
+        echo(comparison.sentence(best, name))
 
 
 def print_verdict(comparison: Comparison, findings: Sequence[Diagnosis] | None = None) -> None:
     """Print the data, what was assumed, the verdict, and how much the checks found in each model."""
     data = comparison.runs[0].data
-    click.echo(f"\n{data.name}, {data.split}: {len(data):,} images, {comparison.runs[0].n_classes} classes")
+    echo(f"\n{data.name}, {data.split}: {len(data):,} images, {comparison.runs[0].n_classes} classes")
     warned = {text for run in comparison.runs if run.detection is not None for text in run.detection.warnings()}
     for note in comparison.notes():
-        click.echo(f"{'warning' if any(note.endswith(text) for text in warned) else 'note'}: {note}")
-    click.echo(comparison.verdict())
+        echo(f"{'warning' if any(note.endswith(text) for text in warned) else 'note'}: {note}")
+    echo(comparison.verdict())
     for name, found in zip(comparison.names, findings or (), strict=False):
         worst = f" First: {found.findings[0].title}." if found.findings else ""
-        click.echo(f"findings on {name}: {found.verdict()}{worst}")
+        echo(f"findings on {name}: {found.verdict()}{worst}")
 
 
 def print_json(comparison: Comparison, report: Path | None = None, findings: Sequence[Diagnosis] | None = None) -> None:
@@ -146,10 +147,10 @@ def print_trust(found: Sequence[Faithfulness], as_json: bool) -> None:
         click.echo(json.dumps(plain({"models": rows}), indent=2))
         return
     for each in found:
-        click.echo(f"{each.model_name}: {each.verdict()}")
+        echo(f"{each.model_name}: {each.verdict()}")
 
 
-_LISTS = ("notes", "inputs_by_name", "outputs_by_name")
+_LISTS = ("notes", "would_run", "inputs_by_name", "outputs_by_name")
 
 
 def print_model_file(file: ModelFile, as_json: bool) -> None:
@@ -170,6 +171,8 @@ def print_model_file(file: ModelFile, as_json: bool) -> None:
         "outputs_by_name": [end.name for end in file.outputs] if len(file.outputs) > 1 else [],
         "parameters": file.n_params,
         "notes": list(file.notes),
+        "would_run": list(file.code),
+        "refused": file.refusal,
     }
     if as_json:
         click.echo(json.dumps(plain({**head, "layers": frame.to_dict("records")}), indent=2))
@@ -177,9 +180,9 @@ def print_model_file(file: ModelFile, as_json: bool) -> None:
     for key, value in head.items():
         if value not in (None, []):
             shown = f"{value:,}" if isinstance(value, int) else "; ".join(value) if key in _LISTS else value
-            click.echo(f"{key + ':':15}{shown}")
-    click.echo("")
-    click.echo(frame.to_string(index=False, na_rep="-"))
+            echo(f"{key + ':':15}{shown}")
+    echo()
+    echo(frame.to_string(index=False, na_rep="-"))
 
 
 def shipped_models(folder: Path | None) -> list[Path]:

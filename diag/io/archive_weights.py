@@ -82,4 +82,15 @@ def _assign_inside(piece: Piece, layer: Any, group: Any, origin: Origin) -> None
                 _assign_inside(piece, part, group[name][folder_name(type(part).__name__, used)], origin)
     arrays = _arrays(group)
     if arrays:
-        give(type(piece)(piece.name, piece.kind, layer), arrays, origin)
+        give(type(piece)(piece.name, piece.kind, _Own(layer)), arrays, origin)
+
+
+class _Own:
+    """A layer's own variables, as Keras writes them: without those of the layers inside it."""
+
+    def __init__(self, layer: Any) -> None:
+        inner = [name for name in ("layer", "cell") if hasattr(getattr(layer, name, None), "weights")]
+        own = getattr(layer, "_trainable_variables", None)
+        self.weights = [*own, *layer._non_trainable_variables] if inner and own is not None else layer.weights
+        if hasattr(layer, "finalize_state"):
+            self.finalize_state = layer.finalize_state

@@ -11,10 +11,10 @@ import numpy as np
 from diag.errors import ModelLoadError, UnsafeModelError, UnsupportedModelError
 from diag.io.ends import image_input
 from diag.io.extra_inputs import fed
+from diag.io.weight_files import opened_as_audited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -27,6 +27,7 @@ OPERATIONS: dict[str, str] = {
     "activations": "diag.filters.network:activations",
     "as_saved": "diag.checks.network_answers:as_saved",
     "batch_statistics": "diag.checks.network_answers:batch_statistics",
+    "converted": "diag.io.convert:converted",
     "duplicate_filters": "diag.checks.network_weights:duplicate_filters",
     "ends": "diag.io.network_ends:ends",
     "features": "diag.filters.network:features",
@@ -162,7 +163,7 @@ class SklearnBackend:
         """The estimator. Types that skops does not know as harmless are refused, never loaded."""
         with self._lock:
             if self._estimator is None:
-                self._estimator = _load_skops(self._file.path)
+                self._estimator = _load_skops(self._file)
             return self._estimator
 
     @property
@@ -197,12 +198,15 @@ class SklearnBackend:
         raise UnsupportedModelError(f"{self._file.path.name}: expected a Keras network. Received: an estimator.")
 
 
-def _load_skops(path: Path) -> Any:
+def _load_skops(file: ModelFile) -> Any:
     from skops import io as skops_io
     from skops.io.exceptions import UntrustedTypesFoundException
 
+    path = file.path
+    with opened_as_audited(file) as handle:
+        data = handle.read()
     try:
-        return skops_io.load(path, trusted=[])
+        return skops_io.loads(data, trusted=skops_io.get_untrusted_types(data=data) if file.trusted else [])
     except UntrustedTypesFoundException as error:
         raise UnsafeModelError(
             f"{path.name}: holds types that are not known to be harmless, so it was not loaded: {error}"

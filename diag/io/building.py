@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import math
+import sys
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,10 +26,13 @@ _ATTENTION = ("MultiHeadAttention", "GroupQueryAttention", "Attention", "Additiv
 
 @dataclass(slots=True)
 class Budget:
-    """How many numbers the variables of one model may have, and what its file is called."""
+    """How many numbers the variables of one model may have, and what its file is called.
+
+    There is no bound (None) for a model that the user's own code builds, or that the user trusts.
+    """
 
     name: str
-    left: int
+    left: int | None
     limits: Limits
 
     def take(self, shape: Any, layer: str) -> None:
@@ -39,6 +43,8 @@ class Budget:
         ModelLoadError
             If the model's variables are more than its file can fill.
         """
+        if self.left is None:
+            return
         sizes = [shape] if isinstance(shape, int) else list(shape or ())
         self.left -= abs(math.prod(int(size) for size in sizes if size is not None))
         if self.left < 0:
@@ -73,7 +79,7 @@ _counting = False
 
 @contextlib.contextmanager
 def counted(name: str, stored: int) -> Iterator[Budget]:
-    """Count the variables that layers make in here, against what the file stores.
+    """Count the variables that layers make in here, against what the file stores; they begin as zeros.
 
     Parameters
     ----------
@@ -84,11 +90,13 @@ def counted(name: str, stored: int) -> Iterator[Budget]:
     """
     _count_weights()
     budget = Budget(name, 2 * stored + SLACK, Limits.current())
-    token = _current.set(budget)
+    token, depth = _current.set(budget), sys.getrecursionlimit()
+    sys.setrecursionlimit(max(depth, 1000 + 4 * budget.limits.layers))  # Keras sorts layers by recursion, one a call
     try:
         yield budget
     finally:
         _current.reset(token)
+        sys.setrecursionlimit(depth)
 
 
 def _count_weights() -> None:
@@ -108,9 +116,11 @@ def _count_weights() -> None:
 def _counting_first(add_weight: Callable[..., Any]) -> Callable[..., Any]:
     def counted_weight(layer: Any, *args: Any, **kwargs: Any) -> Any:
         budget = _current.get()
-        if budget is not None:
+        if budget is not None and budget.left is not None:
             shape = kwargs.get("shape", args[0] if args and not isinstance(args[0], str) else ())
             budget.take(shape, layer.name)
+            if hasattr(kwargs.get("initializer"), "seed"):
+                kwargs["initializer"] = "zeros"  # the file's weights follow: drawing numbers would be for nothing
         return add_weight(layer, *args, **kwargs)
 
     counted_weight.__doc__, counted_weight.__name__ = add_weight.__doc__, add_weight.__name__

@@ -79,7 +79,11 @@ def definition_text(model: EnsembleModel, folder: Path) -> str:
 
 
 def load_ensemble(
-    path: Path, preprocessing: Preprocessing | None = None, class_names: tuple[str, ...] | None = None
+    path: Path,
+    preprocessing: Preprocessing | None = None,
+    class_names: tuple[str, ...] | None = None,
+    *,
+    trust: bool = False,
 ) -> EnsembleModel:
     """Read the definition of an ensemble, and its members with their model cards.
 
@@ -91,6 +95,8 @@ def load_ensemble(
         Its fields replace those of every member's card.
     class_names : tuple of str, optional
         Replace those of every member's card.
+    trust : bool
+        As `load_model` takes it, for every member.
 
     Raises
     ------
@@ -101,7 +107,8 @@ def load_ensemble(
     """
     values = _read(path)
     members = [
-        load_model(place, preprocessing=preprocessing, class_names=class_names) for place in _places(values, path)
+        load_model(place, preprocessing=preprocessing, class_names=class_names, trust=trust)
+        for place in _places(values, path)
     ]
     try:
         return made(tuple(members), values.get("how", "average"), values.get("weights"), values.get("title"), path)

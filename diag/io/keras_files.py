@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from diag.io.legacy_weights import Piece
     from diag.io.model_file import ModelFile
 
+    _Build = Callable[[ModelFile, Budget], tuple[Any, tuple[Piece, ...] | None]]
+
 
 def load_keras(path: Path | str, file: ModelFile | None = None) -> Any:
     """Return the `keras.Model` of a file, without compiling it.
@@ -55,6 +57,7 @@ def load_keras(path: Path | str, file: ModelFile | None = None) -> Any:
     if file.config is None:
         raise ModelLoadError(f"{path.name}: expected a Keras model. Received: {file.format}.")
     own_code = file.architecture is not None and is_code(file.architecture)
+    build: _Build
     if file.trusted and file.code:
         build = _by_keras
     elif own_code:
@@ -79,7 +82,7 @@ def _attempt(build: Callable[[], Any]) -> tuple[Any, Exception | None]:
         return None, error
 
 
-def _with_weights(build: Callable[[ModelFile, Budget], tuple[Any, tuple[Piece, ...] | None]], file: ModelFile) -> Any:
+def _with_weights(build: _Build, file: ModelFile) -> Any:
     """Return a model with its weights; the file is opened once, and is the one that was audited."""
     with opened_weights(file) as source:
         stored = sum(math.prod(shape) for layer in file.layers for shape in layer.weight_shapes)
@@ -119,20 +122,20 @@ def with_chosen_output(model: Any, file: ModelFile) -> Any:
     return import_keras().Model(inputs, chosen, name=model.name)
 
 
-def _user_built(file: ModelFile, budget: Budget) -> tuple[Any, tuple[Piece, ...]]:
+def _user_built(file: ModelFile, budget: Budget) -> tuple[Any, tuple[Piece, ...] | None]:
     """Return what the user's own function builds; of that, nothing is limited."""
-    budget.left = 2**62
+    budget.left = None
     model = called(str(file.architecture))
     return model, pieces_of(model)
 
 
-def _by_keras(file: ModelFile, budget: Budget) -> tuple[Any, None]:
+def _by_keras(file: ModelFile, budget: Budget) -> tuple[Any, tuple[Piece, ...] | None]:
     """Return a model that the user trusts, by Keras itself, with its weights; its code runs."""
-    budget.left = 2**62
+    budget.left = None
     return import_keras().saving.load_model(file.path, compile=False, safe_mode=False), None
 
 
-def _built(file: ModelFile, budget: Budget) -> tuple[Any, tuple[Piece, ...]]:
+def _built(file: ModelFile, budget: Budget) -> tuple[Any, tuple[Piece, ...] | None]:
     """Return a model with random weights, and its pieces."""
     return built(file.path.name, file, budget)
 

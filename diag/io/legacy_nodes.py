@@ -113,7 +113,8 @@ def _of_keras_3(value: Any) -> Any:
         return [_of_keras_3(part) for part in value]
     if not isinstance(value, dict) or "class_name" not in value:
         return value
-    kind, inner = value["class_name"], value.get("config")
+    kind = value["class_name"]
+    inner: Any = value.get("config")
     if kind == "__keras_tensor__":
         return Reference(*inner["keras_history"])
     if kind in ("__ellipsis__", "Ellipsis"):

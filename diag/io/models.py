@@ -21,6 +21,7 @@ from diag.io.modelcard import ModelCard, load_card
 from diag.io.network_ends import ends_of
 from diag.io.outputs import HEAD_NOTES, output_head, to_probabilities
 from diag.io.preprocessing import Preprocessing
+from diag.io.trust import judged
 from diag.printable import name_text
 
 if TYPE_CHECKING:
@@ -331,6 +332,7 @@ def load_model(
     output: str | None = None,
     architecture: str | Path | None = None,
     input_shape: tuple[int | None, ...] | None = None,
+    trust: bool = False,
 ) -> Model:
     """Read a saved classifier: Keras ``.keras``, ``.h5``, ``.hdf5``, scikit-learn ``.skops``, or an ensemble of these.
 
@@ -352,6 +354,9 @@ def load_model(
         is your own code and is run. Without it, a JSON file of the same name beside the weights is used.
     input_shape : tuple of int or None, optional
         Of one sample, where the file does not say it: ``(28, 28, 1)``.
+    trust : bool
+        Load the file even if that runs code of its own - Lambda layers, custom classes that you registered - by Keras
+        itself, in this process. What would run is printed on standard error first. Never for files of strangers.
 
     Raises
     ------
@@ -369,9 +374,9 @@ def load_model(
     (797, 10)
     """
     if str(path).endswith(".ensemble.toml"):
-        return _ensemble(Path(path), preprocessing, class_names, output or architecture or input_shape)
+        return _ensemble(Path(path), preprocessing, class_names, output or architecture or input_shape, trust)
     given = load_architecture(architecture) if architecture is not None else None
-    file = audit(Path(path), architecture=given, input_shape=input_shape)
+    file = judged(audit(Path(path), architecture=given, input_shape=input_shape), trust=trust)
     card = load_card(file.path)
     if output is not None or card.output is not None:
         file = with_output(file, output or card.output)
@@ -389,7 +394,7 @@ def load_model(
 
 
 def _ensemble(
-    path: Path, preprocessing: Preprocessing | None, class_names: tuple[str, ...] | None, other: object
+    path: Path, preprocessing: Preprocessing | None, class_names: tuple[str, ...] | None, other: object, trust: bool
 ) -> Model:
     from diag.io.ensemble_files import load_ensemble
 
@@ -398,4 +403,4 @@ def _ensemble(
             f"{path.name}: an output, architecture or input shape is that of one model. Write it into the cards of the "
             "ensemble's members."
         )
-    return load_ensemble(path, preprocessing, class_names)
+    return load_ensemble(path, preprocessing, class_names, trust=trust)

@@ -27,9 +27,11 @@ WEIGHTS = "model.weights.h5"
 def digest_of(file: BinaryIO) -> str:
     """Return the SHA-256 of an open file, from its beginning, where it stands again afterwards."""
     file.seek(0)
-    found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = hashlib.sha256()
+    while piece := file.read(2**20):
+        found.update(piece)
     file.seek(0)
-    return found
+    return found.hexdigest()
 
 
 @contextlib.contextmanager
@@ -39,6 +41,24 @@ def opened_hdf5(file: BinaryIO | IO[bytes]) -> Iterator[Any]:
 
     with h5py.File(file, "r") as opened:
         yield opened
+
+
+@contextlib.contextmanager
+def opened_as_audited(file: ModelFile) -> Iterator[BinaryIO]:
+    """Open a model file, if its bytes are still those that were audited.
+
+    Raises
+    ------
+    ModelLoadError
+        If they are not.
+    """
+    with open_regular(file.path, "model file") as handle:
+        if digest_of(handle) != file.bytes_digest:
+            raise ModelLoadError(
+                f"{file.path.name}: expected the file as it was when it was opened. Received: another one, written "
+                "since. Load it again."
+            )
+        yield handle
 
 
 @contextlib.contextmanager
@@ -61,12 +81,7 @@ def opened_weights(file: ModelFile) -> Iterator[Any]:
         If the file is another one than was audited.
     """
     name = file.path.name
-    with open_regular(file.path, "model file") as handle:
-        if digest_of(handle) != file.bytes_digest:
-            raise ModelLoadError(
-                f"{name}: expected the file as it was when it was opened. Received: another one, written since. "
-                "Load it again."
-            )
+    with opened_as_audited(file) as handle:
         if file.format == "hdf5":
             with opened_hdf5(handle) as opened:
                 yield opened
