@@ -218,7 +218,7 @@ def test_more_numbers_than_a_history_has(tmp_path, name, content):
 
 def test_a_missing_file_and_a_folder(tmp_path):
     for path in (tmp_path / "a.hist", tmp_path):
-        with pytest.raises(DataError, match="expected a|no such training history"):
+        with pytest.raises(DataError, match=r"expected a|no such training history"):
             load_history(path)
 
 

@@ -196,13 +196,13 @@ def test_texts_that_are_no_paths_are_refused(source):
 
 def test_a_history_that_is_a_pipe_or_in_another_encoding_is_one_line(tmp_path):
     os.mkfifo(tmp_path / "a.csv")
-    with pytest.raises(DataError, match="expected a training history. Received: a pipe"):
+    with pytest.raises(DataError, match=r"expected a training history. Received: a pipe"):
         load_history(tmp_path / "a.csv")
     (tmp_path / "b.csv").write_bytes("loss\n0.5\n".encode("utf-16"))
     with pytest.raises(DataError, match=r"in UTF-8. Received: text in UTF-16. Save it as UTF-8"):
         load_history(tmp_path / "b.csv")
     os.mkfifo(tmp_path / "events.out.tfevents.1")
-    with pytest.raises(DataError, match="Received: none|a pipe"):
+    with pytest.raises(DataError, match=r"Received: none|a pipe"):
         load_history(tmp_path)
 
 
