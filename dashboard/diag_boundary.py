@@ -28,9 +28,15 @@ def boundary() -> Iterator[None]:
     except DiagError as error:
         st.error(plain(error))
     except Exception as error:  # noqa: BLE001 - the boundary of the surface
-        number = secrets.token_hex(4)
-        st.error(f"Something went wrong that should not have. The server's log has it under number {number}.")
-        LOG.error("number %s\n%s", number, _written(error))
+        failed(error)
+
+
+def failed(error: Exception) -> bool:
+    """Show one sentence with a number, and log the error under it; what `st.App` calls for errors outside of a page."""
+    number = secrets.token_hex(4)
+    st.error(f"Something went wrong that should not have. The server's log has it under number {number}.")
+    LOG.error("number %s\n%s", number, _written(error))
+    return True
 
 
 def _written(error: Exception) -> str:

@@ -11,6 +11,7 @@ from diag_loaders_charts import drawn, legible
 from diag_loaders_kept import IDLE_SECONDS, Shelf, buffers
 
 from diag.views.charts import confusion_chart
+from diag.views.shown import vega_spec
 
 
 def test_arrays_that_share_memory_count_once():
@@ -97,7 +98,7 @@ def test_a_failure_is_not_kept_and_a_signal_passes():
 def test_a_kept_chart_is_altairs(make_run):
     run = make_run([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
     kept = drawn(confusion_chart, run, "true", size=300)
-    whole = legible(confusion_chart(run, "true", size=300)).to_dict()
+    whole = vega_spec(legible(confusion_chart(run, "true", size=300)))
     assert {name: kept.spec[name] for name in ("layer", "params", "width", "height")} == {
         name: whole[name] for name in ("layer", "params", "width", "height")
     }
