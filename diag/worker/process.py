@@ -19,6 +19,7 @@ from diag.worker import memory
 from diag.worker.channel import ChannelError, Message, receive, send
 from diag.worker.limits import VARIABLE
 from diag.worker.processes import runs
+from diag.worker.roots import narrowed
 from diag.worker.spawned import Child
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Call:
             "body": self.body,
             "memory": bound,
             "cpu_seconds": self.cpu_seconds or (self.seconds or 0) * (os.cpu_count() or 1),
-            "granted": [str(path) for path in self.granted],
+            "granted": [str(path) for path in narrowed(self.granted)],
         }
         return Message(self.request, body, self.arrays or {})
 

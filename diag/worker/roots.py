@@ -8,8 +8,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diag.errors import DataError, DiagError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -48,23 +46,20 @@ def inside(path: str | Path, folders: Iterable[Path]) -> bool:
         return False
 
 
-def refuse_outside(paths: Iterable[str | Path], error: type[DiagError] = DataError) -> None:
-    """Refuse paths outside the folders of `confine` and `confined`; without these nothing is refused.
+def narrowed(granted: Iterable[str | Path]) -> list[Path]:
+    """Return what is left of `granted` folders and files inside the folders of `confine` and `confined`.
 
-    Raises
-    ------
-    DiagError
-        Of the given type. The message is the same whether or not there is such a file.
+    Of a granted folder that holds such a folder, that is left; without `confine` and `confined`, all.
     """
+    left = [Path(path) for path in granted]
     for folders in (_process, _thread.get()):
-        if folders is None:
-            continue
-        for path in paths:
-            if not inside(path, folders):
-                raise error(
-                    f"{Path(path).name}: expected a file in the folders that this server shows. Received: a path that "
-                    "leads outside. Whoever runs the server can add its folder with -- --root FOLDER."
-                )
+        if folders is not None:
+            left = [part for path in left for part in _common(path, folders)]
+    return left
+
+
+def _common(path: Path, folders: Iterable[Path]) -> list[Path]:
+    return [path] if inside(path, folders) else [folder for folder in folders if inside(folder, [path])]
 
 
 def _real(path: str | Path) -> Path:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
-from diag.errors import DataError, ModelLoadError
+from diag.errors import DataError
+from diag.io.datasets import load_dataset
 from diag.worker import roots
 
 
@@ -46,41 +48,40 @@ def test_a_folder_that_is_a_link_is_what_it_points_to(shown, tmp_path):
     assert roots.inside(shown / "in.npz", [tmp_path / "link"])
 
 
-def test_only_where_a_thread_is_confined(shown):
-    roots.refuse_outside(["/etc/passwd"])
+def test_grants_are_narrowed_to_what_is_shown(shown, tmp_path):
+    assert roots.narrowed(["/", tmp_path, "/etc/passwd"]) == [Path("/"), tmp_path, Path("/etc/passwd")]
     with roots.confined([shown]):
-        roots.refuse_outside([shown / "in.npz"])
-        with pytest.raises(ModelLoadError, match=r"passwd: expected a file in the folders .*outside\. .*--root FOLDER"):
-            roots.refuse_outside([shown / "in.npz", "/etc/passwd"], ModelLoadError)
-        other = threading.Thread(target=roots.refuse_outside, args=(["/etc/passwd"],))
-        other.start()
-        other.join()
-    roots.refuse_outside(["/etc/passwd"])
+        assert roots.narrowed([shown, shown / "in.npz"]) == [shown, shown / "in.npz"]
+        assert roots.narrowed(["/"]) == [shown]
+        assert roots.narrowed([tmp_path]) == [shown]
+        assert roots.narrowed(["/etc", tmp_path / "other", shown / "out.npz"]) == []
+        with roots.confined([tmp_path]):
+            assert roots.narrowed(["/"]) == [tmp_path]
+    assert roots.narrowed(["/"]) == [Path("/")]
 
 
-def test_a_confined_process_is_confined_in_every_thread(shown, monkeypatch):
-    monkeypatch.setattr(roots, "_process", None)
-    roots.confine([shown])
-    refused = []
-
-    def look():
-        with pytest.raises(DataError) as error:
-            roots.refuse_outside(["/etc/passwd"])
-        refused.append(error)
-
-    thread = threading.Thread(target=look)
+def in_a_thread(*paths):
+    found = []
+    thread = threading.Thread(target=lambda: found.extend(roots.narrowed(paths)))
     thread.start()
     thread.join()
-    assert len(refused) == 1
+    return found
 
 
-def test_the_message_is_the_same_whether_or_not_there_is_such_a_file(shown, tmp_path):
-    (tmp_path / "there").touch()
-    told = []
+def test_a_thread_is_confined_alone_and_a_process_in_every_thread(shown, tmp_path, monkeypatch):
     with roots.confined([shown]):
-        for name in ("there", "nowhere"):
-            with pytest.raises(DataError) as error:
-                roots.refuse_outside([tmp_path / name])
-            told.append(str(error.value).replace(name, "x"))
-    assert told[0] == told[1]
-    assert str(tmp_path) not in told[0]
+        assert in_a_thread("/") == [Path("/")]
+    monkeypatch.setattr(roots, "_process", None)
+    roots.confine([tmp_path])
+    assert in_a_thread("/", "/etc") == [tmp_path]
+    with roots.confined([shown]):
+        assert roots.narrowed(["/"]) == [shown]
+
+
+def test_a_worker_reads_nothing_else(shown, tmp_path):
+    (tmp_path / "private.png").write_bytes(b"x")
+    table = shown / "paths.csv"
+    table.write_text("path,label\n../private.png,a\n")
+    with roots.confined([shown]), pytest.raises(DataError) as error:
+        load_dataset(str(table)).images[0:1]
+    assert "x" not in str(error.value).split()
