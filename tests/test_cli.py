@@ -124,7 +124,8 @@ def test_explain_writes_a_picture_a_page_or_arrays(tmp_path):
     assert "CNN lungu: DeepSHAP" in output
     page = html.read_text(encoding="utf-8")
     assert page.count(" rather than ") == 4  # two models, each as text and as what a picture is of
-    assert "unsafe" not in page
+    assert "script-src &#39;sha256-" in page
+    assert "script-src &#39;unsafe" not in page
     assert "http" not in page.replace("http-equiv", "")
     invoke("explain", CNN, *chosen, "--outputs", "2,3", "--target", "logit", "--out", npz)
     options = {"background": 5, "outputs": [2, 3], "target": "logit"}

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from diag.cli.options import CACHE, MODEL, data_options, open_data, open_models, path_type, preprocessing_of
+from diag.cli.terminal import echo
 
 
 @click.command("init")
@@ -34,5 +35,5 @@ def init(model: Path, out: Path | None, force: bool, cache: bool, **given: Any) 
     card, evidence = propose_card(without_card_preprocessing(opened, preprocessing_of(given)), data, cache)
     write_output(place, card_text(card, place.parent, evidence))
     for line in evidence:
-        click.echo(line)
-    click.echo(str(place))
+        echo(line)
+    echo(str(place))

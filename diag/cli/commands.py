@@ -30,6 +30,7 @@ from diag.cli.options import (
     path_type,
     stages,
 )
+from diag.cli.terminal import echo
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 _NO_CHECKS = click.option("--no-checks", is_flag=True, help="No findings: the doctor's checks are not run.")
@@ -90,7 +91,7 @@ def report(
         print_json(comparison, report=path, findings=found)
     else:
         print_verdict(comparison, found)
-        click.echo(str(path))
+        echo(str(path))
 
 
 @click.command()
@@ -195,12 +196,12 @@ def explain(
     for attribution in found:
         error = float(attribution.additivity_error.max())
         name = f"{attribution.model_name}: " if len(found) > 1 else ""
-        click.echo(f"{name}{attribution.method}: {attribution.background_note} Largest additivity error {error:.1e}.")
+        echo(f"{name}{attribution.method}: {attribution.background_note} Largest additivity error {error:.1e}.")
         if given["tolerance"] is not None:
-            click.echo(tolerance_line(attribution))
+            echo(tolerance_line(attribution))
         if attribution.warning():
-            click.echo(f"warning: {attribution.warning()}", err=True)
-    click.echo(str(out))
+            echo(f"warning: {attribution.warning()}", err=True)
+    echo(str(out))
 
 
 def tolerance_line(attribution: Any) -> str:
@@ -278,8 +279,8 @@ def predict(model: Path, out: Path, id_column: str, label_column: str, id_start:
             id_start,
         ),
     )
-    click.echo(f"{len(proba):,} predictions by {opened.name}.")
-    click.echo(str(out))
+    echo(f"{len(proba):,} predictions by {opened.name}.")
+    echo(str(out))
 
 
 def submission(
@@ -343,10 +344,10 @@ def demo(folder: Path | None, out: Path, n_explain: int, no_checks: bool, cache:
     comparison = compare(runs)
     print_table(comparison)
     print_verdict(comparison, found)
-    click.echo("\nOpen the report in a browser:")
-    click.echo(str(path.resolve()))
-    click.echo("\nThe same as a dashboard, every number clickable down to images:")
-    click.echo("streamlit run dashboard/app.py")
+    echo("\nOpen the report in a browser:")
+    echo(str(path.resolve()))
+    echo("\nThe same as a dashboard, every number clickable down to images:")
+    echo("streamlit run dashboard/app.py")
 
 
 @click.group()
@@ -360,7 +361,7 @@ def cache_info() -> None:
     from diag.io import store
 
     entries, size = store.usage()
-    click.echo(f"{store.cache_folder()}: {entries:,} results, {size / 1e6:.1f} MB")
+    echo(f"{store.cache_folder()}: {entries:,} results, {size / 1e6:.1f} MB")
 
 
 @cache.command("clear")
@@ -368,7 +369,7 @@ def cache_clear() -> None:
     """Delete all kept results."""
     from diag.io import store
 
-    click.echo(f"{store.clear():,} results deleted from {store.cache_folder()}")
+    echo(f"{store.clear():,} results deleted from {store.cache_folder()}")
 
 
 COMMANDS: tuple[click.Command, ...] = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diag.cli.options import CACHE, MODELS, SEED, data_options, evaluate_all, path_type, stages
+from diag.cli.terminal import cell, echo, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ class WrongCondition(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         """Print the line as the command line prints all its errors."""
-        click.echo(f"error: {self.format_message()}", err=True, file=file)
+        click.echo(visible(f"error: {self.format_message()}"), err=True, file=file)
 
 
 @click.command()
@@ -94,7 +95,7 @@ def compare(
         print_comparison(comparison, held)
         for place in (junit, out):
             if place is not None:
-                click.echo(str(place))
+                echo(str(place))
     if held is not None and not held.passed:
         click.get_current_context().exit(FAILED)
 
@@ -132,17 +133,17 @@ def print_comparison(comparison: Comparison, held: Gate | None) -> None:
         _print_pairs(comparison)
         return
     if held.outcomes:
-        click.echo("")
+        echo()
         for each in held.outcomes:
             shut = each in held.failures
-            mark = click.style(f"{each.status:9}", fg="red" if shut else "green", bold=True)
-            click.echo(f"{mark} {each.condition}")
-            click.echo(f"          {each.sentence}")
+            mark = (f"{each.status:9}", {"fg": "red" if shut else "green", "bold": True})
+            echo(mark, f" {each.condition}")
+            echo(f"          {each.sentence}")
             if shut and len(each.indices):
-                click.echo(f"          {_images(each.indices.tolist())}")
+                echo(f"          {_images(each.indices.tolist())}")
     _print_changed(held)
     if held.outcomes:
-        click.echo(f"\n{held.verdict()}")
+        echo(f"\n{held.verdict()}")
 
 
 def _images(indices: list[int]) -> str:
@@ -163,15 +164,15 @@ def _print_pairs(comparison: Comparison) -> None:
         table.add_column(name, justify="right")
     for row in comparison.pairs().to_dict("records"):
         table.add_row(
-            str(row["a"]).replace("[", "\\["),
-            str(row["b"]).replace("[", "\\["),
+            cell(row["a"]),
+            cell(row["b"]),
             f"{row['only_a']:,}",
             f"{row['only_b']:,}",
             f"{100 * row['difference']:+.2f}",
             f"{100 * row['difference_low']:+.2f} to {100 * row['difference_high']:+.2f}",
             "< 0.0001" if row["p_adjusted"] < 1e-4 else f"{row['p_adjusted']:.4f}",
         )
-    click.echo("")
+    echo()
     Console(width=140, highlight=False).print(table)
 
 
@@ -183,7 +184,7 @@ def _print_changed(held: Gate) -> None:
     frame = held.changed()
     counts = frame["change"].value_counts()
     said = ", ".join(f"{int(counts.get(kind, 0)):,} {kind}" for kind in ("broken", "mended", "still wrong"))
-    click.echo(f"\n{len(frame):,} of {len(held.new):,} images have another answer: {said}.")
+    echo(f"\n{len(frame):,} of {len(held.new):,} images have another answer: {said}.")
     if not len(frame):
         return
     named = bool(frame["name"].any())
@@ -200,10 +201,10 @@ def _print_changed(held: Gate) -> None:
             f"{row['old_confidence']:.2f} -> {row['new_confidence']:.2f}",
             str(row["change"]),
         ]
-        table.add_row(*(cell.replace("[", "\\[") for cell in cells))
+        table.add_row(*map(cell, cells))
     Console(width=140, highlight=False).print(table)
     if len(frame) > SHOWN:
-        click.echo(f"and {len(frame) - SHOWN:,} more: --json lists all.")
+        echo(f"and {len(frame) - SHOWN:,} more: --json lists all.")
 
 
 def print_comparison_json(comparison: Comparison, held: Gate | None, report: Path | None) -> None:

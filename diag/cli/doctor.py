@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from diag.cli.options import CACHE, MODELS, SEED, TRAIN, data_options, open_data, open_models, open_train, stages
+from diag.cli.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,19 +91,19 @@ def print_diagnoses(found: Sequence[Diagnosis], as_json: bool, show_all: bool) -
     colours = {"critical": "red", "warning": "yellow", "note": "blue"}
     for place, each in enumerate(found):
         if place:
-            click.echo("")
-        click.echo(f"{click.style(each.model_name, bold=True)}: {each.verdict()}")
+            echo()
+        echo((each.model_name, {"bold": True}), f": {each.verdict()}")
         for finding in each.findings:
-            label = click.style(f"{finding.severity:8}", fg=colours[finding.severity], bold=True)
-            click.echo(f"\n{label} {finding.code} {click.style(finding.title, bold=True)}")
-            click.echo(f"  {finding.message}")
+            label = (f"\n{finding.severity:8}", {"fg": colours[finding.severity], "bold": True})
+            echo(label, f" {finding.code} ", (finding.title, {"bold": True}))
+            echo(f"  {finding.message}")
             if finding.samples:
                 shown = ", ".join(str(sample) for sample in finding.samples[:10])
                 more = f" and {len(finding.samples) - 10} more" if len(finding.samples) > 10 else ""
-                click.echo(f"  Images: {shown}{more}.")
-            click.echo(f"  To do: {finding.remedy}")
-            click.echo(f"  {finding.anchor}")
+                echo(f"  Images: {shown}{more}.")
+            echo(f"  To do: {finding.remedy}")
+            echo(f"  {finding.anchor}")
         if show_all:
-            click.echo("")
+            echo()
             for outcome in each.outcomes:
-                click.echo(f"  {outcome.code} {outcome.status:8}{outcome.title}. {outcome.reason}".rstrip())
+                echo(f"  {outcome.code} {outcome.status:8}{outcome.title}. {outcome.reason}".rstrip())

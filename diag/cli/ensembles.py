@@ -22,6 +22,7 @@ from diag.cli.options import (
     path_type,
     stages,
 )
+from diag.cli.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,7 @@ def ensemble(
             ]
         _print_ensemble(compare(runs[:-1]), runs[-1], written, as_json)
     if written is not None and not (as_json and given["data"] is not None):
-        click.echo(str(written))
+        echo(str(written))
 
 
 def _numbers(text: str | None) -> list[float] | None:
@@ -126,14 +127,12 @@ def _print_ensemble(members: Comparison, run: Evaluation, written: Path | None, 
         click.echo(json.dumps(plain(values), indent=2, allow_nan=False))
         return
     for title, row in (("ensemble", figures["ensemble"]), ("best member", figures["best_member"])):
-        click.echo(
+        echo(
             f"{title + ':':13}{row['accuracy']:.2%} ({row['accuracy_low']:.2%} to {row['accuracy_high']:.2%}), "
             f"log loss {row['log_loss']:.3f}  {row['model']}"
         )
-    click.echo(f"{'oracle:':13}{share:.2%}  any member right")
-    click.echo(
-        f"It mends {mends:,} and breaks {breaks:,} answers of the best member (McNemar's exact p = {p_value:.3g})."
-    )
+    echo(f"{'oracle:':13}{share:.2%}  any member right")
+    echo(f"It mends {mends:,} and breaks {breaks:,} answers of the best member (McNemar's exact p = {p_value:.3g}).")
 
 
 def _oracle(comparison: Comparison) -> float:
@@ -230,12 +229,12 @@ def _print_labels(found: PseudoLabels, out: Path, as_json: bool) -> None:
         }
         click.echo(json.dumps(plain(values), indent=2, allow_nan=False))
         return
-    click.echo(found.sentence())
+    echo(found.sentence())
     if len(found):
-        click.echo(_classes(table.to_dict("records")))
+        echo(_classes(table.to_dict("records")))
     for warning in found.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(str(out))
+        echo(f"warning: {warning}", err=True)
+    echo(str(out))
 
 
 MAX_CLASSES = 20

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from diag.cli.options import CACHE, MODELS, SEED, TRAIN, data_options, evaluate_all, open_train, path_type, stages
+from diag.cli.terminal import echo
 
 
 @click.command()
@@ -46,10 +47,10 @@ def labels(
     if as_json:
         _print_json(issues, out)
         return
-    click.echo(issues.verdict())
+    echo(issues.verdict())
     for note in issues.notes:
-        click.echo(note)
-    click.echo(str(out))
+        echo(note)
+    echo(str(out))
 
 
 def _print_json(issues: Any, out: Path) -> None:
