@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from diag.io.file_codec import from_json
 from diag.io.store import Entry
 from diag.worker import isolated
 from diag.worker.limits import Limits
-from diag.worker.process import models, reader
+from diag.worker.process import Call, models, reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from diag.io.model_file import ModelFile
     from diag.io.shape_rules import Shape
 
+_BYTES_A_SECOND = 20 * 2**20
+"""How large a file may be for one more second of processor time."""
 SILENCE = 600
 """Seconds in which an operation on a network has to report progress."""
 _MEMORY_A_BYTE = 8
@@ -63,11 +66,31 @@ def audit(
         _source(path, architecture, input_shape),
         what=path.name,
         seconds=limits.seconds,
+        cpu_seconds=_cpu_seconds(_size(path)),
         memory_bytes=limits.memory_bytes,
-        granted=[path.absolute().parent],
+        granted=_granted(path),
         error=ModelLoadError,
     )
     return from_json(reply.body)
+
+
+def _cpu_seconds(file_size: int) -> int:
+    """Return the processor time for reading a file, or building its network: a third of the limit, more if large.
+
+    Processor time, so that a busy machine refuses nothing that a quiet one takes.
+    """
+    return max(1, Limits.current().seconds // 3) + file_size // _BYTES_A_SECOND
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        return path.stat().st_size
+    return 0
+
+
+def _granted(path: Path) -> list[Path]:
+    """Return what the process may read for a model: what lies beside it, and the file itself where it is a link."""
+    return [path.absolute().parent, path.absolute()]
 
 
 def _source(path: Path, architecture: Architecture | None, input_shape: Shape | None) -> dict[str, Any]:
@@ -79,8 +102,8 @@ def _source(path: Path, architecture: Architecture | None, input_shape: Shape | 
 
 
 def backend_of(file: ModelFile, architecture: Architecture | None, input_shape: Shape | None) -> Backend:
-    """Return what answers for a model: in another process, unless the user's own code builds it."""
-    if isolated() and not (file.architecture is not None and is_code(file.architecture)):
+    """Return what answers for a model: in another process, unless the user's own code builds it, or it is trusted."""
+    if isolated() and not file.trusted and not (file.architecture is not None and is_code(file.architecture)):
         return WorkerBackend(file, _source(file.path, architecture, input_shape))
     return SklearnBackend(file) if file.format == "skops" else KerasBackend(file)
 
@@ -90,8 +113,9 @@ class WorkerBackend:
 
     def __init__(self, file: ModelFile, source: dict[str, Any]) -> None:
         self._file = file
+        self._spent = 0.0
         self._spec = {**source, "output": file.output if len(file.outputs) > 1 else None, "digest": file.digest}
-        self._ready = 0
+        self._answered = False
         self._here: KerasBackend | None = None
         self._lock = threading.Lock()
 
@@ -107,22 +131,17 @@ class WorkerBackend:
             return self._here.model
 
     def prepare(self) -> None:
-        """Load the model, if the process does not hold it."""
-        if self._ready == models().generation and models().alive():
-            return
-        limits = Limits.current()
-        self._call("load", self._spec, {}, seconds=limits.seconds, memory=limits.memory_bytes
-                   + _MEMORY_A_BYTE * self._file.file_size)  # fmt: skip
-        self._ready = models().generation
+        """Load the model, if no process holds it."""
+        models().call("load", self._spec, first=self._load(), **self._options(Limits.current().seconds))
 
     def predict(
         self, inputs: NDArray[np.float32], extra: Mapping[str, NDArray[Any]] | None = None
     ) -> NDArray[np.float32]:
         """Return the output for one batch; `extra` holds further inputs by name."""
-        self.prepare()
         arrays = {"inputs": inputs, **{f"extra {name}": np.asarray(rows) for name, rows in (extra or {}).items()}}
-        seconds = Limits.current().seconds * max(1, len(inputs))
-        return self._call("predict", self._spec, arrays, seconds=seconds)[1]["outputs"]
+        options = self._options(Limits.current().seconds * max(1, len(inputs)))
+        reply = models().call("predict", self._spec, arrays, first=self._load(), **options)
+        return reply.arrays["outputs"]
 
     def run(
         self,
@@ -132,31 +151,21 @@ class WorkerBackend:
         progress: Callable[[int, int], None] | None = None,
     ) -> Entry:
         """Return what an operation of `OPERATIONS` finds out about the network."""
-        self.prepare()
         body = {"model": self._spec, "name": name, "options": dict(options)}
         seconds = max(SILENCE, Limits.current().seconds)
-        meta, found = self._call("run", body, arrays, seconds=seconds, progress=progress)
-        return Entry(meta=meta, arrays=found)
+        reply = models().call("run", body, arrays, first=self._load(), progress=progress, **self._options(seconds))
+        return Entry(meta=reply.body, arrays=dict(reply.arrays))
 
-    def _call(
-        self,
-        request: str,
-        body: Any,
-        arrays: Mapping[str, NDArray[Any]],
-        *,
-        seconds: int,
-        memory: int = 0,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> tuple[Any, dict[str, NDArray[Any]]]:
-        reply = models().call(
-            request,
-            body,
-            arrays,
-            what=self._file.path.name,
-            seconds=seconds,
-            memory_bytes=memory,
-            granted=[self._file.path.absolute().parent],
-            error=ModelLoadError if request == "load" else UnsupportedModelError,
-            progress=progress,
-        )
-        return reply.body, dict(reply.arrays)
+    def _load(self) -> Call:
+        bound = Limits.current().memory_bytes + _MEMORY_A_BYTE * self._file.file_size
+        options = {**self._options(Limits.current().seconds), "memory_bytes": bound, "error": ModelLoadError}
+        options["cpu_seconds"] = _cpu_seconds(self._file.file_size)
+        return Call("load", self._spec, **options)
+
+    def _options(self, seconds: int) -> dict[str, Any]:
+        return {
+            "what": self._file.path.name,
+            "seconds": seconds,
+            "granted": _granted(self._file.path),
+            "error": UnsupportedModelError,
+        }
