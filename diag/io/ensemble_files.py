@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diag.errors import InvalidInputError, ModelLoadError
 from diag.io.ensembles import ENDING, made
-from diag.io.modelcard import read_toml
+from diag.io.modelcard import read_toml, toml_value
 from diag.io.models import load_model
 from diag.io.out_files import check_output, write_output
 from diag.io.sources import printable
@@ -75,7 +74,7 @@ def definition_text(model: EnsembleModel, folder: Path) -> str:
     rows: dict[str, Any] = {"title": model.name, "how": model.how, "members": paths}
     if model.how == "weighted":
         rows["weights"] = list(model.weights)
-    return "\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in rows.items()) + "\n"
+    return "\n".join(f"{key} = {toml_value(value)}" for key, value in rows.items()) + "\n"
 
 
 def load_ensemble(

@@ -191,9 +191,9 @@ def card_text(card: ModelCard, folder: Path, comments: Sequence[str] = ()) -> st
     }
     data = {"source": None if card.source is None else _seen_from(card.source, folder), "split": card.split}
     steps = {key: _toml_value(key, value, card.preprocessing) for key, value in card.preprocessing.to_dict().items()}
-    lines = [f"{key} = {_toml(value)}" for key, value in top.items() if value is not None]
+    lines = [f"{key} = {toml_value(value)}" for key, value in top.items() if value is not None]
     for name, table in (("data", data), ("preprocessing", steps), ("results", dict(card.results))):
-        rows = [f"{key} = {_toml(value)}" for key, value in table.items() if value is not None]
+        rows = [f"{key} = {toml_value(value)}" for key, value in table.items() if value is not None]
         if name == "preprocessing":
             if not card.pinned:
                 continue
@@ -203,9 +203,20 @@ def card_text(card: ModelCard, folder: Path, comments: Sequence[str] = ()) -> st
     return "\n".join(lines) + "\n"
 
 
-def _toml(value: Any) -> str:
-    """Return a text, number, yes or no, or list of these, in TOML; JSON writes them alike."""
-    return json.dumps(value, ensure_ascii=False)
+def toml_value(value: Any) -> str:
+    """Return a text, number, yes or no, or list of these, in TOML; JSON writes them alike, but for one character.
+
+    Raises
+    ------
+    InvalidInputError
+        For the name of a file whose bytes are no text.
+    """
+    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise InvalidInputError(
+            f"expected names in UTF-8. Received: {printable(text, 80)}, with bytes that are none. Rename the file."
+        )
+    return text
 
 
 def _toml_value(key: str, value: Any, preprocessing: Preprocessing) -> Any:
