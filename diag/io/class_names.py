@@ -9,6 +9,7 @@ from typing import Any
 
 from diag.errors import DataError
 from diag.io.opening import open_regular
+from diag.io.sources import stays_inside
 from diag.printable import printable
 
 FILES = ("class_names.json", "class_indices.json", "classes.json", "labels.txt", "classes.txt", "label.labels.txt")
@@ -118,5 +119,7 @@ def class_names_beside(source: Any) -> tuple[Path, tuple[str, ...]] | None:
     folder = path if path.is_dir() else path.parent if path.is_file() else None
     if folder is None:
         return None
-    found = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    found = next(
+        (folder / name for name in FILES if (folder / name).is_file() and stays_inside(folder / name, folder)), None
+    )
     return None if found is None else (found, _from_file(found))

@@ -138,7 +138,7 @@ def load_dataset(
     class_names: str | Path | Sequence[str] | Mapping[Any, Any] | None = None,
     steps: int | None = None,
     stretch: tuple[int, int] | None = None,
-    confined: bool = False,
+    confined: bool = True,
 ) -> Dataset:
     """Read images and labels from a built-in set, a file, a folder or Python objects.
 
@@ -164,7 +164,7 @@ def load_dataset(
     stretch : (int, int), optional
         Height and width that encoded images are brought to, only if they differ in size and `size` is not given.
     confined : bool
-        Refuse a table whose paths lead out of its own folder: for files that strangers sent to a server.
+        Refuse a table whose paths lead out of its own folder, as a stranger's might. False reads them, and says so.
 
     Raises
     ------

@@ -19,7 +19,7 @@ import numpy as np
 from diag.errors import DataError
 from diag.io.opening import open_regular
 from diag.io.protobuf import BYTES, FIXED32, VARINT, CutOffError, fields, records
-from diag.io.sources import printable
+from diag.io.sources import printable, stays_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,7 +70,7 @@ def event_files(path: Path) -> list[tuple[str, Path]]:
             (prefix, file)
             for prefix, folder in folders
             for file in sorted(folder.iterdir(), key=lambda each: each.name)
-            if is_event_file(file) and file.is_file()
+            if is_event_file(file) and file.is_file() and stays_inside(file, path)
         ]
     except OSError as error:
         raise DataError(f"{path}: expected a log folder; {error.strerror or error}") from error

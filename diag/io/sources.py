@@ -165,7 +165,7 @@ class Request:
     label_column: str | int | None = None
     steps: int | None = None
     stretch: tuple[int, int] | None = field(default=None, repr=False)
-    confined: bool = field(default=False, repr=False)
+    confined: bool = field(default=True, repr=False)
 
 
 _reports: ContextVar[Callable[[int, int], None] | None] = ContextVar("reports", default=None)
@@ -186,6 +186,14 @@ def tick() -> None:
     report = _reports.get()
     if report is not None:
         report(0, 1)
+
+
+def stays_inside(path: Path, folder: Path) -> bool:
+    """Return whether a path, its links followed, lies in a folder. One that leads to nothing does not."""
+    try:
+        return path.resolve(strict=True).is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # to nothing, in a circle, a zero byte
+        return False
 
 
 def file_digest(path: Path) -> str:

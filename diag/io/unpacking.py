@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PIECE = 2**20
+_SMALL = 2**20  # bytes that may be packed as tightly as they like
 DAMAGE = (OSError, EOFError, zlib.error)
 """What reading a damaged gzip file raises."""
 
@@ -26,7 +27,8 @@ class _Bounded(io.RawIOBase):
 
     def __init__(self, stream: Any, under: BinaryIO, name: str) -> None:
         self.stream, self.under, self.name, self.count = stream, under, name, 0
-        self.most = Limits.current().memory_bytes
+        limits = Limits.current()
+        self.most, self.ratio = limits.memory_bytes, limits.ratio
 
     def readable(self) -> bool:
         return True
@@ -34,6 +36,12 @@ class _Bounded(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         piece = self.stream.read(len(buffer))
         self.count += len(piece)
+        packed = self.under.tell()
+        if self.count > _SMALL and self.count > self.ratio * packed:
+            raise DataError(
+                f"{self.name}: expected a file that unpacks to at most {self.ratio:,} times its size. Received: "
+                f"{self.count:,} bytes out of {packed:,}. {raise_hint('ratio', 2 * self.ratio)}"
+            )
         if self.count > self.most:
             raise DataError(
                 f"{self.name}: expected a file that unpacks to at most {self.most:,} bytes. Received: more. "

@@ -327,7 +327,9 @@ def test_missing_files_and_files_elsewhere(listing, tmp_path_factory):
     with pytest.raises(DataError, match=r"1 of 4 files do not exist, the first is .*3\.png"):
         load_dataset(listing, label_column="kind")
     listing.write_text(listing.read_text().replace("images/3.png", str(outside)))
-    data = load_dataset(listing, label_column="kind")
+    with pytest.raises(DataError, match=r"inside the table's folder. Received: 1 outside.*Put the images beside"):
+        load_dataset(listing, label_column="kind")
+    data = load_dataset(listing, label_column="kind", confined=False)
     assert "1 of the files lie outside of the table's folder." in data.notes
     np.testing.assert_array_equal(data.images[3].reshape(16), PIXELS[3])
     listing.write_text(listing.read_text().replace(str(outside), ""))

@@ -71,12 +71,12 @@ def test_a_mark_at_the_beginning_and_windows_line_ends_do_no_harm(tmp_path):
 
 def test_a_table_of_too_many_columns_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("DIAG_LIMITS", "columns=10")
-    refused(csv(tmp_path, HEAD + ROWS), "at most 10 columns. Received: 17. .*DIAG_LIMITS=columns=17")
+    refused(csv(tmp_path, HEAD + ROWS), "at most 10 columns. Received: 17. .*DIAG_LIMITS=columns=68")
 
 
 def test_a_table_with_a_row_longer_than_a_block_is_read(tmp_path):
     row = ",".join(["7"] * (400 * 400 * 3))  # 1 MB: more than pyarrow's own block
-    with pytest.raises(DataError, match="DIAG_LIMITS=columns=480000"):
+    with pytest.raises(DataError, match=r"at most 100,000 columns.*DIAG_LIMITS=columns=5\d+"):
         load_dataset(csv(tmp_path, row + "\n" + row + "\n"))
 
 
@@ -88,6 +88,68 @@ def test_what_unpacks_to_more_than_is_allowed_is_refused(tmp_path, monkeypatch, 
     monkeypatch.setenv("DIAG_LIMITS", "memory_bytes=1000000")
     monkeypatch.setenv("DIAG_ISOLATION", "off")
     refused(tmp_path / name, "unpacks to at most 1,000,000 bytes. Received: more. .*DIAG_LIMITS=memory_bytes=4000000")
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.tfrecord.gz", "t10k-images-idx3-ubyte.gz"])
+def test_what_unpacks_to_a_thousand_times_its_size_is_refused_at_once(tmp_path, name):
+    head = struct.pack(">HBB3I", 0, 8, 3, 2000, 100, 100) if "idx" in name else b""
+    (tmp_path / name).write_bytes(gzip.compress(head + bytes(20_000_000)))
+    refused(tmp_path / name, "a line of over" if "csv" in name else "1,000 times its size.*DIAG_LIMITS=ratio=2000")
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    (b"," * 10**6, r"at most 100,000 columns. Received: 1\d\d,\d\d\d"),
+    (b"a" * (20 * 2**20), "a line of over 16,777,216 bytes"),
+    (b'"' + b"a" * (20 * 2**20), "a line of over 16,777,216 bytes"),
+    (HEAD.encode() + b"," * 10**6 + b"\n", "Expected 17 columns"),
+])  # fmt: skip
+def test_lines_and_columns_are_bounded_before_they_are_taken_apart(tmp_path, content, said):
+    refused(csv(tmp_path, content), said)
+    refused(csv(tmp_path, gzip.compress(content), "a.csv.gz"), said + "|1,000 times its size")
+
+
+def test_a_table_too_large_for_the_memory_is_refused_by_its_size(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIAG_LIMITS", "memory_bytes=100")
+    monkeypatch.setenv("DIAG_ISOLATION", "off")
+    refused(csv(tmp_path, HEAD + ROWS), "a table of at most 100 bytes. Received: .*Save the images as .npz")
+
+
+def test_a_hollow_file_is_refused_before_it_is_read(tmp_path):
+    path = csv(tmp_path, HEAD + ROWS)
+    os.truncate(path, 10**11)
+    refused(path, "1,000 times what is stored. Received: 100,000,000,000 bytes, of which")
+
+
+@pytest.mark.parametrize("name", ["class_names.json", "metadata.csv"])
+def test_what_lies_beside_images_is_no_link_to_elsewhere(tmp_path, name):
+    (tmp_path / "secret").write_text('["a", "b", "c"]' if name.endswith("json") else "file,age\n0/0.png,41\n")
+    folder = written.class_folders(tmp_path, X, Y)
+    (folder / name).symlink_to(tmp_path / "secret")
+    data = load_dataset(folder)
+    assert data.class_names == ("0", "1", "2")
+    assert data.metadata is None
+
+
+def test_events_are_no_links_to_elsewhere(tmp_path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "secret").write_bytes(b"")
+    (tmp_path / "logs" / "events.out.tfevents.2").symlink_to(tmp_path / "secret")
+    with pytest.raises(DataError, match="Received: none"):
+        load_history(tmp_path / "logs")
+
+
+def test_a_damaged_picture_in_a_record_is_no_plain_pixels(tmp_path):
+    path = written.tfrecord(tmp_path, X, Y)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"\x89PNG")] ^= 1
+    path.write_bytes(content)
+    refused(path, "a damaged one at byte 12. Copy or download")
+
+
+def test_missing_images_in_a_parquet_file_are_counted(tmp_path):
+    table = pa.table({"image": pa.array([[1.0] * 25, None, [2.0] * 25]), "label": [0, 1, 2]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    refused(tmp_path / "a.parquet", "an image in every row. Received: 1 that are missing")
 
 
 def test_no_more_is_taken_than_there_is(tmp_path):

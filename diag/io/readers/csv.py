@@ -6,15 +6,16 @@ import csv as text_csv
 import io
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from diag.errors import DataError
 from diag.io.readers.columns import is_text, means_something
 from diag.io.readers.siblings import part_files
 from diag.io.readers.table import parts_of_table
 from diag.io.sources import Parts, Request, file_digest, printable
-from diag.io.unpacking import DAMAGE, opened_data, read_up_to
+from diag.io.unpacking import DAMAGE, opened_data
 from diag.worker.limits import Limits, raise_hint
 
 ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
@@ -22,7 +23,7 @@ _MISSING = ("", "na", "n/a", "#n/a", "null", "nan")
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "spaces"}
 _MAX_CELL = 2**24
 _START, _LINES = 2**16, 3  # bytes and lines that are looked at first
-_MAX_LINE = 64 * 2**20
+_MAX_LINE = 16 * 2**20
 _BLOCK = 16 * 2**20  # bytes that are parsed at once, which a row has to fit into
 _MARKS = (
     (b"\xff\xfe\x00\x00", "UTF-32"), (b"\x00\x00\xfe\xff", "UTF-32"), (b"\xff\xfe", "UTF-16"),
@@ -61,7 +62,7 @@ def table_of(path: Path) -> tuple[Any, list[str] | None, tuple[str, ...]]:
     start = _start(path)
     delimiter = _delimiter(start.partition("\n")[0])
     first, second = _first_rows(start, delimiter, path)
-    _refuse_columns(first, path)
+    _refuse_columns(len(first), path)
     header = _header(first, second)
     decimal = "," if delimiter == ";" and any(re.fullmatch(r"-?\d+,\d+", cell.strip()) for cell in second) else "."
     notes = () if delimiter == "," else (f"Columns are separated by {_DELIMITERS[delimiter]}.",)
@@ -73,13 +74,15 @@ def table_of(path: Path) -> tuple[Any, list[str] | None, tuple[str, ...]]:
 
 def _start(path: Path) -> str:
     """Return the first two lines and more of a file as text; raise if it is no text in UTF-8."""
+    size, most = path.stat().st_size, Limits.current().memory_bytes
+    if size > most:
+        raise DataError(
+            f"{printable(path.name, 80)}: expected a table of at most {most:,} bytes. Received: {size:,}. "
+            f"Save the images as .npz or .parquet. {raise_hint('memory_bytes', 4 * size)}"
+        )
     with opened_data(path) as file:
         try:
-            data = read_up_to(file, _START)
-            while data.count(b"\n") < _LINES and (more := file.read(_START)):
-                data += more
-                if len(data) > _MAX_LINE:
-                    raise _broken(path, f"a first line of over {_MAX_LINE:,} bytes")
+            data = b"".join(_pieces(file, path))
         except DAMAGE as error:
             raise _broken(path, printable(str(error), 120)) from error
     mark = next((name for mark, name in _MARKS if data.startswith(mark)), None)
@@ -91,6 +94,20 @@ def _start(path: Path) -> str:
         return data[: data.rfind(b"\n") + 1 or None].decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _broken(path, f"text in another encoding, perhaps Latin-1 (byte {error.start:,})") from error
+
+
+def _pieces(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """Yield the beginning of a file up to its third line, as far as that may be a table's row."""
+    length = lines = 0
+    marks: Counter[bytes] = Counter()
+    while lines < _LINES and (piece := file.read(_START)):
+        yield piece
+        if not lines:
+            marks.update({mark: piece.partition(b"\n")[0].count(mark) for mark in (b",", b";", b"\t")})
+            _refuse_columns(max(marks.values()) + 1, path)
+        length, lines = length + len(piece), lines + piece.count(b"\n")
+        if length > (lines + 1) * _MAX_LINE:
+            raise _broken(path, f"a line of over {_MAX_LINE:,} bytes")
 
 
 def _broken(path: Path, what: str) -> DataError:
@@ -122,12 +139,12 @@ def _first_rows(start: str, delimiter: str, path: Path) -> tuple[list[str], list
         text_csv.field_size_limit(limit)
 
 
-def _refuse_columns(first: list[str], path: Path) -> None:
+def _refuse_columns(count: int, path: Path) -> None:
     most = Limits.current().columns
-    if len(first) > most:
+    if count > most:
         raise DataError(
-            f"{printable(path.name, 80)}: expected at most {most:,} columns. Received: {len(first):,}. "
-            f"{raise_hint('columns', len(first))}"
+            f"{printable(path.name, 80)}: expected at most {most:,} columns. Received: {count:,}. "
+            f"{raise_hint('columns', 4 * count)}"
         )
 
 

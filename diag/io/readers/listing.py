@@ -78,7 +78,8 @@ def _notes(paths: tuple[Path, ...], base: Path, folder: Path, where: str, *, con
     if outside and confined:
         raise DataError(
             f"{where}: expected paths inside the table's folder. Received: {len(outside):,} outside of it, the first "
-            f"is {printable(str(outside[0]), 120)}. Put the images beside the table."
+            f"is {printable(str(outside[0]), 120)}. Put the images beside the table. If you know it, pass "
+            "confined=False to load_dataset."
         )
     if outside:
         said.append(f"{len(outside):,} of the files lie outside of the table's folder.")

@@ -54,5 +54,6 @@ def array_of(path: Path) -> Any:
             if isinstance(error, DataError):
                 raise
             raise DataError(
-                f"{name}: expected a .npy file as np.save writes it. Received: {printable(str(error), 99)}. Save it again."
+                f"{name}: expected a .npy file as np.save writes it. Received: {printable(str(error), 99)}. "
+                "Save it again."
             ) from error

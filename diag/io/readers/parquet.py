@@ -357,6 +357,12 @@ def _class_names(schema: Any, label: str | None) -> tuple[str, ...] | None:
 def _images(column: _Column, kind: Any, request: Request) -> tuple[Any, dict[str, int] | None, tuple[str, ...], str]:
     if _is_encoded(kind):
         return pictures(_Blobs(column), request)
+    missing = column.group(0).null_count
+    if missing:
+        raise DataError(
+            f"{column.paths[0].name}: expected an image in every row. Received: {missing:,} that are missing in "
+            f"{column.name!r}. Drop these rows first."
+        )
     try:
         sample = np.asarray(column.group(0)[0].as_py(), dtype=float)
     except (ValueError, TypeError) as error:  # rows of different lengths, or a missing number

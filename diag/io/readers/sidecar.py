@@ -11,7 +11,7 @@ import numpy as np
 
 from diag.errors import DataError
 from diag.io.opening import open_regular
-from diag.io.sources import printable
+from diag.io.sources import printable, stays_inside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +43,8 @@ def metadata_beside(
         Columns by name (None without a table that fits), at most one note, and the table's text. An image without a
         row has an empty text, NaN in a column of numbers.
     """
-    found = next((folder / NAME for folder in dict.fromkeys((base, root)) if (folder / NAME).is_file()), None)
+    places = (folder / NAME for folder in dict.fromkeys((base, root)))
+    found = next((place for place in places if place.is_file() and stays_inside(place, root)), None)
     if found is None:
         return None, (), ""
     try:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from diag.errors import DataError
 from diag.io.opening import open_regular
 from diag.io.pictures import header, pictures
-from diag.io.protobuf import Value, example, records
+from diag.io.protobuf import Value, example, masked_crc, records
 from diag.io.readers.siblings import is_folder_of, shards, shards_of_split
 from diag.io.sources import Parts, Request, StoredArray, file_digest, printable, tick
 from diag.io.unpacking import DAMAGE, opened_data, read_up_to
@@ -240,6 +240,7 @@ def _images(
     value = first[blobs.image]
     if isinstance(value, list) and _is(value):
         return pictures(blobs, request)
+    _refuse_damaged(blobs)
     length = len(value[0]) if isinstance(value, list) else len(value)
     shape = _stated(first, length)
     dtype = np.dtype(np.uint8) if isinstance(value, list) else value.dtype
@@ -248,6 +249,20 @@ def _images(
     elif isinstance(value, list) and length == 4 * math.prod(shape):
         dtype = np.dtype("<f4")
     return StoredArray((len(blobs), *shape), dtype, _Pixels(blobs, shape, dtype)), None, (), ""
+
+
+def _refuse_damaged(blobs: _Records) -> None:
+    """Raise if the first record is not what was written: its image may be a damaged picture, and no plain pixels."""
+    number, offset, length = (int(value) for value in blobs.places[0])
+    shard = blobs.shards[number]
+    with shard.opened() as file:
+        file.seek(offset)
+        data, foot = file.read(length), file.read(4)
+    if struct.pack("<I", masked_crc(data)) != foot:
+        raise DataError(
+            f"{printable(shard.path.name, 80)}: expected records as they were written. Received: a damaged one at byte "
+            f"{offset:,}. Copy or download the file again."
+        )
 
 
 def _stated(features: Mapping[str, Value], length: int) -> tuple[int, ...] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 from diag.errors import DataError
 from diag.io.opening import kind_of, open_regular
 from diag.io.sources import printable
+from diag.worker.limits import Limits, raise_hint
 
 FORMATS = ".npz, .npy, .csv, .h5, .parquet, .tfrecord, idx, .zip or a folder"
 _ADDRESS = re.compile(r"(?:^|::)\s*([A-Za-z][A-Za-z0-9+.\-]*)://")
 _POINTER = b"version https://git-lfs"
+_LARGE = 64 * 2**20
 _MODELS = (".keras", ".skops", ".pkl", ".pickle", ".joblib")
 
 
@@ -34,7 +37,7 @@ def refuse_address(source: str, what: str = "data") -> None:
 
 
 def refuse_pointer(path: Path) -> None:
-    """Raise if a file is what Git LFS leaves in place of one that was not fetched.
+    """Raise if a file is what Git LFS leaves in place of one that was not fetched, or a hollow one.
 
     Raises
     ------
@@ -44,11 +47,23 @@ def refuse_pointer(path: Path) -> None:
     if not path.is_file():
         return
     with open_regular(path, "data file", DataError) as file:
+        _refuse_hollow(os.fstat(file.fileno()), path)
         if is_pointer(file.read(len(_POINTER))):
             raise DataError(
                 f"{printable(path.name, 80)}: expected {FORMATS}. Received: a Git LFS pointer, a note in place of the "
                 "file. Run 'git lfs pull'."
             )
+
+
+def _refuse_hollow(status: os.stat_result, path: Path) -> None:
+    """Raise if a large file has next to nothing on the disk: reading it would take hours and give zeros."""
+    stored, ratio = status.st_blocks * 512, Limits.current().ratio
+    if status.st_size > _LARGE and 0 < stored * ratio < status.st_size:
+        raise DataError(
+            f"{printable(path.name, 80)}: expected at most {ratio:,} times what is stored. Received: "
+            f"{status.st_size:,} bytes, of which {stored:,} are on the disk. Copy or download it again. "
+            f"{raise_hint('ratio', -(-status.st_size // stored))}"
+        )
 
 
 def is_pointer(start: bytes) -> bool:
