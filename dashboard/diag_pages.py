@@ -6,6 +6,7 @@ import streamlit as st
 from diag_access import allowed_in
 from diag_arguments import roots, upload_folder
 from diag_boundary import boundary
+from diag_settled import settle
 from diag_state import enter, keep_url
 
 from diag.worker.roots import confined
@@ -39,3 +40,4 @@ def draw() -> None:
             enter(page.url_path)
             page.run()
             keep_url()
+            settle(f"page {page.title}")
