@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,7 +25,22 @@ from diag.io.out_files import no_room
 from diag.printable import message_line
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _NoReader(Exception):  # noqa: N818 - no error
+    """Nobody reads standard output any more."""
+
+
+class _Commands(click.Group):
+    """The commands; one whose output is not read ends in an exception of its own, whichever the version of click."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _NoReader from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="diag")
 def cli() -> None:
     """Debug saved Keras classifiers: which one is better, where does each fail, and why.
@@ -60,12 +76,11 @@ def main() -> None:
         except (click.Abort, KeyboardInterrupt):
             _say("interrupted: nothing half-written is left. Run the same command again: kept results are used.")
             sys.exit(INTERRUPTED)
-        except (DiagError, click.ClickException, OSError, MemoryError) as error:
+        except (DiagError, click.ClickException, OSError, MemoryError, _NoReader) as error:
             sys.exit(_failed(error))
         except SystemExit as end:
-            if isinstance(end.__context__, BrokenPipeError):
-                _drop_output()
-                sys.exit(NO_READER)
+            if isinstance(end.__context__, BrokenPipeError):  # from rich
+                sys.exit(_failed(_NoReader()))
             raise
     sys.exit(status if isinstance(status, int) else 0)
 
@@ -82,7 +97,7 @@ def _prepare_streams() -> None:
 
 def _failed(error: Exception) -> int:
     """Print an error that is no bug as one line, and return the exit status; raise a bug again."""
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError | _NoReader):
         _drop_output()
         return NO_READER
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
