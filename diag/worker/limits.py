@@ -91,7 +91,7 @@ class Limits:
             if name not in known or not (digits.isascii() and digits.isdecimal()) or not 0 < int(digits) < 2**62:
                 raise InvalidInputError(
                     f"{VARIABLE}: expected name=number pairs such as seconds=120 of {', '.join(sorted(known))}. "
-                    f"Received: {part[:80]!r}."
+                    f"Received: {part[:80]!r}. Correct the variable."
                 )
             values[name] = int(digits)
         return cls(**values)
