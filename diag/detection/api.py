@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from diag.detection.candidates import Space
-from diag.detection.decision import Decision, decide
+from diag.detection.decision import LOSS_TOLERANCE, Decision, decide
 from diag.detection.label_order import label_order, matched
-from diag.detection.scores import Answers, Score, best_first, stratified_order
+from diag.detection.scores import Answers, Score, best_first, independence_p, stratified_order
 from diag.errors import InvalidInputError, UnsupportedModelError
 from diag.io.pairing import GUESSED, labelings, match_classes
 from diag.metrics.comparison import mcnemar_exact
@@ -38,6 +38,8 @@ GOOD = 0.95
 CHANCE_LEVEL, RULE_LEVEL = 0.01, 0.001
 MOST_CLASSES = 200
 """With more classes a few hundred images cannot tell the order of outputs."""
+MOST_SHARE = (3, 0.25, 0.75)
+"""A class is most of the data with three times its even share, but with no less and no more than these shares of it."""
 LEAST_IMAGES = 20
 """With fewer labelled images no test can separate anything."""
 
@@ -80,6 +82,15 @@ def detect(model: Model, data: Dataset, n: int = SAMPLE, seed: int = 0) -> Detec
     Labels may also start at 1 or be in another sorting: a reading of `labelings` other than the usual is taken when it
     makes more answers right (McNemar's exact test, 0.1 %). When nothing is better than chance, candidates are judged by
     the accuracy on one half of the images with outputs assigned to labels on the other half.
+
+    Where one class is most of the data (`MOST_SHARE`), always naming it is nearly always right. Then every class counts
+    the same, and "chance" is what Fisher's exact test of each class says. A network that has learnt how rare a class
+    is has its probabilities divided by the classes' shares; which of the two it is, the log loss says.
+
+    References
+    ----------
+    Saerens, Latinne & Decaestecker (2002), Adjusting the outputs of a classifier to new a priori probabilities, Neural
+    Computation 14, 21-41.
 
     Examples
     --------
@@ -128,6 +139,14 @@ class _Search:
         self.space.look(images)
         self.answers = Answers(model, images)
         self.tried: list[Candidate] = []
+        self.balanced = self._mostly_one_class()
+        self.learnt_shares = True
+
+    def _mostly_one_class(self) -> bool:
+        """Whether one class is so much of the data that accuracy says little."""
+        counts = np.unique(self.labelings[self.usual].labels, return_counts=True)[1]
+        times, least, most = MOST_SHARE
+        return bool(len(counts) > 1 and counts.max() / counts.sum() >= min(max(times / len(counts), least), most))
 
     def _images(self, start: int, stop: int) -> NDArray[np.generic]:
         return np.asarray(self.data.images[self.drawn[start:stop]])
@@ -146,7 +165,30 @@ class _Search:
     def _score(self, candidate: Candidate, rule: str, n: int, order: LabelOrder | None = None) -> Score:
         labels = self._labels(rule, n)
         labels = labels if order is None else np.asarray(order.outputs)[labels]
-        return Score.of(self.answers.proba(candidate)[:n], labels)
+        proba = self.answers.proba(candidate)[:n]
+        if not self.balanced:
+            return Score.of(proba, labels)
+        return Score.balanced(proba, labels, self._factors(rule, order))
+
+    def _factors(self, rule: str, order: LabelOrder | None) -> NDArray[np.float64]:
+        """Return what the probability of each class is multiplied by, (k,): 1 where no share is learnt or known."""
+        factors = np.ones(self.model.n_classes)
+        if self.learnt_shares:
+            labels = self.labelings[rule].labels
+            labels = labels if order is None else np.asarray(order.outputs)[labels]
+            classes, counts = np.unique(labels, return_counts=True)
+            factors[classes] = counts.sum() / (counts * len(classes))
+        return factors
+
+    def _look_for_shares(self, candidates: Sequence[Candidate], n: int) -> None:
+        """Find out whether the network has learnt how rare classes are: what it would lose otherwise."""
+        if not self.balanced:
+            return
+        losses = {}
+        for learnt in (True, False):
+            self.learnt_shares = learnt
+            losses[learnt] = min(self._best_reading(each, n).log_loss for each in candidates)
+        self.learnt_shares = losses[True] < losses[False] + LOSS_TOLERANCE
 
     def _best_reading(self, candidate: Candidate, n: int) -> Score:
         """Return the candidate's score by the reading of labels that suits it best."""
@@ -160,6 +202,7 @@ class _Search:
     def _coarse(self) -> list[Candidate]:
         """Return the candidates that deserve all images; the most usual of all is one of them."""
         self._try(self.space.plain(), self.coarse)
+        self._look_for_shares(self.tried, self.coarse)
         if max(self._best_reading(each, self.coarse).accuracy for each in self.tried) < GOOD:
             self._try(self.space.turned(), self.coarse)
         self._try(self.space.fitted(self._beam(1)[0]), self.coarse)
@@ -172,9 +215,10 @@ class _Search:
 
         When nothing is better than chance, those whose answers tell most of the labels in any order.
         """
+        self._look_for_shares(self.tried, self.coarse)
         scores = [self._best_reading(each, self.coarse) for each in self.tried]
         top = scores[best_first(scores)[0]]
-        if not self._above_chance(top.correct) or self._better_in_another_order(top):
+        if not self._above_chance(top) or self._better_in_another_order(top):
             return self._beam_any_order(size)
         best = max(each.accuracy for each in scores)
         error = math.sqrt(max(best * (1 - best), 1 / self.coarse) / self.coarse)
@@ -200,29 +244,33 @@ class _Search:
     def _beam_any_order(self, size: int) -> list[Candidate]:
         n = min(self.n, max(self.coarse, 12 * self.model.n_classes))
         self.answers.ask(self.tried, n)
-        found = [float(self._matched(each, n).mean()) for each in self.tried]
+        weights = self._score(self.tried[0], self.usual, n).weights
+        found = [float(np.average(self._matched(each, n), weights=weights)) for each in self.tried]
         places = sorted(range(len(found)), key=lambda place: (-found[place], self.tried[place].unusual))
         return [self.tried[place] for place in places[:size]]
 
     def _chance(self, n: int) -> float:
         return float(np.unique(self._labels(self.usual, n), return_counts=True)[1].max() / n)
 
-    def _above_chance(self, correct: NDArray[np.bool_]) -> bool:
+    def _above_chance(self, score: Score) -> bool:
         """Whether so many right answers are more than the best of all that was tried has by chance."""
         from scipy.stats import binom
 
-        n = len(correct)
-        p_value = float(binom.sf(int(correct.sum()) - 1, n, self._chance(n)))
-        return p_value < CHANCE_LEVEL / (len(self.tried) * len(self.labelings))
+        level = CHANCE_LEVEL / (len(self.tried) * len(self.labelings))
+        if score.labels is not None:
+            return independence_p(score.labels, score.predicted) < level / 2  # shares learnt, and not
+        n = len(score.correct)
+        return float(binom.sf(int(score.correct.sum()) - 1, n, self._chance(n))) < level
 
     def _decide(self, finalists: Sequence[Candidate], n: int) -> _Final:
         """Judge finalists on the first `n` images."""
         self.answers.ask(finalists, n)
+        self._look_for_shares(finalists, n)
         rule = self._reading(finalists, n)
         scores = [self._score(each, rule, n) for each in finalists]
         unusual = [each.unusual for each in finalists]
         order = self._order(scores, rule, n)
-        above = order is not None or any(self._above_chance(each.correct) for each in scores)
+        above = order is not None or any(self._above_chance(each) for each in scores)
         if order is not None:
             scores = [self._score(each, rule, n, order) for each in finalists]
         decision = decide(scores, unusual, self.seed) if above else _untested(scores, unusual.index(min(unusual)))
@@ -235,7 +283,7 @@ class _Search:
             return None
         lifted = [matched(labels, each.predicted, k).mean() for each in scores]
         best = scores[int(np.argmax(lifted))]
-        tries = len(scores) if any(self._above_chance(each.correct) for each in scores) else len(self.tried)
+        tries = len(scores) if any(self._above_chance(each) for each in scores) else len(self.tried)
         order = label_order(labels, best.predicted, k, tries)
         most = max(each.accuracy for each in scores)
         return order if order is not None and order.accuracy_matched > most else None
@@ -253,7 +301,7 @@ class _Search:
     def _better(self, candidate: Candidate, score: Score, rule: str, n: int) -> bool:
         if rule == self.usual and rule in ("names", "numbers"):
             return True
-        if not self._above_chance(score.correct):
+        if not self._above_chance(score):
             return False
         if self.usual not in ("names", "numbers"):
             return True
@@ -292,7 +340,13 @@ class _Search:
             seed=self.seed,
             model_digest=self.model.digest,
             data_digest=self.data.digest,
+            balanced_chance=self._balanced_chance(final),
         )
+
+    def _balanced_chance(self, final: _Final) -> float | None:
+        if not self.balanced:
+            return None
+        return 1 / len(np.unique(self._labels(self.usual, len(final.scores[0].correct))))
 
     def _evidence(self, final: _Final, best: Candidate) -> tuple[Tried, ...]:
         """Return the chosen candidate, then the finalists, then all others by images tried and log loss."""

@@ -76,7 +76,9 @@ def decide(scores: Sequence[Score], unusual: Sequence[tuple[int, ...]], seed: in
     `LOSS_TOLERANCE` at least), and more usual ones whose larger log loss comes with more right answers, unless it is
     twice as large; (3) of these, those within `NEAR` standard errors of the highest accuracy; (4) of these, the least
     unusual. Every candidate that gives other answers is then tested against the best both ways; the smaller p-value is
-    doubled, and Holm adjusts over the candidates.
+    doubled, and Holm adjusts over the candidates. Where classes are weighted, weights go into every mean, and the
+    sign-flip test of the weighted differences stands for McNemar's; few images of rare classes pass no test, so that
+    then half the log loss alone is enough in step 2.
 
     References
     ----------
@@ -84,9 +86,13 @@ def decide(scores: Sequence[Score], unusual: Sequence[tuple[int, ...]], seed: in
     """
     rng = np.random.default_rng(seed)
     top = min(range(len(scores)), key=lambda place: (-scores[place].accuracy, scores[place].log_loss))
-    accurate = [place for place, each in enumerate(scores) if _accuracy_p(scores[top], each) >= LEVEL]
+    accurate = [place for place, each in enumerate(scores) if _accuracy_p(scores[top], each, rng) >= LEVEL]
     low = min(accurate, key=lambda place: scores[place].log_loss)
-    equal = [place for place in accurate if _loss_p(scores[low], scores[place], rng) >= LEVEL]
+    equal = [
+        place
+        for place in accurate
+        if _loss_p(scores[low], scores[place], rng) >= LEVEL and not _far_less_sure(scores[place], scores[low])
+    ]
     equal += [
         place
         for place in accurate
@@ -102,16 +108,24 @@ def _contradict(surer: Score, other: Score) -> bool:
     return surer.accuracy < other.accuracy and surer.log_loss > CLEARLY_LOWER * other.log_loss
 
 
+def _far_less_sure(other: Score, low: Score) -> bool:
+    """Whether a log loss is out of the question although few images of rare classes cannot show it by a test."""
+    if low.weights is None:
+        return False
+    return low.log_loss < min(CLEARLY_LOWER * other.log_loss, other.log_loss - LOSS_TOLERANCE)
+
+
 def _near(most: Score, other: Score) -> bool:
     """Whether the difference in accuracy is within `NEAR` standard errors, or negligible."""
     difference = most.accuracy - other.accuracy
-    error: float = float((most.correct != other.correct).sum()) ** 0.5 / len(most.correct)
+    weights = np.ones(len(most.correct)) if most.weights is None else most.weights
+    error: float = float((weights[most.correct != other.correct] ** 2).sum()) ** 0.5 / len(most.correct)
     return bool(difference <= max(NEAR * error, ACCURACY_TOLERANCE))
 
 
 def _tested(scores: Sequence[Score], best: int, rng: np.random.Generator) -> Decision:
     chosen = scores[best]
-    agreement = tuple(float((each.predicted == chosen.predicted).mean()) for each in scores)
+    agreement = tuple(each.agreement(chosen) for each in scores)
     others = [place for place in range(len(scores)) if place != best and not _same(chosen, scores[place])]
     raw = [_p_value(chosen, scores[place], rng) for place in others]
     adjusted = dict(zip(others, holm_adjust(raw).tolist(), strict=True))
@@ -129,27 +143,32 @@ def _tested(scores: Sequence[Score], best: int, rng: np.random.Generator) -> Dec
 def _p_value(best: Score, other: Score, rng: np.random.Generator) -> float:
     """Return the p-value that another candidate is as good as the best, by accuracy or by log loss."""
     by_loss = 1.0 if _contradict(best, other) else _loss_p(best, other, rng)
-    return min(1.0, 2 * min(_accuracy_p(best, other), by_loss))
+    return min(1.0, 2 * min(_accuracy_p(best, other, rng), by_loss))
 
 
 def _same(one: Score, other: Score) -> bool:
     """Whether two candidates are one and the same to the model."""
-    return (
-        float((one.predicted == other.predicted).mean()) >= 1 - 2 * ACCURACY_TOLERANCE
-        and abs(one.log_loss - other.log_loss) < LOSS_TOLERANCE
-    )
+    return one.agreement(other) >= 1 - 2 * ACCURACY_TOLERANCE and abs(one.log_loss - other.log_loss) < LOSS_TOLERANCE
 
 
-def _accuracy_p(better: Score, worse: Score) -> float:
-    """Return McNemar's exact p-value where the first is more accurate, else 1."""
+def _accuracy_p(better: Score, worse: Score, rng: np.random.Generator) -> float:
+    """Return the p-value of the difference in accuracy where the first is more accurate, else 1.
+
+    McNemar's exact test; where classes weigh differently, the sign-flip test of the weighted differences.
+    """
     only_better = int((better.correct & ~worse.correct).sum())
     only_worse = int((worse.correct & ~better.correct).sum())
-    return mcnemar_exact(only_better, only_worse) if only_better > only_worse else 1.0
+    if better.weights is None:
+        return mcnemar_exact(only_better, only_worse) if only_better > only_worse else 1.0
+    differences = better.weights * (better.correct.astype(np.float64) - worse.correct)
+    return sign_flip_p(differences, rng) if differences.sum() > 0 else 1.0
 
 
 def _loss_p(better: Score, worse: Score, rng: np.random.Generator) -> float:
     """Return the p-value of the mean difference in loss where the first has the clearly smaller one, else 1."""
     difference = worse.loss - better.loss
+    if better.weights is not None:
+        difference = better.weights * difference
     if difference.mean() < LOSS_TOLERANCE:
         return 1.0
     return sign_flip_p(difference, rng)

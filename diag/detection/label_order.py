@@ -16,8 +16,9 @@ LEVEL = 0.01
 LEAST_LIFT = 0.02
 """Accuracy that another order must add."""
 LEAST_SKILL = 0.4
-"""How far from chance (0) to perfect (1) answers must come in that order. A network that was trained for something else
-answers some classes by some of its outputs more often than by chance, too: that is no order of labels."""
+"""How far from chance (0) to perfect (1) answers must come in that order, in the mean over classes. A network that was
+trained for something else answers some classes by some of its outputs more often than by chance, too: that is no order
+of labels."""
 
 
 def assignment(labels: NDArray[np.int64], predicted: NDArray[np.int64], k: int) -> NDArray[np.int64]:
@@ -71,7 +72,8 @@ def label_order(labels: NDArray[np.int64], predicted: NDArray[np.int64], k: int,
     p_value = mcnemar_exact(int((after & ~before).sum()), int((before & ~after).sum()))
     lift = float(after.mean() - before.mean())
     order = assignment(labels, predicted, k)
-    skill = (float(after.mean()) - 1 / k) / (1 - 1 / k)
+    recalls = [float(after[labels == label].mean()) for label in np.unique(labels)]  # one answer for all is no order
+    skill = (float(np.mean(recalls)) - 1 / k) / (1 - 1 / k)
     if lift < LEAST_LIFT or skill < LEAST_SKILL or p_value >= LEVEL / n_tries or (order == np.arange(k)).all():
         return None
     return LabelOrder(

@@ -23,13 +23,22 @@ BATCH = 256
 """Prepared images that the network gets at once, of as many candidates as that takes."""
 
 
+FEW = 10
+"""A class with fewer images than this among those tried weighs less than the others: so few may be odd ones."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Score:
-    """Answers, judged by labels: whether each is right, shape (n,), its loss in nats, and its class (-1: NaN)."""
+    """Answers, judged by labels: whether each is right, shape (n,), its loss in nats, and its class (-1: NaN).
+
+    With `weights`, mean 1, every class counts the same; `labels` are then there too.
+    """
 
     correct: NDArray[np.bool_]
     loss: NDArray[np.float64]
     predicted: NDArray[np.int64]
+    weights: NDArray[np.float64] | None = None
+    labels: NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, proba: NDArray[np.float32], labels: NDArray[np.int64]) -> Score:
@@ -39,19 +48,59 @@ class Score:
         p_true = np.where(bad, 0, proba[np.arange(len(labels)), labels])
         return cls(predicted == labels, -np.log(np.clip(p_true.astype(np.float64), EPSILON, 1)), predicted)
 
-    def rows(self, chosen: Any) -> Score:
-        """Return the score of some images."""
-        return Score(self.correct[chosen], self.loss[chosen], self.predicted[chosen])
+    @classmethod
+    def balanced(cls, proba: NDArray[np.float32], labels: NDArray[np.int64], factors: NDArray[np.float64]) -> Score:
+        """Judge probabilities as if all classes were equally frequent.
+
+        Parameters
+        ----------
+        proba : ndarray, shape (n, k)
+            Rows may be NaN.
+        labels : ndarray of int64, shape (n,)
+        factors : ndarray, shape (k,)
+            Probabilities are multiplied by these first, and made to sum to 1 again: the inverse of each class's share
+            for a network that has learnt the shares, 1 for one that has not (Saerens et al. 2002).
+        """
+        adjusted = proba * factors
+        total = adjusted.sum(axis=1, keepdims=True)
+        judged = cls.of((adjusted / np.where(total > 0, total, 1)).astype(np.float32), labels)
+        counts = np.bincount(labels, minlength=proba.shape[1])
+        weights = 1 / np.maximum(counts, FEW)[labels]
+        return cls(judged.correct, judged.loss, judged.predicted, weights / weights.mean(), labels)
+
+    def agreement(self, other: Score) -> float:
+        """Return the share of images to which both give the same class."""
+        return float(np.average(self.predicted == other.predicted, weights=self.weights))
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers."""
-        return float(self.correct.mean())
+        """Share of right answers; with weights the mean of the classes' shares."""
+        return float(np.average(self.correct, weights=self.weights))
 
     @property
     def log_loss(self) -> float:
-        """Mean loss."""
-        return float(self.loss.mean())
+        """Mean loss, with weights that of the classes' means."""
+        return float(np.average(self.loss, weights=self.weights))
+
+
+def independence_p(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
+    """Return the p-value that answers have nothing to do with labels, whatever the classes' shares.
+
+    Fisher's exact test of each class, that it is named for its own images more often than for others; the smallest
+    p-value times the number of classes.
+
+    Examples
+    --------
+    >>> labels = np.array([0] * 8 + [1, 1])
+    >>> round(45 * independence_p(labels, labels), 9)  # 2 classes / (10 choose 2)
+    2.0
+    """
+    from scipy.stats import hypergeom
+
+    classes = np.unique(labels)
+    support, named = ((each[:, None] == classes).sum(axis=0) for each in (labels, predicted))
+    hits = ((labels == predicted)[:, None] & (labels[:, None] == classes)).sum(axis=0)
+    return float(min(1.0, len(classes) * hypergeom.sf(hits - 1, len(labels), support, named).min()))
 
 
 class Answers:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from diag.io.datasets import Dataset
     from diag.io.models import Model
 
-VERSION = 1
+VERSION = 2
 """Raised when other candidates are tried or another one would be chosen: kept detections are then not found."""
 
 

@@ -28,7 +28,8 @@ class Tried:
     ----------
     name : str
     accuracy : float
-        Share of right answers among the `n` images that it was tried on, 0..1.
+        Share of right answers among the `n` images that it was tried on, 0..1; where the classes of a detection are
+        `balanced`, the mean of the classes' shares.
     log_loss : float
         In nats.
     n : int
@@ -116,6 +117,9 @@ class Detection:
     n, n_predicted, seed : int
         Images drawn, as many of each class as can be; predictions made; the seed of the draw.
     model_digest, data_digest : str
+    balanced_chance : float or None
+        Where one class has most of the images, candidates were judged as if all classes were equally frequent: the
+        mean of the classes' shares of right answers that anything has by chance. None elsewhere.
     """
 
     status: Status
@@ -132,6 +136,12 @@ class Detection:
     seed: int
     model_digest: str
     data_digest: str
+    balanced_chance: float | None = None
+
+    @property
+    def balanced(self) -> bool:
+        """Whether rare classes counted as much as the others."""
+        return self.balanced_chance is not None
 
     @property
     def chosen(self) -> Tried:
@@ -180,12 +190,16 @@ class Detection:
             return self.verdict()
         best = self.chosen
         pin = f" Pin it with {self.flags}" if self.flags else ""
-        return f"Preprocessing detected: {best.name}; {best.accuracy:.1%} of {best.n:,} labelled images are right.{pin}"
+        right = f"{best.accuracy:.1%} of {best.n:,} labelled images are right"
+        if self.balanced:
+            right += ", all classes counting the same"
+        return f"Preprocessing detected: {best.name}; {right}.{pin}"
 
     def sentence(self) -> str:
         """Return what was found and how sure that is."""
         best = self.chosen
         figures = f"accuracy {best.accuracy:.1%}, log loss {best.log_loss:.3f} on {best.n} labelled images"
+        figures += ", all classes counting the same" if self.balanced else ""
         figures += ", by labels in another order" if self.label_order is not None else ""
         if self.status == "chance":
             return self._chance()
@@ -214,6 +228,15 @@ class Detection:
             return (
                 f"All {best.n} labelled images are of one class, which cannot tell ways of preprocessing apart: "
                 f"{best.name} was assumed ({best.accuracy:.1%} right). Pass images of several classes."
+            )
+        if self.balanced:
+            others = round((1 - self.chance) * best.n)
+            return (
+                f"{len(self.evidence)} ways of preprocessing were tried, and with none do the answers go with the "
+                f"labels, all classes counting the same: {best.name} was assumed. {self.chance:.1%} of {best.n} "
+                f"labelled images are of one class; the other {others:,} may be too few to tell, or labels and images "
+                "are not those that the model was trained for. Pass more images of the rare classes, or say in the "
+                "model card how images are prepared."
             )
         said = (
             f"Nothing that was tried ({len(self.evidence)} ways of preprocessing) is better than chance: at best "
@@ -245,7 +268,8 @@ class Detection:
     @property
     def weak(self) -> bool:
         """Whether even the chosen one is hardly better than chance."""
-        return self.chosen.accuracy < self.chance + WEAK * (1 - self.chance)
+        chance = self.chance if self.balanced_chance is None else self.balanced_chance
+        return self.chosen.accuracy < chance + WEAK * (1 - chance)
 
     @property
     def uncertain(self) -> bool:
@@ -276,6 +300,7 @@ class Detection:
             "label_rule": self.label_rule,
             "label_order": None if order is None else {key: getattr(order, key) for key in LabelOrder.__slots__},
             "class_names": list(self.class_names),
+            "balanced_chance": self.balanced_chance,
             **{key: getattr(self, key) for key in _PLAIN},
         }
 
@@ -291,6 +316,7 @@ class Detection:
             label_rule=values["label_rule"],
             label_order=None if order is None else LabelOrder(**{**order, "outputs": tuple(order["outputs"])}),
             class_names=tuple(values["class_names"]),
+            balanced_chance=values.get("balanced_chance"),
             **{key: values[key] for key in _PLAIN},
         )
 
