@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,17 @@ def init(model: Path, out: Path | None, force: bool, cache: bool, **given: Any) 
     opened = open_models([model], given)[0]
     data = open_data([opened], given)
     card, evidence = propose_card(without_card_preprocessing(opened, preprocessing_of(given)), data, cache)
+    if card.source is not None and _elsewhere(card.source, place.parent):
+        card = replace(card, source=None, split=None)
+        evidence = (*evidence, "The data lies outside of the card's folder, so the card does not name it: pass --data.")
     write_output(place, card_text(card, place.parent, evidence))
     for line in evidence:
         echo(line)
     echo(str(place))
+
+
+def _elsewhere(source: str, folder: Path) -> bool:
+    from diag.io.modelcard import lies_in
+
+    path = Path(source.partition("::")[0])
+    return path.exists() and not lies_in(path, folder)

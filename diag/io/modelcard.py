@@ -114,12 +114,11 @@ def _read(values: Mapping[str, Any], path: Path) -> ModelCard:
     data = values.get("data", {})
     _known(data, ("source", "split"), f"{path.name}: [data]")
     names = _names(values.get("class_names"), path.name)
-    history = values.get("history")
     return ModelCard(
         title=None if values.get("title") is None else printable(values["title"]),
         description=printable(values.get("description", "")),
         class_names=names,
-        history=None if history is None else path.parent / history.replace("\0", " "),
+        history=_history(values.get("history"), path),
         source=_source(_text(data.get("source"), f"{path.name}: data.source"), path.parent),
         split=_text(data.get("split"), f"{path.name}: data.split"),
         preprocessing=Preprocessing.from_dict(values.get("preprocessing", {}), f"{path.name}: preprocessing"),
@@ -163,9 +162,32 @@ def _said(value: Any) -> str:
     return printable(repr(value), 120)
 
 
+def _history(text: str | None, path: Path) -> Path | None:
+    """Return the path of a history; a card, which may be a stranger's, names none outside of its own folder."""
+    if text is None:
+        return None
+    if "\0" in text or not lies_in(path.parent / text, path.parent):
+        raise InvalidInputError(
+            f"{path.name}: history: expected a file in the card's folder or below. Received: {_said(text)}. "
+            "Put the file there."
+        )
+    return path.parent / text
+
+
+def lies_in(path: Path, folder: Path) -> bool:
+    """Return whether a path leads into a folder or below it, links followed.
+
+    Examples
+    --------
+    >>> lies_in(Path("models/a/../b.npz"), Path("models")), lies_in(Path("models/../b.npz"), Path("models"))
+    (True, False)
+    """
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def _source(source: str | None, folder: Path) -> str | None:
     """Return a relative path of the card as a path that can be opened; names of built-in sets stay names."""
-    path, mark, inside = (source or "").partition("::")
+    path, mark, inside = (source or "").replace("\0", " ").partition("::")
     if path and (folder / path).exists():
         return str(folder / path) + mark + inside
     return source

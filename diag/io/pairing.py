@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from diag.errors import DataError, InvalidInputError, UnsupportedModelError
 from diag.io.datasets import load_dataset
+from diag.io.modelcard import lies_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,6 +73,8 @@ def _target_size(model: Model, sizes: Mapping[str, int]) -> tuple[int, int]:
 
 
 def _implied(models: Sequence[Model]) -> tuple[str, str | None, tuple[str, ...]]:
+    for model in models:
+        _require_near(model)
     named = {(model.card.source, model.card.split) for model in models if model.card.source is not None}
     if len(named) > 1:
         listed = ", ".join(sorted(f"{name} ({part or 'test'})" for name, part in named))
@@ -96,6 +100,19 @@ def _implied(models: Sequence[Model]) -> tuple[str, str | None, tuple[str, ...]]
         f"number of classes{others}. The figures say nothing if the model was trained for something else.",
     )
     return fitting[0], None, note
+
+
+def _require_near(model: Model) -> None:
+    """Refuse data outside of the model's folder: a card may be a stranger's, and would choose what is read."""
+    from diag.io.readers import BUILTIN
+
+    path = Path((model.card.source or "").partition("::")[0])
+    if str(path) in BUILTIN or not path.exists() or lies_in(path, model.path.parent):
+        return
+    raise DataError(
+        f"{model.name}: expected its card to name data in its own folder or below. Received: {str(path)!r}. "
+        "Pass it yourself, if that is what you want: --data."
+    )
 
 
 RULES = {
