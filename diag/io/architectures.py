@@ -98,6 +98,11 @@ def _from_text(text: str, source: str, notes: tuple[str, ...]) -> Architecture:
     if isinstance(values.get("modelTopology"), dict):  # TensorFlow.js wraps it
         values = values["modelTopology"]
         values = values.get("model_config", values)
+        if not isinstance(values, dict):
+            raise ModelLoadError(
+                f"{Path(source).name}: expected an architecture in modelTopology. Received: {type(values).__name__}. "
+                "Write it with model.to_json()."
+            )
     if isinstance(values.get("config"), str):  # some wrote JSON inside JSON
         values = {**values, "config": parsed_json(values["config"], f"{Path(source).name}: config")}
     if is_keras_0(values):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
 import zipfile
 import zlib
@@ -10,8 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from diag.errors import DiagError, ModelLoadError, UnsafeModelError
-from diag.io.admission import problems
-from diag.io.architectures import is_code
+from diag.io.admission import Problem, problems
 from diag.io.audit_hdf5 import damaged_heap_of, refuse_strange_types
 from diag.io.configurations import parsed_json, too_large
 from diag.io.early_keras import completed
@@ -39,6 +39,8 @@ READ_ERRORS = (
     OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, ArithmeticError,
     MemoryError, EOFError, struct.error, zlib.error, zipfile.BadZipFile,
 )  # fmt: skip
+# A file may be as large as the parameters that are allowed, with their optimizer's state.
+_BYTES_A_PARAMETER = 16
 _LOOKS = (
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -75,12 +77,14 @@ def audit(
     path = Path(path)
     _refuse_saved_model(path)
     with open_regular(path, "model file") as file:
-        first = file.read(32)
-        if not first:
-            raise ModelLoadError(f"{path}: expected a model file. Received: an empty file. Copy it again.")
-        digest = digest_of(file)
-        common = {"path": path, "digest": digest, "bytes_digest": digest, "file_size": file.seek(0, 2)}
-        file.seek(0)
+        size = os.fstat(file.fileno()).st_size
+        _refuse_size(size, path)
+        try:
+            first = file.read(32)
+            digest = digest_of(file)
+        except OSError as error:
+            raise ModelLoadError(f"{path}: expected a readable model file. {error.strerror}. Copy it again.") from error
+        common = {"path": path, "digest": digest, "bytes_digest": digest, "file_size": size}
         if first.startswith(b"PK"):
             return _audit_zip(file, common, input_shape)
         if first.startswith(b"\x89HDF\r\n\x1a\n"):
@@ -88,6 +92,17 @@ def audit(
     raise ModelLoadError(
         f"{path.name}: expected a Keras .keras, .h5 or .hdf5 file, or .skops. Received: {_look(first)}."
     )
+
+
+def _refuse_size(size: int, path: Path) -> None:
+    if size == 0:
+        raise ModelLoadError(f"{path}: expected a model file. Received: an empty file.")
+    parameters = Limits.current().parameters
+    if size > _BYTES_A_PARAMETER * parameters:
+        raise ModelLoadError(
+            f"{path.name}: expected a file of at most {_BYTES_A_PARAMETER * parameters:,} bytes. Received: {size:,}. "
+            f"{raise_hint('parameters', -(-size // _BYTES_A_PARAMETER))}"
+        )
 
 
 def _refuse_saved_model(path: Path) -> None:
@@ -222,6 +237,10 @@ def _model_file(common: dict[str, Any], kind: str, said: _Said, weights: Shapes,
     if not isinstance(class_name, str) or not isinstance(config.get("config"), dict | list):
         raise ModelLoadError(f"{common['path'].name}: expected a model's configuration. Received: none that is known.")
     archive = kind == "keras" or said.archive
+    own_code = said.architecture is not None and said.architecture.is_code
+    against = () if own_code else problems(config, common["path"].name)
+    if against and against[0].crowd:
+        raise against[0].error
     try:
         layers = layer_infos(config, weights, archive=archive, shape=said.input_shape)
         head = head_of(config, layers)
@@ -257,13 +276,11 @@ def _model_file(common: dict[str, Any], kind: str, said: _Said, weights: Shapes,
         file = replace(file, digest=combined_digest(file.digest, architecture.digest))
     if said.input_shape is not None:
         file = replace(file, digest=combined_digest(file.digest, f"input {said.input_shape}"))
-    return with_output(_judged(file), None)
+    return with_output(_judged(file, against), None)
 
 
-def _judged(file: ModelFile) -> ModelFile:
+def _judged(file: ModelFile, found: tuple[Problem, ...]) -> ModelFile:
     """Return what a file says, with what loading it would run, and why it is refused."""
-    own_code = file.architecture is not None and is_code(file.architecture)
-    found = () if own_code or file.config is None else problems(file.config, file.path.name)
     code = tuple(dict.fromkeys(problem.code for problem in found if problem.code))
     errors = [problem.error for problem in found]
     try:

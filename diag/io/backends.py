@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from diag.errors import ModelLoadError, UnsafeModelError, UnsupportedModelError
+from diag.errors import DiagError, ModelLoadError, UnsafeModelError, UnsupportedModelError
 from diag.io.ends import image_input
 from diag.io.extra_inputs import fed
 from diag.io.weight_files import opened_as_audited
+from diag.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -185,7 +186,15 @@ class SklearnBackend:
                 f"{self._file.path.name}: expected an estimator with predict_proba. Received: "
                 f"{type(estimator).__name__}. Wrap it in CalibratedClassifierCV and save it again."
             )
-        return np.asarray(estimator.predict_proba(inputs), dtype=np.float32)
+        try:
+            return np.asarray(estimator.predict_proba(inputs), dtype=np.float32)
+        except DiagError:
+            raise
+        except Exception as error:
+            raise UnsupportedModelError(
+                f"{self._file.path.name}: expected an estimator that answers for {inputs.shape[1:]} numbers an image. "
+                f"Received: {type(error).__name__}: {printable(str(error), 200)}. Train it for such images."
+            ) from error
 
     def run(
         self,
@@ -211,7 +220,8 @@ def _load_skops(file: ModelFile) -> Any:
         raise UnsafeModelError(
             f"{path.name}: holds types that are not known to be harmless, so it was not loaded: {error}"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:
         raise ModelLoadError(
-            f"{path.name}: expected a scikit-learn estimator saved with skops.io.dump. {error}"
+            f"{path.name}: expected a scikit-learn estimator saved with skops.io.dump. "
+            f"Received: {type(error).__name__}: {printable(str(error), 200)}. Save it again."
         ) from error

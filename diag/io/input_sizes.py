@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _USUAL = (28, 32, 48, 64, 96, 100, 112, 120, 128, 150, 160, 180, 192, 200, 224, 227, 256, 299, 300, 320, 331, 350,
           384, 400, 448, 480, 500, 512)  # fmt: skip
 _SIZES = (*_USUAL, *(size for size in range(8, 513) if size not in _USUAL))
+_TRIES = 60_000  # layers looked at, for all sizes together
 _DENSE = ("Dense", "MaxoutDense", "Highway")
 _RECURRENT = ("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU", "Bidirectional")
 # Layers that leave the number of channels as it is.
@@ -136,7 +137,7 @@ def _image_size(
     if not following or following[0].class_name not in _DENSE:
         return None
     rows = next(own[0] for own in following[0].weight_shapes if len(own) == 2)
-    for size in _SIZES:
+    for size in _SIZES[: max(len(_USUAL), _TRIES // len(layers))]:
         filled = tuple(size if length is None else length for length in shape)
         found = layer_infos(with_input(config, filled), weights, archive=archive)
         place = next((one for one in found if one.name == layers[flat[0]].name), None)

@@ -109,6 +109,9 @@ def unpacked(function: Any) -> Any:
         if function.get("class_name") == "__tuple__":
             return unpacked(function.get("items"))
         if function.get("class_name") == "function":
+            home = str(function.get("module") or "builtins").split(".")[0]
+            if home not in (*_MODULES, "builtins", "tf_keras"):
+                raise UnrecognisedError(f"it names a function of {home!r}")
             return unpacked(function.get("config"))
     if isinstance(function, str) and function:
         # A long text is code: the earliest versions wrote it without a list.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,19 +85,20 @@ def layer_infos(
     used: dict[str, int] = {}
     current = shape
     sequential = config["class_name"] == "Sequential"
+    index = _Index(weights, archive)
     for entry in entries(config):
         name, kind = entry_name(entry), str(entry["class_name"])
-        own = _own_weights(weights, f"layers/{folder_name(kind, used)}" if archive else name, archive)
+        sources = [] if sequential else inbound_names(entry)
+        own = index.of(f"layers/{folder_name(kind, used)}" if archive else name)
         given = stated_input(entry)
         if given is None:
-            given = current if sequential else _first(outputs.get(source) for source in inbound_names(entry))
+            given = current if sequential else _first(outputs.get(source) for source in sources)
         if kind in NESTED:
             inner = layer_infos(entry, own, archive=archive, shape=given)
             current = inner[-1].output_shape if inner else given
             infos += [_prefixed(info, name) for info in inner]
         else:
             inner_config = entry["config"] if isinstance(entry["config"], dict) else {}
-            sources = [] if sequential else inbound_names(entry)
             current = (
                 joined_shape(kind, inner_config, [outputs.get(source) for source in sources])
                 if len(sources) > 1 and (kind in _JOINING)
@@ -231,16 +233,33 @@ def folder_name(kind: str, used: dict[str, int]) -> str:
     return name if used[name] == 0 else f"{name}_{used[name]}"
 
 
-def _own_weights(weights: dict[str, tuple[int, ...]], name: str, archive: bool) -> dict[str, tuple[int, ...]]:
-    own = {
-        path[len(name) + 1 :]: shape
-        for path, shape in weights.items()
-        if path.startswith(f"{name}/") and "seed_generator" not in path
-    }
-    if own or archive:
-        return own
-    # Inside a nested model of a legacy file, weights lie in the outer layer's group under names of their own.
-    return {path: shape for path, shape in weights.items() if name in path.split("/")[:-1]}
+class _Index:
+    """Weights by the layer that they belong to, found without a look at all of them for each layer."""
+
+    def __init__(self, weights: dict[str, tuple[int, ...]], archive: bool) -> None:
+        self.weights, self.archive = weights, archive
+        self.ordered = sorted(path for path in weights if "seed_generator" not in path)
+        self.inside: dict[str, list[str]] | None = None
+
+    def of(self, name: str) -> dict[str, tuple[int, ...]]:
+        """Return the weights of a layer by their path within it."""
+        start, own = bisect_left(self.ordered, f"{name}/"), []
+        while start < len(self.ordered) and self.ordered[start].startswith(f"{name}/"):
+            own.append(self.ordered[start])
+            start += 1
+        if own or self.archive:
+            return {path[len(name) + 1 :]: self.weights[path] for path in own}
+        # Inside a nested model of a legacy file, weights lie in the outer layer's group under names of their own.
+        return {path: self.weights[path] for path in self._below().get(name, ())}
+
+    def _below(self) -> dict[str, list[str]]:
+        """Return all paths by the groups that they pass through."""
+        if self.inside is None:
+            self.inside = {}
+            for path in self.weights:
+                for folder in dict.fromkeys(path.split("/")[:-1]):
+                    self.inside.setdefault(folder, []).append(path)
+        return self.inside
 
 
 def _prefixed(info: LayerInfo, outer: str) -> LayerInfo:
