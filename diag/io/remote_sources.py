@@ -89,8 +89,10 @@ class Remote:
 
     def rows(self, rows: NDArray[np.int64], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return the images of some numbers, each of `shape`; more than `PIECE` bytes come in several answers."""
-        out = np.empty((len(rows), *shape), dtype=dtype)
         each = max(1, PIECE // max(1, math.prod(shape) * dtype.itemsize))
+        if len(rows) <= each:
+            return self._piece(rows, shape, dtype)
+        out = np.empty((len(rows), *shape), dtype=dtype)
         for start in range(0, len(rows), each):
             out[start : start + each] = self._piece(rows[start : start + each], shape, dtype)
         return out

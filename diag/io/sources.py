@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -168,6 +169,8 @@ class Request:
     confined: bool = field(default=True, repr=False)
 
 
+_SELDOM = 0.1  # seconds
+_last = [0.0]
 _reports: ContextVar[Callable[[int, int], None] | None] = ContextVar("reports", default=None)
 
 
@@ -182,9 +185,11 @@ def reporting(report: Callable[[int, int], None]) -> Iterator[None]:
 
 
 def tick() -> None:
-    """Say that work goes on. Readers call it a file, a batch or some megabytes; it costs next to nothing."""
+    """Say that work goes on, ten times a second at most. Readers call it for each file, batch or some megabytes."""
     report = _reports.get()
-    if report is not None:
+    now = time.monotonic()
+    if report is not None and now - _last[0] > _SELDOM:
+        _last[0] = now
         report(0, 1)
 
 

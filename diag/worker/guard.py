@@ -109,7 +109,7 @@ def _watch_open(path: Any, mode: Any, flags: Any) -> None:
     if writes:
         if not (_within(path, "writable") or os.fspath(path) in (os.devnull, os.fsencode(os.devnull))):
             raise PermissionError("a worker may not write files outside of its own folder")
-    elif not (_within(path, "readable") or _within(path, "granted")):
+    elif not _lies_in(os.path.realpath(os.fsdecode(path)), "granted", "readable"):  # resolved once: thousands of files
         raise PermissionError("a worker may only read what it was asked to read")
 
 
@@ -120,8 +120,11 @@ def _within(path: Any, group: str, folder: int = -1) -> bool:
     name = os.fsdecode(path)
     if folder != -1 and not name.startswith("/"):
         name = f"{_folder_of(folder)}/{name}"
-    place = os.path.realpath(name)
-    return any(place == root or place.startswith(root.rstrip("/") + "/") for root in _own[group])
+    return _lies_in(os.path.realpath(name), group)
+
+
+def _lies_in(place: str, *groups: str) -> bool:
+    return any(place == root or place.startswith(root.rstrip("/") + "/") for group in groups for root in _own[group])
 
 
 def _folder_of(descriptor: int) -> str:

@@ -44,6 +44,8 @@ class _H5Rows:
     def __call__(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         with _opened(self.path) as file:
             node = file[self.name]
+            if len(rows) and (np.diff(rows) == 1).all():
+                return np.asarray(node[int(rows[0]) : int(rows[-1]) + 1])
             unique, back = np.unique(rows, return_inverse=True)
             if not len(unique):
                 return np.asarray(node[:0])
