@@ -30,6 +30,8 @@ CARD = 136
 SIDE = 84
 MANY = 3
 """Models that an image's card lists; of more it shows the chosen one."""
+SHORT = 60
+"""Characters of a name on an image's card, at most."""
 FRAME = "#DFE3E8"
 AXES, LEGEND = 60, 50
 """Pixels of axes and titles, and of a legend, which Streamlit takes from a chart's height."""
@@ -222,7 +224,7 @@ def said(run: Evaluation, index: int) -> str:
     """Return what a model says of an image, with its confidence."""
     predicted, confidence = run.samples["y_pred"][index], run.samples["confidence"][index]
     colour = "blue" if is_right(run, index) else "orange"
-    return f":{colour}[{plain(run.class_names[predicted])}] {confidence:.0%}"
+    return f":{colour}[{plain(run.class_names[predicted], SHORT)}] {confidence:.0%}"
 
 
 def cards(comparison: Comparison, indices: Sequence[int], key: str, limit: int = 48) -> None:
@@ -243,7 +245,7 @@ def card(comparison: Comparison, index: int, key: str) -> None:
     """Draw one image, what every model says of it, and a button that leads to its maps."""
     first = comparison.runs[0]
     st.image(load_tile(first.data.digest, index, SIDE, first.data), width=SIDE)
-    true = plain(first.class_names[first.samples["y_true"][index]])
+    true = plain(first.class_names[first.samples["y_true"][index]], SHORT)
     several = len(comparison.runs) > 1
     shown = list(zip(comparison.names, comparison.runs, strict=True))
     lines = [f"true **{true}**"]
@@ -251,7 +253,7 @@ def card(comparison: Comparison, index: int, key: str) -> None:
         right = sum(is_right(run, index) for run in comparison.runs)
         shown = [pair for pair in shown if pair[0] == get_choice("model", list(comparison.names))]
         lines.append(f"right in {right} of {len(comparison.runs)} models")
-    lines += [f"{plain(name) if several else 'says'}: {said(run, index)}" for name, run in shown]
+    lines += [f"{plain(name, SHORT) if several else 'says'}: {said(run, index)}" for name, run in shown]
     st.markdown("  \n".join(f":small[{line}]" for line in lines))  # a caption's colours are too pale to read
     if st.button(f"Explain {index}", key=key, type="tertiary", icon=":material/visibility:"):
         put("index", index)

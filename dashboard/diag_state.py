@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from diag_arguments import without_places
 
-from diag.views.shown import shown
+from diag.views.shown import MOST, shown
 
 KEYS = (
     "data", "train", "models", "model", "cell", "index", "view", "list", "group", "target", "method", "over", "part",
@@ -27,13 +27,13 @@ _BY_ITSELF = re.compile(
 _JOINER = "\u2060"
 
 
-def plain(text: Any) -> str:
+def plain(text: Any, most: int = MOST) -> str:
     """Return a text from a file such that Markdown shows it as it is: no image, no link, no colour, no icon.
 
     For what Streamlit reads as Markdown: texts, labels, captions, the choices of segmented controls. Choices of select
     boxes and cells of tables are shown as they are.
     """
-    line = " ".join(shown(without_places(str(text))).split())
+    line = " ".join(shown(without_places(str(text)), most).split())
     return _MARKDOWN.sub(r"\\\1", _BY_ITSELF.sub(_JOINER, line))
 
 

@@ -30,7 +30,7 @@ def shown(text: str, most: int = MOST) -> str:
     """
     if not (text.isascii() and text.isprintable()):
         text = printable(text)
-    return text if len(text) <= NAME else shortened(_LONG_WORD.sub(_shortened, text), most)
+    return text if len(text) <= min(NAME, most) else shortened(_LONG_WORD.sub(_shortened, text), most)
 
 
 def shown_values(value: Any, key: str = "") -> Any:
