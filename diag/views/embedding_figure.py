@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from diag.views import theme
 from diag.views.data_charts import MOST_COLOURS, map_rows
+from diag.views.shown import shown
 
 if TYPE_CHECKING:
     from diag.results.embedding_map import EmbeddingMap
     from diag.results.evaluation import Evaluation
+
+SHORT = 60
+"""Characters of a name in a legend and on hover, at most."""
 
 
 def embedding_figure(
@@ -80,5 +84,5 @@ def _groups(rows: Any, run: Evaluation, color: str, chosen: str | None) -> list[
 
 
 def _shown(text: str) -> str:
-    """Return a name such that Plotly, which reads a few tags and entities in labels, shows it as it is."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Return a name such that Plotly, which reads a few tags and entities in labels, shows it as it is, shortened."""
+    return shown(text, SHORT).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
