@@ -33,7 +33,6 @@ from websockets.asyncio.client import connect
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("", "confusion", "errors", "calibration", "compare", "data", "training")
 MODELS = ("dense.keras", "cnn_lungu.keras", "cnn_sd.h5", "logistic_l2.skops")
-SWITCHES = {"Cells show": ("share", "errors")}
 PEER = """
 import streamlit as st
 import pandas as pd
@@ -43,7 +42,7 @@ st.markdown(f"**{st.query_params.get('cell')}**")
 """
 
 
-class Failed(Exception):
+class WrongPageError(Exception):
     """Something that no user should see."""
 
 
@@ -62,7 +61,8 @@ class Session:
     async def __aenter__(self) -> Session:
         origin = f"http://127.0.0.1:{self.port}"
         address = f"ws://127.0.0.1:{self.port}/_stcore/stream"
-        self._socket = connect(address, subprotocols=["streamlit"], max_size=None, additional_headers={"Origin": origin})
+        headers = {"Origin": origin}
+        self._socket = connect(address, subprotocols=["streamlit"], max_size=None, additional_headers=headers)
         self.socket = await self._socket.__aenter__()
         return self
 
@@ -77,6 +77,7 @@ class Session:
         state.page_script_hash = self.pages.get(page, "")
         if page != self.page:
             self.states.clear()
+            self.widgets.clear()
         if switch:
             self._turn()
         state.widget_states.widgets.extend(self.states.values())
@@ -93,13 +94,12 @@ class Session:
         group = next((widget for kind, widget in self.widgets.values() if kind == "button_group"), None)
         if group is None or len(group.options) < 2:
             return
+        first, second = (group.options[place].content for place in (0, 1))
         before = self.states.get(group.id)
-        chosen = [1] if before is None or list(before.int_array_value.data) != [1] else [0]
         state = WidgetState(id=group.id)
-        if before is not None and before.HasField("string_array_value") or not hasattr(group, "default"):
-            state.string_array_value.data.extend([group.options[chosen[0]].content])
-        else:
-            state.int_array_value.data.extend(chosen)
+        state.string_array_value.data.append(
+            second if before is None or list(before.string_array_value.data) != [second] else first
+        )
         self.states[group.id] = state
 
     async def _until_finished(self) -> list[ForwardMsg]:
@@ -128,23 +128,23 @@ class Session:
         for message in came:
             kind = message.WhichOneof("type")
             if kind == "session_event" and message.session_event.HasField("script_compilation_exception"):
-                raise Failed("the script does not compile")
+                raise WrongPageError("the script does not compile")
             if kind == "page_info_changed" and f"cell={self.cell}" not in message.page_info_changed.query_string:
-                raise Failed(f"session {self.number}: the link became {message.page_info_changed.query_string}")
+                raise WrongPageError(f"session {self.number}: the link became {message.page_info_changed.query_string}")
             if kind == "delta" and message.delta.WhichOneof("type") == "new_element":
                 self._check_element(message.delta.new_element)
 
     def _check_element(self, element: Any) -> None:
         kind = element.WhichOneof("type")
         if kind == "exception":
-            raise Failed(f"session {self.number}, {self.page or 'overview'}: {element.exception.message}")
+            raise WrongPageError(f"session {self.number}, {self.page or 'overview'}: {element.exception.message}")
         if kind == "alert" and element.alert.format == 1:  # an error
-            raise Failed(f"session {self.number}, {self.page or 'overview'}: {element.alert.body}")
+            raise WrongPageError(f"session {self.number}, {self.page or 'overview'}: {element.alert.body}")
         if kind == "heading" and " images" in element.heading.body:
             true, predicted = self.cell.split("-")
             words = f"{true} rightly recognised" if true == predicted else f"{true} taken for {predicted}"
             if words not in element.heading.body.replace("\\", ""):
-                raise Failed(f"session {self.number}: expected {words}. Received: {element.heading.body}")
+                raise WrongPageError(f"session {self.number}: expected {words}. Received: {element.heading.body}")
 
 
 @contextlib.contextmanager
@@ -162,7 +162,7 @@ def served(script: Path, *arguments: str, place: Path) -> Any:
         try:
             for _ in range(600):
                 with contextlib.suppress(OSError):
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).read()  # noqa: S310
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).read()
                     break
                 time.sleep(0.1)
             yield port, process
@@ -171,17 +171,31 @@ def served(script: Path, *arguments: str, place: Path) -> Any:
             process.wait(timeout=60)
 
 
+def family(pid: int) -> list[int]:
+    """Return a process and its children."""
+    found, open_ends = [], [pid]
+    while open_ends:
+        each = open_ends.pop()
+        found.append(each)
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{each}/task").iterdir():
+                open_ends += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
 def memory(pid: int) -> float:
     """Return the resident memory of a process and its children, in MB."""
-    total, family = 0, [pid]
-    while family:
-        each = family.pop()
-        with contextlib.suppress(OSError):
-            text = Path(f"/proc/{each}/status").read_text()
-            total += int(text.partition("VmRSS:")[2].split()[0])
-            for task in Path(f"/proc/{each}/task").iterdir():
-                family += [int(child) for child in (task / "children").read_text().split()]
+    total = 0
+    for each in family(pid):
+        with contextlib.suppress(OSError, IndexError):
+            total += int(Path(f"/proc/{each}/status").read_text().partition("VmRSS:")[2].split()[0])
     return total / 1024
+
+
+def processor(pid: int) -> float:
+    """Return the processor seconds of a process without its children."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def chosen(number: int, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -190,7 +204,9 @@ def chosen(number: int, names: tuple[str, ...]) -> tuple[str, ...]:
     return names[first], names[(first + 1 + number // len(names) % (len(names) - 1)) % len(names)]
 
 
-async def user(port: int, number: int, pages: tuple[str, ...], actions: int, think: float, gate: asyncio.Barrier) -> Any:
+async def user(
+    port: int, number: int, pages: tuple[str, ...], actions: int, think: float, gate: asyncio.Barrier
+) -> Any:
     """Act as one user: open pages, turn switches, think in between; return the seconds of each rerun and the errors."""
     rng = random.Random(number)  # noqa: S311
     seconds: list[tuple[str, float]] = []
@@ -205,7 +221,7 @@ async def user(port: int, number: int, pages: tuple[str, ...], actions: int, thi
             seconds.append((page or "overview", took))
             try:
                 session.check(came)
-            except Failed as error:
+            except WrongPageError as error:
                 errors.append(str(error))
     return first, seconds, errors
 
@@ -228,11 +244,14 @@ async def crowd(port: int, sessions: int, pages: tuple[str, ...], actions: int, 
     return [pair for _, seconds, _ in told for pair in seconds], [line for _, _, errors in told for line in errors]
 
 
-def said(name: str, seconds: list[tuple[str, float]], errors: list[str], mb: float) -> None:
+def said(name: str, seconds: list[tuple[str, float]], errors: list[str], worked: float, mb: float) -> None:
     """Print one row."""
     times = np.array([each for _, each in seconds]) * 1000
     half, most = np.percentile(times, [50, 95])
-    print(f"| {name} | {len(times):,} | {half:,.0f} | {most:,.0f} | {len(errors)} | {mb:,.0f} |", flush=True)
+    own = 1000 * worked / len(times)
+    print(
+        f"| {name} | {len(times):,} | {half:,.0f} | {most:,.0f} | {own:,.0f} | {len(errors)} | {mb:,.0f} |", flush=True
+    )
     for line, count in Counter(errors).most_common(5):
         print(f"    {count} x {line}")
 
@@ -251,20 +270,95 @@ def main() -> None:
     parser.add_argument("--actions", type=int, default=20, help="reruns of each session")
     parser.add_argument("--think", type=float, default=5.0, help="mean seconds between two of them")
     parser.add_argument("--detail", action="store_true", help="by page")
+    parser.add_argument("--no-peer", action="store_true", help="without the bare page")
+    parser.add_argument("--uploads", action="store_true", help="each session adds a model file of its own")
     wished = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        (place / "peer.py").write_text(PEER)
-        print("| | reruns | median ms | p95 ms | errors | memory MB |\n|---|---:|---:|---:|---:|---:|")
-        for script, pages in ((place / "peer.py", ("",)), (ROOT / "dashboard" / "app.py", PAGES)):
-            with served(script, place=place) as (port, process):
-                asyncio.run(warm(port, range(12), pages))
-                kind = "bare page" if script.parent == place else "dashboard"
-                for sessions, actions, think in ((1, 5 * wished.actions, 0.0), (wished.sessions, wished.actions, wished.think)):
-                    seconds, errors = asyncio.run(crowd(port, sessions, pages, actions, think))
-                    said(f"{kind}, {sessions} session{'s' * (sessions > 1)}", seconds, errors, memory(process.pid))
-                    if wished.detail:
-                        by_page(seconds)
+        if wished.uploads:
+            measure_uploads(Path(folder), wished.sessions)
+        else:
+            measure_reruns(Path(folder), wished)
+
+
+def measure_reruns(place: Path, wished: argparse.Namespace) -> None:
+    """Print what reruns cost on a bare page and on the dashboard, for one session and for many."""
+    (place / "peer.py").write_text(PEER)
+    print("| | reruns | median ms | p95 ms | processor ms a rerun | errors | memory MB |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    peer = [] if wished.no_peer else [(place / "peer.py", ("",))]
+    for script, pages in (*peer, (ROOT / "dashboard" / "app.py", PAGES)):
+        kind = "bare page" if script.parent == place else "dashboard"
+        with served(script, place=place) as (port, process):
+            asyncio.run(warm(port, range(12), pages))
+            for sessions, actions, think in (
+                (1, 5 * wished.actions, 0.0),
+                (wished.sessions, wished.actions, wished.think),
+                (wished.sessions, wished.actions, 0.0),
+            ):
+                began = processor(process.pid)
+                seconds, errors = asyncio.run(crowd(port, sessions, pages, actions, think))
+                worked = processor(process.pid) - began
+                name = f"{kind}, {sessions} session{'s' * (sessions > 1)}{'' if think else ', no pause'}"
+                said(name, seconds, errors, worked, memory(process.pid))
+                if wished.detail:
+                    by_page(seconds)
+
+
+def measure_uploads(place: Path, sessions: int) -> None:
+    """Print the memory of the server as each session adds a model file of its own, and looks at it."""
+    with served(ROOT / "dashboard" / "app.py", place=place) as (port, process):
+        asyncio.run(warm(port, range(2), ("",)))
+        print(f"before: {memory(process.pid):,.0f} MB", flush=True)
+        for number in range(sessions):
+            seconds, names = asyncio.run(add_model(port, number))
+            if number % 10 == 9 or number == 0:
+                print(
+                    f"{number + 1} sessions: {memory(process.pid):,.0f} MB, the last took {seconds:.1f} s", flush=True
+                )
+            if [name for name in names if name.startswith("added")] != [f"added_{number}.keras"]:
+                raise WrongPageError(f"session {number} can choose {names}")
+
+
+async def add_model(port: int, number: int) -> tuple[float, list[str]]:
+    """Add another model file as a browser does; return the seconds, and the names that can be chosen then."""
+    import io
+    import zipfile
+
+    import requests
+
+    content = io.BytesIO((ROOT / "saved_models" / "digits" / "dense.keras").read_bytes())
+    with zipfile.ZipFile(content, "a") as archive:
+        archive.comment = b"%d" % number  # another file, the same network
+    began = time.perf_counter()
+    site = requests.Session()
+    await asyncio.to_thread(site.get, f"http://127.0.0.1:{port}/_stcore/health", timeout=60)
+    async with Session(port, number, ("dense.keras",)) as session:
+        await session.rerun("")
+        name = f"added_{number}.keras"
+        message = BackMsg()
+        message.file_urls_request.request_id = "1"
+        message.file_urls_request.file_names.append(name)
+        await session.socket.send(message.SerializeToString())
+        answer = ForwardMsg()
+        while answer.WhichOneof("type") != "file_urls_response":
+            answer.ParseFromString(await session.socket.recv())
+        urls = answer.file_urls_response.file_urls[0]
+        token = {"X-Xsrftoken": site.cookies["_streamlit_xsrf"]}
+        files = {"file": (name, content.getvalue())}
+        url = f"http://127.0.0.1:{port}{urls.upload_url}"
+        reply = await asyncio.to_thread(site.put, url, files=files, headers=token, timeout=60)
+        reply.raise_for_status()
+        uploader = next(widget for kind, widget in session.widgets.values() if kind == "file_uploader")
+        state = WidgetState(id=uploader.id)
+        info = state.file_uploader_state_value.uploaded_file_info.add()
+        info.name, info.size, info.file_id = name, len(content.getvalue()), urls.file_id
+        info.file_urls.CopyFrom(urls)
+        session.states[uploader.id] = state
+        session.widgets.clear()
+        _, came = await session.rerun("")
+        session.check(came)
+        models = next(widget for kind, widget in session.widgets.values() if kind == "multiselect")
+        return time.perf_counter() - began, list(models.options)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ CHECK = {"n": 20, "background": BACKGROUND, "seed": 0}
 @kept()
 def load_model(path: str, stamp: int) -> Model:
     """Return a model; `stamp` is its file's time, so that a new file is read again."""
-    model = diag.load_model(path)
+    model = diag.load_model(path, trust=arguments().trust)
     admit_card(model)
     return model
 
