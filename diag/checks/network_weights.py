@@ -146,7 +146,9 @@ def _sample(kernel: Kernel, options: Mapping[str, Any]) -> NDArray[np.float32]:
     weights = kernel.rows.reshape(-1)
     if weights.size <= options["sample"]:
         return weights
-    return draws(options["seed"], f"weights {kernel.layer}").choice(weights, options["sample"], replace=False)
+    rng = draws(options["seed"], f"weights {kernel.layer}")
+    drawn: NDArray[np.float32] = rng.choice(weights, options["sample"], replace=False)
+    return drawn
 
 
 def _initializer(initializer: Any) -> dict[str, Any]:
@@ -200,8 +202,8 @@ def _comparable(kernel: Kernel) -> bool:
 
 def _work(kernel: Kernel) -> float:
     """Return the multiply-adds of the comparison of all pairs; wide rows are projected first."""
-    units, width = kernel.rows.shape
-    return float(units) * units * min(width, MAX_WIDTH) + (float(units) * width * MAX_WIDTH if width > MAX_WIDTH else 0)
+    units, width = (float(size) for size in kernel.rows.shape)
+    return units * units * min(width, MAX_WIDTH) + (units * width * MAX_WIDTH if width > MAX_WIDTH else 0.0)
 
 
 def duplicates(kernel: Kernel, rng: np.random.Generator) -> list[list[int]]:

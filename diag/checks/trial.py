@@ -136,14 +136,14 @@ class Trial:
             return self.open
         cost, free = self._case.sweep.cost, Preprocessing()
         short = cost * FULL_IMAGES > FULL_BUDGET
+        n = int(np.clip(FULL_BUDGET / cost / SHORT_WAYS, *SHORT_IMAGES))
         if short:
+            spent("to try other scales", min(n, len(self._case.run)) * SHORT_WAYS * cost)
             kept = ("resize", "channels", "layout", "transpose", "fit", "invert", "channel_order")
             free = Preprocessing(**{field: getattr(self.in_use.closed(), field) for field in kept})
         model = replace(loaded, preprocessing=free, card=replace(loaded.card, pinned=False), settled=False)
         if not short:
             return detect(model, self._case.labelled, seed=self._case.seed)
-        n = int(np.clip(FULL_BUDGET / cost / SHORT_WAYS, *SHORT_IMAGES))
-        spent("to try other scales", min(n, len(self._case.run)) * SHORT_WAYS * cost)
         return detect(model, self._case.labelled, n, self._case.seed)
 
     def labels_of(self, found: Detection) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.io.batches import affordable
 from diag.metrics.samples import EPSILON
 
 if TYPE_CHECKING:
@@ -135,17 +136,19 @@ class Answers:
         """Get probabilities of the first `n` images under each candidate; what is known is not asked again."""
         todo = [(each, start) for each in candidates if (start := self._known(each)) < min(n, len(self))]
         waiting: list[tuple[Candidate, NDArray[np.float32]]] = []
-        for start in range(0, min(n, len(self)), CHUNK):
+        batch = affordable(BATCH, self._model.file, self._images)
+        step = min(CHUNK, batch)
+        for start in range(0, min(n, len(self)), step):
             shaped: dict[str, NDArray[np.float32]] = {}
             for candidate, known in todo:
-                low, high = max(start, known), min(start + CHUNK, n, len(self))
+                low, high = max(start, known), min(start + step, n, len(self))
                 if low < high:
                     key = _geometry_key(candidate, low, self._images.dtype)
                     if key not in shaped:
                         shaped[key] = candidate.preprocessing.geometry(self._images[low:high])
                     white = candidate.preprocessing.white(self._images.dtype)
                     waiting.append((candidate, candidate.preprocessing.valued(shaped[key], white)))
-                    if sum(len(inputs) for _, inputs in waiting) >= BATCH:
+                    if sum(len(inputs) for _, inputs in waiting) >= batch:
                         self._send(waiting)
         self._send(waiting)
 
