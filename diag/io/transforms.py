@@ -98,8 +98,8 @@ def to_channels(batch: NDArray[np.float32], channels: int) -> NDArray[np.float32
         grey: NDArray[np.float32] = (batch @ _LUMA)[..., None]
         return grey
     raise InvalidInputError(
-        f"expected images of {channels} channels, which the model takes. Received: {have}. Only 1 to 3, 3 to 1 and 4 "
-        "to either can be converted: pass other data."
+        f"expected images of {channels} channels, which the model takes. Received: {have}. No {have} channels to "
+        f"{channels}: only 1 to 3, 3 to 1 and 4 to either can be converted. Pass other data."
     )
 
 
