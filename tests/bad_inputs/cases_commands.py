@@ -74,6 +74,11 @@ def onto_data(command, *options):
     ]
 
 
+def init_data_elsewhere(place: Place) -> list[str]:
+    place.folder("models")
+    return ["init", place.copy("model.skops", "models/model.skops"), "--data", place.data]
+
+
 def evaluate(*options, **arrays):
     return lambda p: ["evaluate", p.model, "--data", p.npz(**arrays), *options]
 
@@ -237,5 +242,6 @@ LEGAL = (
         "compare-same-twice",
         lambda p: ["compare", p.model, p.model, "--data", p.data, "--fail-if", "accuracy drops 1pp"],
     ),
+    ("init-data-elsewhere", init_data_elsewhere),
     ("init-good", lambda p: ["init", p.model, "--data", p.data]),
 )

@@ -45,6 +45,14 @@ def card_is_a_folder(place: Place) -> list[str]:
     return ["evaluate", place.model, "--data", place.data]
 
 
+def data_above(place: Place) -> list[str]:
+    place.folder("models")
+    place.copy("model.skops", "models/model.skops")
+    place.npz()
+    place.write("models/model.toml", "[data]\nsource = '../data.npz'")
+    return ["evaluate", str(place.root / "models" / "model.skops")]
+
+
 def two_cards(place: Place) -> list[str]:
     place.npz("a.npz")
     place.npz("b.npz")
@@ -171,6 +179,11 @@ CASES = (
     ),
     ("card-deep", card("title = " + "[" * 5000)),
     ("card-folder", card_is_a_folder),
+    ("card-history-above", card('history = "../secret.log"')),
+    ("card-history-absolute", card('history = "/etc/passwd"')),
+    ("card-history-nul", card('history = "a\\u0000.log"')),
+    ("card-history-number", card("history = 1")),
+    ("card-data-above", data_above),
     ("card-twice", card('title = "a"\ntitle = "b"')),
     ("card-results-text", card("results = 3")),
     (

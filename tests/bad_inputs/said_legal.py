@@ -41,6 +41,7 @@ PRINTED = {
     "cache-info": r"\d+ results, [\d.]+ MB",
     "gate-held": r"passed: rival may replace model",
     "compare-same-twice": r"0 broken, 0 mended",
+    "init-data-elsewhere": r"so the card does not name it: pass --data",
     "init-good": r"model\.toml\n$",
 }
 FILES = {
@@ -50,5 +51,6 @@ FILES = {
     "predict-no-ending": ["out/answers"],
     "predict-formula": ["out/Submission.csv"],
     "predict-bytes-name": ["out/caf\udce9.csv"],
+    "init-data-elsewhere": ["models/model.toml"],
     "init-good": ["model.toml"],
 }
