@@ -21,7 +21,7 @@ from diag.io.input_sizes import missing_input, with_input
 from diag.io.layer_shapes import End, entries, head_of, layer_infos
 from diag.io.model_file import ModelFile as ModelFile
 from diag.io.opening import open_regular
-from diag.io.refusals import refuse_oversized
+from diag.io.refusals import refuse_oversized, refuse_unfilled
 from diag.io.weight_files import WEIGHTS, digest_of, opened_hdf5, unpacked
 from diag.io.zips import checked_members, opened_zip, read_member
 from diag.printable import printable
@@ -276,15 +276,16 @@ def _model_file(common: dict[str, Any], kind: str, said: _Said, weights: Shapes,
         file = replace(file, digest=combined_digest(file.digest, architecture.digest))
     if said.input_shape is not None:
         file = replace(file, digest=combined_digest(file.digest, f"input {said.input_shape}"))
-    return with_output(_judged(file, against), None)
+    return with_output(_judged(file, against, len(weights)), None)
 
 
-def _judged(file: ModelFile, found: tuple[Problem, ...]) -> ModelFile:
+def _judged(file: ModelFile, found: tuple[Problem, ...], arrays: int) -> ModelFile:
     """Return what a file says, with what loading it would run, and why it is refused."""
     code = tuple(dict.fromkeys(problem.code for problem in found if problem.code))
     errors = [problem.error for problem in found]
     try:
         refuse_oversized(file)
+        refuse_unfilled(file, arrays)
     except ModelLoadError as error:
         errors.append(error)
     return replace(file, code=code, refusal=str(errors[0]) if errors else None)

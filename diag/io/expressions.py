@@ -46,12 +46,37 @@ def evaluate(tree: Any, tensors: list[Any]) -> Any:
         if tree.name in _ARITHMETIC:
             args = [np.asarray(part, "float32") if isinstance(part, list | tuple) else part for part in args]
         kwargs = {key: evaluate(part, tensors) for key, part in tree.kwargs.items()}
+        if tree.name in _GROWING:
+            _refuse_growth(tree, args, kwargs)
         return OPERATIONS[tree.name](import_keras().ops, *args, **kwargs)
     if isinstance(tree, list | tuple):
         return type(tree)(evaluate(part, tensors) for part in tree)
     if isinstance(tree, slice):
         return slice(*(evaluate(part, tensors) for part in (tree.start, tree.stop, tree.step)))
     return tree
+
+
+# What makes more numbers of few, as its arguments say: of an input, which Keras only counts, and not too many.
+_GROWING = ("tile", "repeat_axis", "enlarge", "pad", "resize", "resize_v1", "resize_v1_nearest", "split", "stack")
+_LARGEST_FACTOR = 2**14
+
+
+def _refuse_growth(tree: Node, args: list[Any], kwargs: dict[str, Any]) -> None:
+    values = [part for value in (*args[1:], *kwargs.values()) for part in _flat(value)]
+    if any(isinstance(value, int | float) and abs(value) > _LARGEST_FACTOR for value in values):
+        raise UnknownExpressionError("an operation with a very large size")
+    if not _takes_input(tree):
+        raise UnknownExpressionError("an operation on constants")
+
+
+def _takes_input(tree: Any) -> bool:
+    if isinstance(tree, Node):
+        return tree.name == "input" or any(map(_takes_input, (*tree.args, *tree.kwargs.values())))
+    return isinstance(tree, list | tuple) and any(map(_takes_input, tree))
+
+
+def _flat(value: Any) -> list[Any]:
+    return [leaf for part in value for leaf in _flat(part)] if isinstance(value, list | tuple) else [value]
 
 
 def call(path: str, args: list[Any], kwargs: dict[str, Any]) -> Node:

@@ -17,6 +17,7 @@ from diag.io.layer_shapes import entries, entry_name
 from diag.io.layers_of_3 import layer_of_3
 from diag.io.legacy_config import cells_of, is_model, plain_name, translated, way_named
 from diag.io.legacy_nodes import (
+    Call,
     Reference,
     ends_of,
     first_calls,
@@ -24,7 +25,6 @@ from diag.io.legacy_nodes import (
     is_kept,
     node_arguments,
     operation_tree,
-    references,
 )
 from diag.io.legacy_weights import Piece
 from diag.io.stated_shapes import batch_shape_of, takes_several
@@ -52,16 +52,6 @@ class _Made:
     call: Any
     piece: Piece | None = None
     outputs: list[list[Any]] = field(default_factory=list)
-
-
-class _Call:
-    """One call of a layer that is still to be made."""
-
-    __slots__ = ("entry", "kwargs", "name", "refs", "sources", "spread")
-
-    def __init__(self, entry: dict[str, Any], name: str, refs: list[Any], kwargs: dict[str, Any], spread: bool) -> None:
-        self.entry, self.name, self.refs, self.kwargs, self.spread = entry, name, refs, kwargs, spread
-        self.sources = references([*refs, *kwargs.values()])
 
 
 class Builder:
@@ -121,6 +111,7 @@ class _Graph:
         self.builder, self.keras, self.file = builder, builder.keras, builder.name
         self.made: dict[str, _Made] = {}
         self.first: dict[str, int] = {}
+        self.labels: set[str] = set()
 
     # ------------------------------------------------------------ the two kinds of models
 
@@ -146,7 +137,7 @@ class _Graph:
         """Return inputs and outputs of a graph of layers."""
         inner = config["config"]
         found = entries(config)
-        waiting: list[_Call] = []
+        waiting: list[Call] = []
         first, last = ends_of(inner["input_layers"]), ends_of(inner["output_layers"])
         known = {str(entry.get("name") or entry_name(entry)) for entry in found}
         for entry in found:
@@ -157,7 +148,7 @@ class _Graph:
                     shape = tuple(given.shape)
                 self.made[name] = _Made(None, None, [[self._input(shape, name)]])
             nodes = entry.get("inbound_nodes") or []
-            waiting += [_Call(entry, name, *node_arguments(node, known), isinstance(node, dict)) for node in nodes]
+            waiting += [Call(entry, name, *node_arguments(node, known), isinstance(node, dict)) for node in nodes]
         self.first = first_calls([(call.name, call.sources) for call in waiting], last)
         while waiting:
             left = [call for call in waiting if not self._node(call)]
@@ -167,7 +158,7 @@ class _Graph:
         starts = [self._tensor(end) for end in first]
         return starts, [self._tensor(end) for end in last]
 
-    def _node(self, call: _Call) -> bool:
+    def _node(self, call: Call) -> bool:
         """Call a layer on one of its inputs, if those are there already."""
         if any(not self._is_there(ref) for ref in call.sources):
             return False
@@ -199,7 +190,15 @@ class _Graph:
     # ------------------------------------------------------------ inputs
 
     def _input(self, batch_shape: Any, name: str | None = None) -> Any:
-        return self.keras.Input(batch_shape=tuple(batch_shape), name=plain_name(name) if name else None)
+        return self.keras.Input(batch_shape=tuple(batch_shape), name=self._label(name) if name else None)
+
+    def _label(self, name: str) -> str:
+        """Return a name for a layer that no other layer of the model has."""
+        label = plain_name(name)
+        while label in self.labels:
+            label = f"{label}_1"
+        self.labels.add(label)
+        return label
 
     def _stated(self, entry: dict[str, Any]) -> tuple[Any, ...]:
         inner = entry["config"]
@@ -290,7 +289,7 @@ class _Graph:
         try:
             tree = expression_of(entry["config"])
             inputs = [args if len(args) > 1 else args[0]]
-            return applied(tree, inputs, plain_name(name))
+            return applied(tree, inputs, self._label(name))
         except (UnrecognisedError, UnknownExpressionError) as error:
             raise refused_lambda(self.file, name, str(error)) from None
         except (TypeError, ValueError, IndexError, AttributeError) as error:
@@ -299,17 +298,17 @@ class _Graph:
     def _operation(self, entry: dict[str, Any], args: list[Any], kwargs: dict[str, Any], name: str) -> Any:
         try:
             tree, tensors = operation_tree(entry, args, kwargs, call)
-            return applied(tree, tensors, plain_name(name)) if isinstance(tree, Node) else evaluate(tree, tensors)
+            return applied(tree, tensors, self._label(name)) if isinstance(tree, Node) else evaluate(tree, tensors)
         except UnknownExpressionError as error:
             raise ModelLoadError(
                 f"{self.file}: layer {name!r} is the TensorFlow operation {error}, which diag does not know. "
                 "Rebuild the model with today's layers and save it again."
             ) from None
 
-    def _layer(self, entry: dict[str, Any], x: Any) -> tuple[Any, Piece]:
+    def _layer(self, entry: dict[str, Any], x: Any, label: str | None = None) -> tuple[Any, Piece]:
         """Return a layer and its piece, for the input that it is called on first."""
         kind, name = own_kind(str(entry["class_name"])), entry_name(entry)
-        label = plain_name(name)
+        label = label or self._label(name)
         if is_model(entry):
             several, own = takes_several(entry), self.builder
             builder = Builder(own.keras, own.name, own.major, own.budget) if several else own
@@ -330,7 +329,7 @@ class _Graph:
         if kind in ("TimeDistributed", "Bidirectional"):
             return self._wrapper(kind, values, x, name)
         if self.builder.major >= 3 and "module" in entry:
-            layer = layer_of_3(entry)
+            layer = layer_of_3({**entry, "config": values})
             return layer, Piece(name, kind, layer)
         kind, values = translated(kind, values, self.builder.major)
         layer = self._from_config(entry, kind, values)
@@ -364,13 +363,15 @@ class _Graph:
                 end = self._called(_Made(None), inner, [within], {})
                 layer, piece = self.keras.Model(within, end), None
             else:
-                layer, piece = self._layer(inner, within)
+                layer, piece = self._layer(inner, within, plain_name(entry_name(inner)))
             wrapper = self.keras.layers.TimeDistributed(layer, name=values["name"])
             return wrapper, Piece(name, kind, wrapper, (piece,) if piece else ())
-        forward, one = self._layer(way_named(inner, "forward_"), x)
+        inner = way_named(inner, "forward_")
+        forward, one = self._layer(inner, x, plain_name(entry_name(inner)))
         backward, two = None, None
         if isinstance(values.get("backward_layer"), dict):
-            backward, two = self._layer(way_named(values["backward_layer"], ""), x)
+            inner = way_named(values["backward_layer"], "")
+            backward, two = self._layer(inner, x, plain_name(entry_name(inner)))
         wrapper = self.keras.layers.Bidirectional(
             forward, merge_mode=values.get("merge_mode", "concat"), backward_layer=backward, name=values["name"]
         )

@@ -6,6 +6,7 @@ Facts are from Keras's own release notes and its ``legacy`` modules.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -76,8 +77,15 @@ _KERAS_1_WORDS = {"nb_filter", "border_mode", "dim_ordering", "inner_activation"
 
 
 def plain_name(name: str) -> str:
-    """Return a layer's name as Keras 3 allows it: without the slashes that Keras 2 let pass."""
-    return name.replace("/", "_")
+    """Return a layer's name as Keras 3 and TensorFlow's scopes allow it.
+
+    Examples
+    --------
+    >>> plain_name("block/conv 1"), plain_name("_x"), plain_name("conv2d")
+    ('block_conv_1', 'layer_x', 'conv2d')
+    """
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    return plain if re.match(r"[A-Za-z0-9]", plain) else f"layer{plain}"
 
 
 def era(config: dict[str, Any], version: str | None) -> int:

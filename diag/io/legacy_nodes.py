@@ -23,6 +23,16 @@ class Reference:
     tensor: int = 0
 
 
+class Call:
+    """One call of a layer that is still to be made, and the tensors that it waits for."""
+
+    __slots__ = ("entry", "kwargs", "name", "refs", "sources", "spread")
+
+    def __init__(self, entry: dict[str, Any], name: str, refs: list[Any], kwargs: dict[str, Any], spread: bool) -> None:
+        self.entry, self.name, self.refs, self.kwargs, self.spread = entry, name, refs, kwargs, spread
+        self.sources = references([*refs, *kwargs.values()])
+
+
 def ends_of(value: Any) -> list[Reference]:
     """Return ``input_layers`` or ``output_layers``: one ``[name, 0, 0]``, a list of them, or a dictionary."""
     if isinstance(value, dict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -106,9 +106,12 @@ def assign(pieces: tuple[Piece, ...], stored: list[tuple[str, Stored]], origin: 
         If they do not fit; the message names the layer.
     """
     wanting = [piece for piece in pieces if any(True for _ in leaves(piece))]
-    by_name = {plain_name(name): weights for name, weights in stored}
-    if all(plain_name(piece.name) in by_name for piece in wanting):
-        pairs = [(piece, by_name[plain_name(piece.name)]) for piece in wanting]
+    by_name = dict(stored)
+    if not all(piece.name in by_name for piece in wanting):
+        by_name = {plain_name(name): weights for name, weights in stored}
+        wanting = [replace(piece, name=plain_name(piece.name)) for piece in wanting]
+    if all(piece.name in by_name for piece in wanting):
+        pairs = [(piece, by_name[piece.name]) for piece in wanting]
     elif len(wanting) == len(stored):
         pairs = list(zip(wanting, (weights for _, weights in stored), strict=True))
     else:

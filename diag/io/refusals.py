@@ -23,6 +23,8 @@ _SIZES = {
     **dict.fromkeys(("pool_size", "pool_length", "dilation_rate", "atrous_rate"), 2**12),
     **dict.fromkeys(("fft_length", "sequence_length", "num_mel_bins", "nb_feature"), 2**16),
 }  # fmt: skip
+_FILLED = ("Dense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose", "Embedding",
+           "LSTM", "GRU", "SimpleRNN", "BatchNormalization", "Convolution2D")  # fmt: skip
 MAX_BATCH = 2**12
 """Images that a model may take at once, where it takes a fixed number."""
 
@@ -55,6 +57,22 @@ def refuse_oversized(file: ModelFile) -> None:
             _refuse_shape(inner.get(key), named(part), name)
     for layer in file.layers:
         refuse_numbers(layer.output_shape or (), layer.name, name, limits)
+
+
+def refuse_unfilled(file: ModelFile, arrays: int) -> None:
+    """Raise if there are more layers that have weights than arrays: most would be built for nothing.
+
+    Raises
+    ------
+    ModelLoadError
+        Saying how many.
+    """
+    wanting = sum(layer.class_name in _FILLED for layer in file.layers)
+    if wanting > arrays:
+        raise ModelLoadError(
+            f"{file.path.name}: expected weights for {wanting:,} layers that have some. Received: {arrays:,} arrays: "
+            "the file was not saved to the end. Save the model again with model.save."
+        )
 
 
 def refuse_numbers(shape: tuple[Any, ...], layer: str, name: str, limits: Limits) -> None:

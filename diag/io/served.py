@@ -44,7 +44,7 @@ def _backend(spec: str) -> Backend:
     file = described(body)
     if body["output"] is not None:
         file = with_output(file, body["output"])
-    if file.digest != body["digest"]:
+    if file.bytes_digest != body["digest"]:
         raise ModelLoadError(
             f"{file.path.name}: expected the file as it was when it was opened. Received: another one, written since. "
             "Load it again."

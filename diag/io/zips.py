@@ -218,7 +218,7 @@ def _path_inside(info: zipfile.ZipInfo, name: str, error: type[DiagError]) -> st
     text = info.orig_filename
     parts = text.replace("\\", "/").split("/")
     drive = len(parts[0]) == 2 and parts[0].endswith(":")
-    if "\0" in text or len(text) > _LONGEST_NAME or text.startswith(("/", "\\")) or drive or ".." in parts:
+    if not text or "\0" in text or len(text) > _LONGEST_NAME or text.startswith(("/", "\\")) or drive or ".." in parts:
         raise error(
             f"{name}: expected members with names inside the archive. Received: {shown(text)}: refused. Pack it anew."
         )
