@@ -26,8 +26,13 @@ def main() -> None:
 
 
 def _outcome(task: dict[str, Any]) -> dict[str, Any]:
-    start = time.monotonic()
     shown: list[str] = []
+    looked = 0.0
+    if task["feed"] in ("model", "ensemble") and "\0" not in task["given"]:  # no command line can say that
+        start = time.monotonic()
+        shown.append(_inspected(task["given"]))
+        looked = time.monotonic() - start
+    start = time.monotonic()
     try:
         _FEEDS[task["feed"]](task["given"], shown)
         found = {"kind": "read", "text": ""}
@@ -40,14 +45,12 @@ def _outcome(task: dict[str, Any]) -> dict[str, Any]:
             "trace": traceback.format_exc()[-3000:],
         }
     shown = [text.encode("utf-8", "backslashreplace").decode() for text in shown]
-    return {**found, "shown": shown, "seconds": time.monotonic() - start}
+    return {**found, "shown": shown, "seconds": max(looked, time.monotonic() - start)}
 
 
 def _model(given: str, shown: list[str], **options: Any) -> None:
     from diag.io.models import load_model
 
-    if "\0" not in given:  # no command line can say that
-        shown.append(_inspected(given))
     _ask(load_model(_path(given), **options), shown)
 
 
@@ -70,7 +73,7 @@ def _inspected(given: str) -> str:
 
     run = CliRunner().invoke(cli, ["inspect", given])
     if run.exception is not None and not isinstance(run.exception, DiagError | SystemExit):
-        raise run.exception
+        return f"diag inspect fails:\n{''.join(traceback.format_exception(run.exception))}"
     return run.output + (str(run.exception) if isinstance(run.exception, DiagError) else "")
 
 

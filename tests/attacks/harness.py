@@ -242,6 +242,8 @@ def _badly_said(attack: Attack, outcome: Outcome, given: str, names: set[str]) -
     controls = [text for text in outcome.shown if any(char in text for char in "\x1b\x07\u202e\u2066")]
     if controls:
         found.append(f"control characters are shown: {controls[0][:80]!r}")
+    if any(text.startswith("diag inspect fails") for text in outcome.shown):
+        found.append(f"bug: {outcome.shown[0][-900:]}")
     if outcome.kind == "read":
         return found if attack.harmless else [*found, "it was read as if nothing were wrong"]
     text = outcome.text

@@ -8,6 +8,7 @@ from tests.attacks.code import CODE
 from tests.attacks.damaged import DAMAGED
 from tests.attacks.folders import FOLDERS, PATHS, PICTURES
 from tests.attacks.hdf5 import HDF5
+from tests.attacks.hdf5_chunks import CHUNKS
 from tests.attacks.oddities import ODDITIES
 from tests.attacks.sizes import SIZES
 from tests.attacks.skops import SKOPS
@@ -16,8 +17,8 @@ from tests.attacks.texts import ARCHITECTURES, CARDS, ENSEMBLES, NAMES
 from tests.attacks.trap import Attack, Trap
 
 ATTACKS: tuple[Attack, ...] = (
-    *CODE, *SIZES, *ARCHIVES, *cut_files(), *SKOPS, *HDF5, *NUMPY, *BINARY, *PARQUET, *TABLES, *HISTORIES, *PICTURES,
-    *FOLDERS, *PATHS, *CARDS, *ENSEMBLES, *NAMES, *ARCHITECTURES, *DAMAGED,
+    *CODE, *SIZES, *ARCHIVES, *cut_files(), *SKOPS, *HDF5, *CHUNKS, *NUMPY, *BINARY, *PARQUET, *TABLES, *HISTORIES,
+    *PICTURES, *FOLDERS, *PATHS, *CARDS, *ENSEMBLES, *NAMES, *ARCHITECTURES, *DAMAGED,
     *ODDITIES,
 )  # fmt: skip
 
