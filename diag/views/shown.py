@@ -23,6 +23,8 @@ _QUOTED = re.compile(f'"({"|".join(_PROPERTIES)})"')
 def shown(text: str, most: int = MOST) -> str:
     r"""Return a text as a page shows it: printable, no longer than `most`, with no word longer than a name may be.
 
+    A picture that stands in the text as its address stays whole.
+
     Examples
     --------
     >>> shown("two  spaces"), shown("a\u202eb\x00")
@@ -30,7 +32,9 @@ def shown(text: str, most: int = MOST) -> str:
     """
     if not (text.isascii() and text.isprintable()):
         text = printable(text)
-    return text if len(text) <= min(NAME, most) else shortened(_LONG_WORD.sub(_shortened, text), most)
+    if len(text) <= min(NAME, most) or _PICTURE.fullmatch(text):
+        return text
+    return shortened(_LONG_WORD.sub(_shortened, text), most)
 
 
 def shown_values(value: Any, key: str = "") -> Any:
@@ -48,7 +52,7 @@ def shown_values(value: Any, key: str = "") -> Any:
     if isinstance(value, str):
         if key in _EXPRESSIONS:
             return _QUOTED.sub('"\\1\u00a0"', value)
-        return value if _PICTURE.fullmatch(value) else _unlike_a_property(shown(value))
+        return _unlike_a_property(shown(value))
     if isinstance(value, dict):
         return {name: shown_values(each, str(name)) for name, each in value.items()}
     if isinstance(value, list | tuple):
