@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
-from diag_arguments import admit, roots, upload_folder
+from diag_arguments import admit, arguments, roots, upload_folder
 from diag_loaders_kept import kept
 from diag_sidebar import sidebar
 from diag_state import get, plain, put
