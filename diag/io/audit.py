@@ -96,7 +96,7 @@ def audit(
 
 def _refuse_size(size: int, path: Path) -> None:
     if size == 0:
-        raise ModelLoadError(f"{path}: expected a model file. Received: an empty file.")
+        raise ModelLoadError(f"{path}: expected a model file. Received: an empty file. Copy it again.")
     parameters = Limits.current().parameters
     if size > _BYTES_A_PARAMETER * parameters:
         raise ModelLoadError(
