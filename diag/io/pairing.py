@@ -106,7 +106,9 @@ def _require_near(model: Model) -> None:
     """Refuse data outside of the model's folder: a card may be a stranger's, and would choose what is read."""
     from diag.io.readers import BUILTIN
 
-    path = Path((model.card.source or "").partition("::")[0])
+    if not model.card.source:
+        return
+    path = Path(model.card.source.partition("::")[0])
     if str(path) in BUILTIN or not path.exists() or lies_in(path, model.path.parent):
         return
     raise DataError(
