@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 16 * 2**20
 MAX_VALUES = 2_000_000
+MAX_COLUMNS = 1_000
 
 _OLD_NAMES = {"acc": "accuracy", "val_acc": "val_accuracy"}
 _HIGHER_IS_BETTER = ("acc", "auc", "precision", "recall", "f1", "iou", "dice")
@@ -158,6 +159,12 @@ def _too_many(source: str) -> DataError:
     return DataError(f"{source}: a training history has at most {MAX_VALUES} numbers; this holds more")
 
 
+def _too_wide(source: str, count: int) -> DataError:
+    return DataError(
+        f"{source}: expected at most {MAX_COLUMNS:,} columns, one a metric. Received: {count:,}. Is it another table?"
+    )
+
+
 def history_digest(path: str | Path) -> str:
     """Return the SHA-256 of a history's bytes, of all event files of a log folder; "missing" where none can be read."""
     path = Path(path)
@@ -174,6 +181,8 @@ def _history(source: str, content: object, notes: tuple[str, ...] = ()) -> Histo
     if type(content) is not dict or not content:
         what = "an empty dict" if type(content) is dict else type(content).__name__
         raise DataError(f"{source}: expected a dict of lists, as in history.history. Received: {what}")
+    if len(content) > MAX_COLUMNS:
+        raise _too_wide(source, len(content))
     sized = (values for values in content.values() if isinstance(values, list | tuple | dict | NumberArray))
     if sum(map(len, sized)) > MAX_VALUES:
         raise _too_many(source)
@@ -246,6 +255,8 @@ def _read_csv(source: str, data: bytes) -> object:
     if not table:
         raise DataError(f"{source}: expected a CSVLogger file, a table with a header; the file is empty")
     names, rows = [name.strip() for name in table[0]], table[1:]
+    if len(names) > MAX_COLUMNS:
+        raise _too_wide(source, len(names))
     if len(set(names)) < len(names) or any(_is_number(name) for name in names):
         raise DataError(f"{source}: expected a header of different column names. Received: {_shown(lines[0])}")
     columns: dict[str, list[float]] = {name: [] for name in names}

@@ -28,7 +28,7 @@ class _Bounded(io.RawIOBase):
     def __init__(self, stream: Any, under: BinaryIO, name: str) -> None:
         self.stream, self.under, self.name, self.count = stream, under, name, 0
         limits = Limits.current()
-        self.most, self.ratio = limits.memory_bytes, limits.ratio
+        self.most, self.ratio = limits.memory_bytes // 2, limits.ratio  # the rest is for what is made of it
 
     def readable(self) -> bool:
         return True
@@ -57,7 +57,7 @@ class _Bounded(io.RawIOBase):
 
 
 def opened_data(path: Path, what: str = "data file") -> BinaryIO:
-    """Open a regular file of data; a gzipped one, by its first bytes, is unpacked up to ``Limits.memory_bytes``.
+    """Open a regular file of data; one that is gzipped is unpacked, up to half of ``Limits.memory_bytes``.
 
     Parameters
     ----------
@@ -96,9 +96,8 @@ def read_up_to(file: BinaryIO, most: int) -> bytes:
     file : BinaryIO
     most : int
     """
-    pieces, left = [], most
-    while left > 0 and (piece := file.read(min(left, _PIECE))):
-        pieces.append(piece)
-        left -= len(piece)
+    content = io.BytesIO()  # which gives its bytes away without a copy
+    while (left := most - content.tell()) > 0 and (piece := file.read(min(left, _PIECE))):
+        content.write(piece)
         tick()
-    return b"".join(pieces)
+    return content.getvalue()

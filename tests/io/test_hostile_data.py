@@ -85,7 +85,7 @@ def test_what_unpacks_to_more_than_is_allowed_is_refused(tmp_path, monkeypatch, 
     head = struct.pack(">HBB3I", 0, 8, 3, 900, 100, 100)
     content = {"a.csv.gz": (HEAD + ROWS * 9000).encode(), "a.tfrecord.gz": bytes(9_000_000)}.get(name, head)
     (tmp_path / name).write_bytes(gzip.compress(content + bytes(9_000_000)))
-    monkeypatch.setenv("DIAG_LIMITS", "memory_bytes=1000000")
+    monkeypatch.setenv("DIAG_LIMITS", "memory_bytes=2000000")
     monkeypatch.setenv("DIAG_ISOLATION", "off")
     refused(tmp_path / name, "unpacks to at most 1,000,000 bytes. Received: more. .*DIAG_LIMITS=memory_bytes=4000000")
 
@@ -109,7 +109,7 @@ def test_lines_and_columns_are_bounded_before_they_are_taken_apart(tmp_path, con
 
 
 def test_a_table_too_large_for_the_memory_is_refused_by_its_size(tmp_path, monkeypatch):
-    monkeypatch.setenv("DIAG_LIMITS", "memory_bytes=100")
+    monkeypatch.setenv("DIAG_LIMITS", "memory_bytes=200")
     monkeypatch.setenv("DIAG_ISOLATION", "off")
     refused(csv(tmp_path, HEAD + ROWS), "a table of at most 100 bytes. Received: .*Save the images as .npz")
 
@@ -266,6 +266,22 @@ def test_a_history_that_is_a_pipe_or_in_another_encoding_is_one_line(tmp_path):
     os.mkfifo(tmp_path / "events.out.tfevents.1")
     with pytest.raises(DataError, match=r"Received: none|a pipe"):
         load_history(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    ("a.csv", ",".join(f"m{number}" for number in range(2_000))),
+    ("a.json", "{" + ",".join(f'"m{number}": [1]' for number in range(2_000)) + "}"),
+])  # fmt: skip
+def test_a_history_of_too_many_columns_is_one_line(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=r"at most 1,000 columns, one a metric\. Received: 2,000"):
+        load_history(tmp_path / name)
+
+
+def test_a_broken_image_is_named_with_its_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("cat/0.png", b"no image")
+    refused(tmp_path / "a.zip", r"a\.zip: cat/0\.png: expected an image")
 
 
 def test_a_table_beside_folders_is_bounded(tmp_path, monkeypatch):

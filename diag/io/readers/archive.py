@@ -47,7 +47,7 @@ class _ZipBlobs:
         return len(self.members)
 
     def name(self, row: int) -> str:
-        return printable(self.members[row].name)
+        return f"{printable(self.path.name, 80)}: {printable(self.members[row].name, 80)}"
 
     def read(self, rows: NDArray[np.int64]) -> Iterator[bytes]:
         with open_regular(self.path, "data file", DataError) as file:

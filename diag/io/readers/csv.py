@@ -74,7 +74,7 @@ def table_of(path: Path) -> tuple[Any, list[str] | None, tuple[str, ...]]:
 
 def _start(path: Path) -> str:
     """Return the first two lines and more of a file as text; raise if it is no text in UTF-8."""
-    size, most = path.stat().st_size, Limits.current().memory_bytes
+    size, most = path.stat().st_size, Limits.current().memory_bytes // 2
     if size > most:
         raise DataError(
             f"{printable(path.name, 80)}: expected a table of at most {most:,} bytes. Received: {size:,}. "

@@ -61,7 +61,7 @@ class _Records:
         return len(self.places)
 
     def name(self, row: int) -> str:
-        return f"record {row}"
+        return f"{printable(self.shards[int(self.places[row][0])].path.name, 80)}: record {row}"
 
     def read(self, rows: NDArray[np.int64]) -> Iterator[bytes]:
         for value in self.features(rows):
