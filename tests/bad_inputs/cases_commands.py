@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.bad_inputs.place import IMAGES, LABELS
+from tests.bad_inputs.place import IMAGES, LABELS, Place
 
 WRITERS = {
     "report": lambda p, out: ["report", p.model, "--data", p.data, "--no-explain", "--no-checks", "--out", out],
