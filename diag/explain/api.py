@@ -266,7 +266,7 @@ class _Request:
         classes = classes_of(self.outputs, proba, self.labels)
         inputs, references = model.prepare(self.images), model.prepare(self.references.images)
         weights = self.references.weights
-        arrays = {"inputs": inputs, "references": references, "classes": classes}
+        arrays: dict[str, NDArray[Any]] = {"inputs": inputs, "references": references, "classes": classes}
         arrays |= {} if weights is None else {"weights": weights}
         options = {"method": self.method, "target": self.target, "tolerance": self.tolerance, "seed": self.seed}
         options |= {"max_memory": self.max_memory, **activation_options(model)}

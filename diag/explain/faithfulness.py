@@ -324,7 +324,8 @@ def _sanity(case: _Case, tested: NDArray[np.int64]) -> tuple[list[str], dict[str
     model, attribution = case.model, case.attribution
     numbers, classes, originals = attribution.indices[tested], attribution.y_pred[tested], case.maps[tested]
     images = np.asarray(case.data.images[numbers])
-    arrays = {"inputs": model.prepare(images), "references": model.prepare(case.references), "classes": classes}
+    arrays: dict[str, NDArray[Any]] = {"inputs": model.prepare(images), "classes": classes}
+    arrays["references"] = model.prepare(case.references)
     options = {"method": "deepshap", "target": "probability", "tolerance": None, "max_memory": MAX_MEMORY}
     options |= {"seed": case.seed, "classes": np.unique(classes).tolist(), **activation_options(model)}
     found = model.run("reinitialised_maps", arrays, options, case.report.within(MAX_STAGES * len(tested)))

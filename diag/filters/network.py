@@ -12,7 +12,7 @@ import numpy as np
 from diag._lazy import import_keras
 from diag.errors import InvalidInputError, UnsupportedModelError
 from diag.explain.bounds import said
-from diag.explain.graph import function_of, shapes_of
+from diag.explain.graph import function_of
 from diag.filters.penultimate import LARGEST, Tap, tap
 from diag.io.store import Entry
 
@@ -156,14 +156,12 @@ class _Features:
         self.point = point
         self._function = point.function()
         self._fixed: int | None = network.inputs[0].shape[0]
-        # A step needs what goes in and what comes out; sizes that are open count as they come.
-        shapes = shapes_of(point.graph, point.shape)
-        self._largest = max(8 * math.prod(size or 1 for size in shape[1:]) for shape in shapes.values())
+        self._bytes = 2 * 4 * point.largest  # a step needs what goes in and what comes out
 
     def rows(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return features (n, d); a fixed batch size is met by padding."""
         parts = []
-        step = self._fixed or max(1, int(STEP_BYTES // self._largest))
+        step = self._fixed or max(1, int(STEP_BYTES // self._bytes))
         for start in range(0, len(inputs), step):
             cut = inputs[start : start + step]
             short = (self._fixed or len(cut)) - len(cut)

@@ -34,6 +34,8 @@ class Tap:
         The layers that they come from; ``"input"`` for the network's own input.
     classifier : str
         The classifying layers; empty when there is none.
+    largest : int
+        Numbers of the largest tensor of one input; sizes that are open count as 1.
     """
 
     graph: Graph
@@ -43,6 +45,7 @@ class Tap:
     channels_first: tuple[bool, ...]
     layer: str
     classifier: str
+    largest: int
 
     def note(self, size: int) -> str:
         """Return a sentence on where `size` features come from."""
@@ -113,6 +116,7 @@ def tap(network: Any, name: str) -> Tap:
         channels_first=first,
         layer=", ".join(dict.fromkeys(names)),
         classifier=", ".join(dict.fromkeys(step.name for step in last)),
+        largest=max(math.prod(size or 1 for size in shape[1:]) for shape in shapes.values()),
     )
 
 
