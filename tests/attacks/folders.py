@@ -142,7 +142,7 @@ def _deep(root: Path, trap: Trap) -> None:
 
 
 def _many(root: Path, trap: Trap) -> None:
-    for number in range(3000):
+    for number in range(1000):
         (root / f"class{number}").mkdir()
 
 
@@ -172,7 +172,7 @@ FOLDERS = (
     _folder("link_to_nowhere", "a link that leads nowhere", lambda root,
         t: (root / "cat" / "a.png").symlink_to("gone")),
     _folder("deep", "folders 200 deep", _deep),
-    _folder("many", "3,000 empty classes", _many),
+    _folder("many", "1,000 empty classes", _many),
     _folder("metadata_link", "a table beside the folders that is a link", lambda root, t: (
         root / "metadata.csv").symlink_to(t.canary / "secret.csv")),
     _folder("metadata_fifo", "a table that is a pipe", lambda root, t: os.mkfifo(root / "metadata.csv")),

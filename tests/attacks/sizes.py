@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
+
 from tests.attacks.models import (
     Config,
     dense,
@@ -19,6 +21,7 @@ from tests.attacks.models import (
     sequential,
     source,
     thing,
+    weights,
     with_layer,
 )  # fmt: skip
 from tests.attacks.trap import Attack, Trap
@@ -26,10 +29,12 @@ from tests.attacks.trap import Attack, Trap
 _MEMORY, _TIME = "takes all memory when it is built or asked", "takes for ever to be built or asked"
 
 
-def _keras(name: str, tries: str, config: Any, harmless: bool = False) -> Attack:
+def _keras(name: str, tries: str, config: Any, harmless: bool = False, arrays: Any = None) -> Attack:
+    """Return a model of a configuration, with the good model's weights or with those that `arrays` makes."""
+
     def build(trap: Trap) -> Any:
         made = config() if callable(config) else config
-        return keras_file(trap.path("model.keras"), made)
+        return keras_file(trap.path("model.keras"), made, None if arrays is None else weights(**arrays()))
 
     return Attack(f"size_{name}", tries, "the issue" if name in _ISSUE else "ours", "model", build, harmless)
 
@@ -96,6 +101,24 @@ def _many_calls(count: int) -> Config:
         [node("input_layer")] * count),
               (dense(), [node("a")])]  # fmt: skip
     return functional(layers, "dense")
+
+
+def _dense_arrays(count: int) -> dict[str, Any]:
+    """Return the weights of `count` small dense layers and of the last one."""
+    found = {}
+    for number in range(count + 1):
+        name = f"layers/dense_{number}".removesuffix("_0") + "/vars"
+        units = 2 if number == count else 4
+        found[f"{name}/0"] = np.ones((64 if number == 0 else 4, units), "f4")
+        found[f"{name}/1"] = np.zeros(units, "f4")
+    return found
+
+
+def _lstm_arrays(units: int) -> dict[str, Any]:
+    """Return the weights of a recurrent layer that takes as many numbers as it has units, and of the last layer."""
+    found = {f"layers/lstm/cell/vars/{number}": np.ones((units, 4 * units), "f4") for number in range(2)}
+    found |= {"layers/lstm/cell/vars/2": np.zeros(4 * units, "f4"), "layers/dense/vars/0": np.ones((units, 2), "f4")}
+    return {**found, "layers/dense/vars/1": np.zeros(2, "f4")}
 
 
 def _pairwise(count: int) -> Config:
@@ -175,7 +198,8 @@ SIZES = (
     _keras("layers_20000", _TIME, lambda: with_layer(*(
         thing("Dropout", name=f"d{number}", rate=0.5) for number in range(20_000)))),
     _keras("dense_1500", _TIME, lambda: sequential(source(), flatten(), *(
-        dense(4, f"d{number}", activation="relu") for number in range(1500)), dense()), harmless=True),
+        dense(4, f"d{number}", activation="relu") for number in range(1500)), dense()), harmless=True,
+        arrays=lambda: _dense_arrays(1500)),
     _legacy("layers_1000", _TIME, lambda: good2(*(
         layer2("Dropout", f"d{number}", rate=0.5) for number in range(1000))), harmless=True),
     _legacy("layers_20000", _TIME, lambda: good2(*(
@@ -194,10 +218,11 @@ SIZES = (
     _keras("circle", "a graph that runs in a circle", _circle),
     _keras("node_from_nowhere", "a node that is not there", lambda: functional(
         [(source([None, 4]), []), (dense(), [node("nothing")])], "dense")),
-    _keras("unrolled", _TIME, lambda: sequential(source([None, 8]), thing("RepeatVector", name="v", n=20_000), thing(
-        "LSTM", name="l", units=8, unroll=True), dense())),
+    _keras("unrolled", _TIME, lambda: sequential(source([None, 4]), thing("RepeatVector", name="v", n=20_000), thing(
+        "LSTM", name="l", units=4, unroll=True), dense()), arrays=lambda: _lstm_arrays(4)),
     _keras("long_sequence", _TIME, lambda: sequential(source([None, 4]), thing("RepeatVector", name="v", n=10**7),
-                                                      thing("LSTM", name="l", units=4), dense())),
+                                                      thing("LSTM", name="l", units=4), dense()),
+           arrays=lambda: _lstm_arrays(4)),
     _keras("stacked_cells", _TIME, lambda: sequential(source(_SEQUENCE), thing("RNN", name="r", cell=thing(
         "StackedRNNCells", cells=[thing("LSTMCell", units=2048) for _ in range(200)])), dense())),
     _keras("array_text_of_2_gb", _MEMORY, lambda: _array(["a"], "S2000000000")),
