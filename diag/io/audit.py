@@ -39,8 +39,7 @@ READ_ERRORS = (
     OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, ArithmeticError,
     MemoryError, EOFError, struct.error, zlib.error, zipfile.BadZipFile,
 )  # fmt: skip
-# A file may be as large as the parameters that are allowed, with their optimizer's state.
-_BYTES_A_PARAMETER = 16
+_HOLLOW = 2**30  # bytes from which on a file has to be there, not only its size
 _LOOKS = (
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
@@ -77,8 +76,9 @@ def audit(
     path = Path(path)
     _refuse_saved_model(path)
     with open_regular(path, "model file") as file:
-        size = os.fstat(file.fileno()).st_size
-        _refuse_size(size, path)
+        info = os.fstat(file.fileno())
+        size = info.st_size
+        _refuse_size(size, 512 * info.st_blocks, path)
         try:
             first = file.read(32)
             digest = digest_of(file)
@@ -94,14 +94,20 @@ def audit(
     )
 
 
-def _refuse_size(size: int, path: Path) -> None:
+def _refuse_size(size: int, stored: int, path: Path) -> None:
+    """Raise for an empty file, one that is too large, and one of which next to nothing is on the disk."""
+    limits = Limits.current()
     if size == 0:
         raise ModelLoadError(f"{path}: expected a model file. Received: an empty file. Copy it again.")
-    parameters = Limits.current().parameters
-    if size > _BYTES_A_PARAMETER * parameters:
+    if size > limits.model_bytes:
         raise ModelLoadError(
-            f"{path.name}: expected a file of at most {_BYTES_A_PARAMETER * parameters:,} bytes. Received: {size:,}. "
-            f"{raise_hint('parameters', -(-size // _BYTES_A_PARAMETER))}"
+            f"{path.name}: expected a file of at most {limits.model_bytes:,} bytes. Received: {size:,}. "
+            f"{raise_hint('model_bytes', size)}"
+        )
+    if size > _HOLLOW and size > limits.ratio * stored:
+        raise ModelLoadError(
+            f"{path.name}: expected a whole file. Received: {size:,} bytes, of which {stored:,} are on the disk. "
+            "Copy or download it again."
         )
 
 

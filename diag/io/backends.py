@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -108,21 +109,37 @@ class KerasBackend:
     def predict(
         self, inputs: NDArray[np.float32], extra: Mapping[str, NDArray[Any]] | None = None
     ) -> NDArray[np.float32]:
-        """Return the output for one batch; a fixed batch size of the model is met by padding."""
+        """Return the output for one batch, in parts where it is large; a fixed batch size is met by padding.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If the network fails, or cannot be computed for such inputs.
+        """
         model = self.model
-        call = self._graph()
         arrays = [inputs]
         if len(model.inputs) > 1:
             arrays = fed(self._file.inputs, image_input(self._file), inputs, extra, self._file.path.name)
-        fixed = model.inputs[0].shape[0]
-        if fixed is None:
-            return np.asarray(call(*arrays))
-        parts = []
-        for start in range(0, len(inputs), fixed):
-            cut = [array[start : start + fixed] for array in arrays]
+        try:
+            return self._answered(arrays, model.inputs[0].shape[0])
+        except DiagError:
+            raise
+        except Exception as error:  # the boundary to Keras and TensorFlow, which raise many kinds
+            raise UnsupportedModelError(
+                f"{self._file.path.name}: expected a network that answers for inputs of "
+                f"{'x'.join(map(str, inputs.shape[1:]))}. Received: {type(error).__name__}: "
+                f"{printable(str(error).split('Exception encountered:')[-1], 200)}. diag inspect shows its layers."
+            ) from error
+
+    def _answered(self, arrays: list[NDArray[Any]], fixed: int | None) -> NDArray[np.float32]:
+        call, parts = self._graph(), []
+        step = fixed or max(1, _PART // _widest(self.model))
+        for start in range(0, max(len(arrays[0]), 1), step):
+            cut = [array[start : start + step] for array in arrays]
             count = len(cut[0])
-            padded = [np.pad(part, [(0, fixed - count)] + [(0, 0)] * (part.ndim - 1)) for part in cut]
-            parts.append(np.asarray(call(*padded))[:count])
+            if fixed is not None:
+                cut = [np.pad(part, [(0, fixed - count)] + [(0, 0)] * (part.ndim - 1)) for part in cut]
+            parts.append(np.asarray(call(*cut))[:count])
         return np.concatenate(parts)
 
     def run(
@@ -149,6 +166,18 @@ class KerasBackend:
                     input_signature=specs,
                 )
             return self._call
+
+
+_PART = 2**28
+"""Numbers that the widest layer gives for one part of a batch: 1 GiB."""
+
+
+def _widest(model: Any) -> int:
+    """Return how many numbers the widest layer gives for one image, as far as Keras knows."""
+    inner = [getattr(layer, "output", None) for layer in model.layers if not hasattr(layer, "layers")]
+    shapes = [tensor.shape[1:] for tensor in inner if hasattr(tensor, "shape")]
+    own = max((math.prod(size for size in shape if size is not None) for shape in shapes), default=1)
+    return max(1, own, *(_widest(layer) for layer in model.layers if hasattr(layer, "layers")))
 
 
 class SklearnBackend:

@@ -55,6 +55,7 @@ def dataset_shapes(file: Any, name: str, stored: int) -> Shapes:
     walk = _Walk(name, stored)
     walk.group(file, "", 0)
     walk.refuse_total()
+    walk.unpack()
     return walk.shapes
 
 
@@ -65,6 +66,7 @@ class _Walk:
         self.shapes: Shapes = {}
         self.claimed = self.members = 0
         self.seen: set[int] = set()
+        self.packed: list[tuple[Any, str, list[int], int]] = []
 
     def group(self, group: Any, prefix: str, depth: int) -> None:
         """Look at a group and all that is in it."""
@@ -96,7 +98,7 @@ class _Walk:
         refuse_strange_types(item)
         if item.shape is None:
             return
-        kept = item.id.get_storage_size()
+        kept = min(item.id.get_storage_size(), self.stored)  # pieces may be stored as one
         self.claimed += item.nbytes
         if item.nbytes > _SMALL and item.nbytes > self.limits.ratio * kept:
             raise self._claims(f"weight {_shown(path)}", item.nbytes, kept, self.limits.ratio)
@@ -119,16 +121,21 @@ class _Walk:
             raise self._refused(f"weight {_shown(path)} is packed by filters {filters}, of which some are not known")
         if len(packing) > 1 or (packing and last != packing):
             raise self._refused(f"weight {_shown(path)} is packed by filters in an unusual order, {filters}")
-        if not packing:
-            return
-        for offset, kept in _pieces(item):
-            self.members += 1
-            if self.members > self.limits.members:
-                raise self._too_many()
-            if kept > size + size // 8 + 1024:
-                raise self._refused(f"a piece of weight {_shown(path)} is stored in {kept:,} bytes and holds {size:,}")
-            if packing == [_DEFLATE] and _grows(item, offset, filters, size):
-                raise self._refused(f"a piece of weight {_shown(path)} unpacks to more than its {size:,} bytes")
+        if packing:
+            self.packed.append((item, path, filters, size))
+
+    def unpack(self) -> None:
+        """Look at each packed piece; called when all that is claimed is known to be possible."""
+        total = 0
+        for item, path, filters, size in self.packed:
+            for offset, kept in _pieces(item):
+                self.members, total = self.members + 1, total + kept
+                if self.members > self.limits.members:
+                    raise self._too_many()
+                if kept > size + size // 8 + 1024 or total > max(self.stored, _size_of(item.file)):
+                    raise self._refused(f"a piece of weight {_shown(path)} is stored in {kept:,} bytes for {size:,}")
+                if _DEFLATE in filters and _grows(item, offset, filters, size):
+                    raise self._refused(f"a piece of weight {_shown(path)} unpacks to more than its {size:,} bytes")
 
     def refuse_total(self) -> None:
         """Raise if all arrays together claim more than what is stored could be."""

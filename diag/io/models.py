@@ -21,7 +21,7 @@ from diag.io.modelcard import ModelCard, load_card
 from diag.io.network_ends import ends_of
 from diag.io.outputs import HEAD_NOTES, output_head, to_probabilities
 from diag.io.preprocessing import Preprocessing
-from diag.io.trust import judged
+from diag.io.trust import judged, refuse_options_of_one
 from diag.printable import name_text
 
 if TYPE_CHECKING:
@@ -374,7 +374,10 @@ def load_model(
     (797, 10)
     """
     if str(path).endswith(".ensemble.toml"):
-        return _ensemble(Path(path), preprocessing, class_names, output or architecture or input_shape, trust)
+        from diag.io.ensemble_files import load_ensemble
+
+        refuse_options_of_one(Path(path), output or architecture or input_shape)
+        return load_ensemble(Path(path), preprocessing, class_names, trust=trust)
     given = load_architecture(architecture) if architecture is not None else None
     file = judged(audit(Path(path), architecture=given, input_shape=input_shape), trust=trust)
     card = load_card(file.path)
@@ -391,16 +394,3 @@ def load_model(
         name=card.title or file.path.stem,
         _backend=backend_of(file, given, input_shape),
     )
-
-
-def _ensemble(
-    path: Path, preprocessing: Preprocessing | None, class_names: tuple[str, ...] | None, other: object, trust: bool
-) -> Model:
-    from diag.io.ensemble_files import load_ensemble
-
-    if other is not None:
-        raise InvalidInputError(
-            f"{path.name}: an output, architecture or input shape is that of one model. Write it into the cards of the "
-            "ensemble's members."
-        )
-    return load_ensemble(path, preprocessing, class_names, trust=trust)

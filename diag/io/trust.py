@@ -6,9 +6,11 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from diag.errors import ModelLoadError, UnsafeModelError
+from diag.errors import InvalidInputError, ModelLoadError, UnsafeModelError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from diag.io.model_file import ModelFile
 
 _told: set[str] = set()
@@ -41,6 +43,21 @@ def judged(file: ModelFile, *, trust: bool = False) -> ModelFile:
     if file.refusal is not None:
         raise (UnsafeModelError if file.code else ModelLoadError)(file.refusal)
     return file
+
+
+def refuse_options_of_one(path: Path, given: object) -> None:
+    """Raise if an output, architecture or input shape is given for an ensemble.
+
+    Raises
+    ------
+    InvalidInputError
+        If `given` is not None.
+    """
+    if given is not None:
+        raise InvalidInputError(
+            f"{path.name}: an output, architecture or input shape is that of one model. Write it into the cards of the "
+            "ensemble's members."
+        )
 
 
 def _warning(file: ModelFile) -> str:

@@ -25,6 +25,8 @@ class Limits:
         How many times larger than what is stored an array may claim to be, and all of them together.
     layers, parameters : int
         Of a model.
+    model_bytes : int
+        Of a model's file.
     image_numbers : int
         That one layer may give for one image.
     members : int
@@ -52,6 +54,7 @@ class Limits:
     ratio: int = 1000
     layers: int = 2000
     parameters: int = 1_000_000_000
+    model_bytes: int = 2**34
     image_numbers: int = 2**26
     members: int = 200_000
     files: int = 1_000_000

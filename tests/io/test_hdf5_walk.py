@@ -97,7 +97,7 @@ def test_a_piece_that_unpacks_to_more_than_it_holds(tmp_path):
     with h5py.File(path, "a") as file:
         made = file.create_dataset("bomb", (1024,), "f4", chunks=(1024,), compression="gzip")
         made.id.write_direct_chunk((0,), zlib.compress(bytes(2**22)))
-    with pytest.raises(ModelLoadError, match=r"unpacks to more than its 4,096 bytes|is stored in"):
+    with pytest.raises(ModelLoadError, match=r"unpacks to more than its 4,096 bytes"):
         audit(path)
 
 
