@@ -182,7 +182,7 @@ def _scalars(path: Path) -> tuple[dict[str, Series], bool]:
     except OSError as error:
         raise DataError(f"{path}: expected an event file; {error.strerror or error}") from error
     except (ValueError, struct.error) as error:
-        raise DataError(f"{path}: expected an event file; it is damaged: {printable(str(error))}.") from error
+        raise DataError(f"{path}: expected an event file. Received: it is damaged: {printable(str(error), 120)}. Copy it again.") from error
     return found, False
 
 

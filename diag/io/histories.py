@@ -141,15 +141,18 @@ def load_history(path: str | Path) -> History:
         got = path.suffix or "no suffix"
         raise DataError(
             f"{path}: expected a history in {', '.join(_READERS)}. Received: {got!r}; rename it, or name an event file "
-            "or a log folder"
+            "or a log folder."
         )
     with open_regular(path, "training history", DataError) as file:
         try:
             data = file.read(MAX_BYTES + 1)
         except OSError as error:
-            raise DataError(f"{path}: expected a readable training history. {error.strerror or error}.") from error
+            raise DataError(f"{path}: expected a readable training history. Received: "
+                f"{error.strerror or error}. Copy it again.") from error
     if len(data) > MAX_BYTES:
-        raise DataError(f"{path}: a training history has at most {MAX_BYTES} bytes; this is another kind of file")
+        raise DataError(
+            f"{path}: expected a training history of at most {MAX_BYTES:,} bytes. Received: more. Is it the right file?"
+        )
     if reader is not read_pickled_numbers and max(map(data.count, (b",", b";", b"\n"))) > MAX_VALUES:
         raise _too_many(str(path))  # before a Python object is made of each
     return _history(str(path), reader(str(path), data))
@@ -180,7 +183,9 @@ def _history(source: str, content: object, notes: tuple[str, ...] = ()) -> Histo
     """Check what a reader found and make it read-only columns."""
     if type(content) is not dict or not content:
         what = "an empty dict" if type(content) is dict else type(content).__name__
-        raise DataError(f"{source}: expected a dict of lists, as in history.history. Received: {what}")
+        raise DataError(
+            f"{source}: expected a dict of lists, as in history.history. Received: {what}. Save history.history."
+        )
     if len(content) > MAX_COLUMNS:
         raise _too_wide(source, len(content))
     sized = (values for values in content.values() if isinstance(values, list | tuple | dict | NumberArray))
@@ -191,15 +196,17 @@ def _history(source: str, content: object, notes: tuple[str, ...] = ()) -> Histo
         if key in ("epoch", "", "Unnamed: 0"):
             continue
         if not key.isprintable() or len(key) > 100:
-            raise DataError(f"{source}: expected the names of metrics. Received: {_shown(key)}")
+            raise DataError(f"{source}: expected the names of metrics. Received: {_shown(key)}. Name them by texts.")
         name = str(_OLD_NAMES.get(key, key))
         columns[key if name in content else name] = _column(source, key, values)
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         said = ", ".join(f"{_shown(name)} {n}" for name, n in list(lengths.items())[:8])
-        raise DataError(f"{source}: every column must have one value an epoch. Received: {said}")
+        raise DataError(f"{source}: every column must have one value an epoch. Received: {said}. Drop what is longer.")
     if not any(lengths.values()):
-        raise DataError(f"{source}: expected at least one column with at least one epoch; there is none")
+        raise DataError(
+            f"{source}: expected at least one column with at least one epoch. Received: none. Save the history after fit."
+        )
     return History(source, MappingProxyType(columns), notes)
 
 
@@ -212,10 +219,14 @@ def _column(source: str, name: str, values: object) -> npt.NDArray[np.float64]:
         try:
             column = np.array([_number(value) for value in values], np.float64)
         except (TypeError, OverflowError) as error:
-            raise DataError(f"{source}: column {_shown(name)} must hold one number an epoch; {error}") from error
+            raise DataError(
+                f"{source}: column {_shown(name)} must hold one number an epoch; {error}. Correct or drop it."
+            ) from error
     else:
         kind = type(values).__name__
-        raise DataError(f"{source}: column {_shown(name)} must be a list of numbers. Received: {kind}")
+        raise DataError(
+            f"{source}: column {_shown(name)} must be a list of numbers. Received: {kind}. Correct or drop it."
+        )
     column.flags.writeable = False
     return column
 
@@ -240,7 +251,9 @@ def _read_json(source: str, data: bytes) -> object:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{source}: expected JSON, a dict of lists; it cannot be read ({reason})") from error
+        raise DataError(
+            f"{source}: expected JSON, a dict of lists. Received: what cannot be read ({reason}). Correct that place."
+        ) from error
 
 
 def _read_csv(source: str, data: bytes) -> object:
@@ -251,19 +264,26 @@ def _read_csv(source: str, data: bytes) -> object:
         lines = [line for line in data.decode("utf-8-sig").splitlines() if line.strip()]
         table = list(csv.reader(lines, delimiter=";" if lines and ";" in lines[0] else ","))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{source}: expected a CSVLogger file, a table with a header; {error}") from error
+        raise DataError(
+            f"{source}: expected a CSVLogger file, a table with a header. Received: {error}. Save it as UTF-8."
+        ) from error
     if not table:
-        raise DataError(f"{source}: expected a CSVLogger file, a table with a header; the file is empty")
+        raise DataError(
+            f"{source}: expected a CSVLogger file, a table with a header. Received: an empty file. Train with CSVLogger."
+        )
     names, rows = [name.strip() for name in table[0]], table[1:]
     if len(names) > MAX_COLUMNS:
         raise _too_wide(source, len(names))
     if len(set(names)) < len(names) or any(_is_number(name) for name in names):
-        raise DataError(f"{source}: expected a header of different column names. Received: {_shown(lines[0])}")
+        raise DataError(
+            f"{source}: expected a header of different column names. Received: {_shown(lines[0])}. Name each column."
+        )
     columns: dict[str, list[float]] = {name: [] for name in names}
     for i, row in enumerate(rows, start=2):
         if len(row) != len(names):
             raise DataError(
-                f"{source}: expected {len(names)} values in row {i}, as in the header. Received: {len(row)}"
+                f"{source}: expected {len(names)} values in row {i}, as in the header. Received: {len(row)}. "
+                "Correct or drop that row."
             )
         for name, cell in zip(names, row, strict=True):
             columns[name].append(_cell(source, i, cell.strip()))
@@ -284,7 +304,9 @@ def _cell(source: str, row: int, text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise DataError(f"{source}: expected a number in row {row}. Received: {_shown(text)}") from error
+        raise DataError(
+            f"{source}: expected a number in row {row}. Received: {_shown(text)}. Correct or drop that row."
+        ) from error
 
 
 _READERS = {

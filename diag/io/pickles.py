@@ -110,7 +110,9 @@ def read_pickled_numbers(source: str, data: bytes) -> object:
         ) from error
     except (IndexError, KeyError, TypeError, ValueError, OverflowError, struct.error) as error:
         reason = ascii(str(error).partition("\n")[0][:100])[1:-1]
-        raise DataError(f"{source}: expected a pickled dict of lists; the file is damaged ({reason})") from error
+        raise DataError(
+            f"{source}: expected a pickled dict of lists. Received: the file is damaged ({reason}). Copy or save it again."
+        ) from error
 
 
 def _refuse(what: str) -> NoReturn:
