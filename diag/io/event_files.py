@@ -77,7 +77,7 @@ def event_files(path: Path) -> list[tuple[str, Path]]:
     if not found:
         raise DataError(
             f"{path}: expected a log folder, with event files (events.out.tfevents.*) in it or in its train/ and "
-            "validation/. Received: none."
+            "validation/. Received: none. Pass the folder that TensorBoard was given."
         )
     if len(found) > MAX_FILES:
         raise DataError(f"{path}: expected the log of one run, at most {MAX_FILES} event files. Received: {len(found)}")
@@ -182,7 +182,9 @@ def _scalars(path: Path) -> tuple[dict[str, Series], bool]:
     except OSError as error:
         raise DataError(f"{path}: expected an event file; {error.strerror or error}") from error
     except (ValueError, struct.error) as error:
-        raise DataError(f"{path}: expected an event file. Received: it is damaged: {printable(str(error), 120)}. Copy it again.") from error
+        raise DataError(
+            f"{path}: expected an event file. Received: it is damaged: {printable(str(error), 120)}. Copy it again."
+        ) from error
     return found, False
 
 

@@ -147,8 +147,9 @@ def load_history(path: str | Path) -> History:
         try:
             data = file.read(MAX_BYTES + 1)
         except OSError as error:
-            raise DataError(f"{path}: expected a readable training history. Received: "
-                f"{error.strerror or error}. Copy it again.") from error
+            raise DataError(
+                f"{path}: expected a readable training history. Received: {error.strerror or error}. Copy it again."
+            ) from error
     if len(data) > MAX_BYTES:
         raise DataError(
             f"{path}: expected a training history of at most {MAX_BYTES:,} bytes. Received: more. Is it the right file?"
@@ -205,7 +206,7 @@ def _history(source: str, content: object, notes: tuple[str, ...] = ()) -> Histo
         raise DataError(f"{source}: every column must have one value an epoch. Received: {said}. Drop what is longer.")
     if not any(lengths.values()):
         raise DataError(
-            f"{source}: expected at least one column with at least one epoch. Received: none. Save the history after fit."
+            f"{source}: expected at least one column with at least one epoch. Received: none. Save it after fit."
         )
     return History(source, MappingProxyType(columns), notes)
 
@@ -269,7 +270,7 @@ def _read_csv(source: str, data: bytes) -> object:
         ) from error
     if not table:
         raise DataError(
-            f"{source}: expected a CSVLogger file, a table with a header. Received: an empty file. Train with CSVLogger."
+            f"{source}: expected a CSVLogger file, a table with a header. Received: an empty file. Pass another."
         )
     names, rows = [name.strip() for name in table[0]], table[1:]
     if len(names) > MAX_COLUMNS:

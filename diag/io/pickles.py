@@ -111,7 +111,7 @@ def read_pickled_numbers(source: str, data: bytes) -> object:
     except (IndexError, KeyError, TypeError, ValueError, OverflowError, struct.error) as error:
         reason = ascii(str(error).partition("\n")[0][:100])[1:-1]
         raise DataError(
-            f"{source}: expected a pickled dict of lists. Received: the file is damaged ({reason}). Copy or save it again."
+            f"{source}: expected a pickled dict of lists. Received: the file is damaged ({reason}). Copy it again."
         ) from error
 
 
