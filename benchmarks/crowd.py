@@ -199,9 +199,8 @@ def processor(pid: int) -> float:
 
 
 def chosen(number: int, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the models of a session: each a different pair."""
-    first = number % len(names)
-    return names[first], names[(first + 1 + number // len(names) % (len(names) - 1)) % len(names)]
+    """Return the models of a session: one of as many pairs as there are models."""
+    return names[number % len(names)], names[(number + 1) % len(names)]
 
 
 async def user(
@@ -289,7 +288,7 @@ def measure_reruns(place: Path, wished: argparse.Namespace) -> None:
     for script, pages in (*peer, (ROOT / "dashboard" / "app.py", PAGES)):
         kind = "bare page" if script.parent == place else "dashboard"
         with served(script, place=place) as (port, process):
-            asyncio.run(warm(port, range(12), pages))
+            asyncio.run(warm(port, range(len(MODELS)), pages))
             for sessions, actions, think in (
                 (1, 5 * wished.actions, 0.0),
                 (wished.sessions, wished.actions, wished.think),

@@ -40,4 +40,4 @@ def draw() -> None:
             enter(page.url_path)
             page.run()
             keep_url()
-            settle(f"page {page.title}")
+            settle()
