@@ -185,6 +185,27 @@ def test_chunks_that_all_lie_in_one_place_count_once(tmp_path, monkeypatch):
     refused(tmp_path / "a.h5", "claims 131,072 bytes.*DIAG_LIMITS=ratio=")
 
 
+def test_a_chunk_that_unpacks_to_more_than_it_is_for_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5, "_GROWTH", 1_000)
+    monkeypatch.setenv("DIAG_ISOLATION", "off")
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 16, 16), dtype=np.uint8)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=pixels, chunks=(2, 16, 16), compression="gzip")
+        file["y"] = [0, 1, 0, 1]
+    data = load_dataset(tmp_path / "a.h5")
+    np.testing.assert_array_equal(data.images[np.array([3, 0])][..., 0], pixels[[3, 0]])
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["x"].id.write_direct_chunk((2, 0, 0), zlib.compress(pixels.tobytes() + bytes(9_000_000)))
+    assert load_dataset(tmp_path / "a.h5").images[:2].shape == (2, 16, 16, 1)
+    refused(tmp_path / "a.h5", "expected pieces of 512 bytes. Received: one that unpacks to more")
+
+
+def test_a_table_of_more_rows_than_the_memory_holds_is_cut_off(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIAG_ISOLATION", "off")
+    monkeypatch.setenv("DIAG_LIMITS", "memory_bytes=200000")
+    refused(csv(tmp_path, HEAD + ROWS * 500), "100,000 bytes in memory. Received: more than .* rows of 17 columns")
+
+
 def test_texts_that_lie_in_one_place_are_cut_off(tmp_path, monkeypatch):
     monkeypatch.setenv("DIAG_ISOLATION", "off")
     monkeypatch.setattr(hdf5, "_MAX_LABELS", 1_000)

@@ -14,7 +14,7 @@ from diag.errors import DataError
 from diag.io.readers.columns import is_text, means_something
 from diag.io.readers.siblings import part_files
 from diag.io.readers.table import parts_of_table
-from diag.io.sources import Parts, Request, file_digest, printable
+from diag.io.sources import Parts, Request, file_digest, printable, tick
 from diag.io.unpacking import DAMAGE, opened_data
 from diag.worker.limits import Limits, raise_hint
 
@@ -23,6 +23,7 @@ _MISSING = ("", "na", "n/a", "#n/a", "null", "nan")
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "spaces"}
 _MAX_CELL = 2**24
 _START, _LINES = 2**16, 3  # bytes and lines that are looked at first
+_NUMBER = 8  # bytes of a value
 _MAX_LINE = 16 * 2**20
 _BLOCK = 16 * 2**20  # bytes that are parsed at once, which a row has to fit into
 _MARKS = (
@@ -199,7 +200,8 @@ def _table(path: Path, header: list[str] | None, n_columns: int, delimiter: str,
     parsing = csv.ParseOptions(delimiter=delimiter)
     try:
         with opened_data(path) as file:
-            table = csv.read_csv(file, read_options=reading, parse_options=parsing, convert_options=converting)
+            rows = io.BufferedReader(_Rows(file, n_columns, name), _BLOCK)
+            table = csv.read_csv(rows, read_options=reading, parse_options=parsing, convert_options=converting)
     except DataError:
         raise
     except (pa.ArrowException, *DAMAGE, ValueError) as error:
@@ -214,6 +216,31 @@ def _table(path: Path, header: list[str] | None, n_columns: int, delimiter: str,
     if header is not None:
         _refuse_second_header(table, header, name)
     return table
+
+
+class _Rows(io.RawIOBase):
+    """A stream of rows that ends in an error where the table that is made of them would be too large."""
+
+    def __init__(self, file: BinaryIO, n_columns: int, name: str) -> None:
+        self.file, self.n_columns, self.name, self.lines = file, n_columns, name, 0
+        self.most = Limits.current().memory_bytes // 2
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self.file.read(len(buffer))
+        self.lines += piece.count(b"\n")
+        size = self.lines * self.n_columns * _NUMBER
+        if size > self.most:
+            raise DataError(
+                f"{self.name}: expected a table of at most {self.most:,} bytes in memory. Received: more than "
+                f"{self.lines:,} rows of {self.n_columns:,} columns. Save the images as .npz or .parquet. "
+                f"{raise_hint('memory_bytes', 4 * size)}"
+            )
+        buffer[: len(piece)] = piece
+        tick()
+        return len(piece)
 
 
 def _refuse_second_header(table: Any, header: list[str], name: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import mmap
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,9 @@ _DAMAGE = (
     OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError, MemoryError,
 )  # fmt: skip
 _FILTERS = (1, 2, 3, 32000)  # deflate, shuffle, checksum, LZF: all that h5py writes by itself
+_DEFLATE, _DEFLATES = 1, 1_032  # the filter's number, and how many times smaller it makes things at most
+_GROWTH = 2**28  # bytes that a chunk may unpack to unseen
+_PIECE = 2**20
 _MAX_CHUNK = 2**30
 _MAX_LABELS = 2**28  # bytes
 _MAX_ARRAYS = 10_000
@@ -40,10 +45,13 @@ class _H5Rows:
 
     path: Path
     name: str
+    sound: set[tuple[int, ...]] = field(default_factory=set)  # chunks that were looked at
 
     def __call__(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         with _opened(self.path) as file:
             node = file[self.name]
+            if len(rows):
+                _refuse_growth(node, (int(rows.min()), int(rows.max()) + 1), self.path, self.sound)
             if len(rows) and (np.diff(rows) == 1).all():
                 return np.asarray(node[int(rows[0]) : int(rows[-1]) + 1])
             unique, back = np.unique(rows, return_inverse=True)
@@ -195,6 +203,7 @@ def _values(node: Any, path: Path) -> NDArray[Any]:
             f"{path.name}: expected labels in {node.name}. Received: shape {node.shape}. "
             "Name the array with the labels after '::images,'."
         )
+    _refuse_growth(node, (0, node.shape[0]), path, set())
     if not h5py.check_string_dtype(node.dtype):
         return np.asarray(node[()])
     return _strings(node.asstr(errors="replace"), node, path)
@@ -239,6 +248,39 @@ def _refuse_claims(node: Any, path: Path) -> None:
         raise DataError(f"{name} claims chunks of {chunk:,} bytes: expected at most {_MAX_CHUNK:,}. Save smaller ones.")
     held = min(int(node.id.get_storage_size()), path.stat().st_size)  # chunks may all lie in one place
     _refuse_ratio(name, _nbytes(node), held, packed=bool(filters), shape=tuple(node.shape))
+
+
+def _refuse_growth(node: Any, rows: tuple[int, int], path: Path, sound: set[tuple[int, ...]]) -> None:
+    """Raise if a deflated chunk of some rows unpacks to more than it is for: the library would follow it to the end."""
+    plist = node.id.get_create_plist()
+    filters = [int(plist.get_filter(number)[0]) for number in range(plist.get_nfilters())]
+    if node.chunks is None or _DEFLATE not in filters:
+        return
+    size = int(math.prod(node.chunks) * node.dtype.itemsize)
+    first = rows[0] // node.chunks[0] * node.chunks[0]
+    starts = [range(0, side, step) for side, step in zip(node.shape, node.chunks, strict=True)]
+    for offset in itertools.product(range(first, rows[1], node.chunks[0]), *starts[1:]):
+        if offset in sound:
+            continue
+        kept = node.id.get_chunk_info_by_coord(offset).size or 0
+        if kept > size + size // 8 + 1024 or (kept * _DEFLATES > _GROWTH and _grows(node, offset, filters, size)):
+            raise DataError(
+                f"{path.name}: array {printable(node.name, 80)}: expected pieces of {size:,} bytes. Received: one that "
+                "unpacks to more. The file is damaged, or was made to do this: get it again from where it came from."
+            )
+        sound.add(offset)
+        tick()
+
+
+def _grows(node: Any, offset: tuple[int, ...], filters: list[int], size: int) -> bool:
+    mask, packed = node.id.read_direct_chunk(offset)
+    if mask & (1 << filters.index(_DEFLATE)):  # this one is not packed
+        return False
+    stream, total, rest = zlib.decompressobj(), 0, packed
+    while rest and total <= size + 4:  # a checksum may be inside
+        total += len(stream.decompress(rest, _PIECE))
+        rest = stream.unconsumed_tail
+    return total > size + 4
 
 
 def _refuse_ratio(name: str, claimed: int, held: int, *, packed: bool, shape: tuple[int, ...] = ()) -> None:
