@@ -23,7 +23,7 @@ _QUOTED = re.compile(f'"({"|".join(_PROPERTIES)})"')
 def shown(text: str, most: int = MOST) -> str:
     r"""Return a text as a page shows it: printable, no longer than `most`, with no word longer than a name may be.
 
-    A picture that stands in the text as its address stays whole.
+    A picture, given as the address that holds it, stays whole.
 
     Examples
     --------
