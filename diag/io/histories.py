@@ -152,7 +152,7 @@ def load_history(path: str | Path) -> History:
             ) from error
     if len(data) > MAX_BYTES:
         raise DataError(
-            f"{path}: expected a training history of at most {MAX_BYTES:,} bytes. Received: more. Is it the right file?"
+            f"{path}: expected a training history of at most {MAX_BYTES} bytes. Received: more. Is it the right file?"
         )
     if reader is not read_pickled_numbers and max(map(data.count, (b",", b";", b"\n"))) > MAX_VALUES:
         raise _too_many(str(path))  # before a Python object is made of each
@@ -270,7 +270,7 @@ def _read_csv(source: str, data: bytes) -> object:
         ) from error
     if not table:
         raise DataError(
-            f"{source}: expected a CSVLogger file, a table with a header. Received: an empty file. Pass another."
+            f"{source}: expected a CSVLogger file, a table with a header. Received: the file is empty. Pass another."
         )
     names, rows = [name.strip() for name in table[0]], table[1:]
     if len(names) > MAX_COLUMNS:
