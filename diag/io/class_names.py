@@ -96,7 +96,7 @@ def _listed(values: Mapping[Any, Any], where: str) -> list[Any]:
     """Return names by number, from numbers to names or from names to numbers."""
     keyed = {int(value): name for name, value in values.items() if isinstance(value, int)}
     if len(keyed) != len(values):
-        keyed = {int(key): name for key, name in values.items() if str(key).isdecimal()}
+        keyed = {int(key): name for key, name in values.items() if str(key).isdecimal() and len(str(key)) < 20}
     if len(keyed) != len(values) or sorted(keyed) != list(range(len(values))):
         raise DataError(
             f"{where}: expected the numbers 0 to {len(values) - 1}, one a class name. Received: "

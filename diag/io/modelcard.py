@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MAX_BYTES = 4 * 2**20
+_DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){40}""")
 _TOP = ("title", "description", "class_names", "output", "history", "data", "preprocessing", "results")
 
 
@@ -93,7 +95,10 @@ def read_toml(path: Path, what: str, most: int) -> dict[str, Any]:
             f"{path.name}: expected {what} of at most {most:,} bytes. Received: more. Is it the right file?"
         )
     try:
-        return tomllib.loads(raw.decode("utf-8"))
+        text = raw.decode("utf-8")
+        if _DEEP_KEY.search(text):  # tomllib keeps each beginning of such a key: gigabytes for some kB
+            raise RecursionError
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         reason = "values that lie too deep in one another" if isinstance(error, RecursionError) else str(error)
         raise InvalidInputError(
