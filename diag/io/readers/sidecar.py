@@ -43,8 +43,8 @@ def metadata_beside(
         Columns by name (None without a table that fits), at most one note, and the table's text. An image without a
         row has an empty text, NaN in a column of numbers.
     """
-    places = (folder / NAME for folder in dict.fromkeys((base, root)))
-    found = next((place for place in places if place.is_file() and stays_inside(place, root)), None)
+    tables = (folder / NAME for folder in dict.fromkeys((base, root)))
+    found = next((table for table in tables if table.is_file() and stays_inside(table, root)), None)
     if found is None:
         return None, (), ""
     try:
