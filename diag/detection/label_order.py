@@ -37,10 +37,14 @@ def assignment(labels: NDArray[np.int64], predicted: NDArray[np.int64], k: int) 
     """
     from scipy.optimize import linear_sum_assignment
 
-    counts = np.zeros((k, k))
     told = (predicted >= 0) & (labels >= 0)
-    np.add.at(counts, (labels[told], predicted[told]), 1)
-    return np.asarray(linear_sum_assignment(-(counts + 0.5 * np.eye(k)))[1], dtype=np.int64)
+    rows, columns = labels[told], predicted[told]
+    order = np.arange(k, dtype=np.int64)
+    used = np.union1d(rows, columns)  # classes that do not occur keep their own output
+    counts = 0.5 * np.eye(len(used))
+    np.add.at(counts, (np.searchsorted(used, rows), np.searchsorted(used, columns)), 1)
+    order[used] = used[linear_sum_assignment(-counts)[1]]
+    return order
 
 
 def matched(labels: NDArray[np.int64], predicted: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
@@ -72,8 +76,9 @@ def label_order(labels: NDArray[np.int64], predicted: NDArray[np.int64], k: int,
     p_value = mcnemar_exact(int((after & ~before).sum()), int((before & ~after).sum()))
     lift = float(after.mean() - before.mean())
     order = assignment(labels, predicted, k)
-    recalls = [float(after[labels == label].mean()) for label in np.unique(labels)]  # one answer for all is no order
-    skill = (float(np.mean(recalls)) - 1 / k) / (1 - 1 / k)
+    support, hits = np.bincount(labels, minlength=k), np.bincount(labels[after], minlength=k)
+    recall = float((hits[support > 0] / support[support > 0]).mean())  # one answer for all is no order
+    skill = (recall - 1 / k) / (1 - 1 / k)
     if lift < LEAST_LIFT or skill < LEAST_SKILL or p_value >= LEVEL / n_tries or (order == np.arange(k)).all():
         return None
     return LabelOrder(

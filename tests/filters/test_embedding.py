@@ -125,7 +125,7 @@ def test_of_one_dense_layer_and_of_an_estimator_it_is_the_image():
         if name == "logistic_l1.skops":
             assert found.layer == "input"
             assert "no layers" in found.note
-            by_hand = model.prepare(data.images[[3, 1]]).reshape(2, -1)
+            by_hand = model.resolve(data.images)[0].prepare(data.images[[3, 1]]).reshape(2, -1)
             np.testing.assert_array_equal(found.features, by_hand)
         assert found.indices.tolist() == [3, 1]
         assert not found.complete
