@@ -12,7 +12,7 @@ def frozen_after(monkeypatch, serving):
     monkeypatch.setattr(diag_settled, "_serving", serving)
     monkeypatch.setattr(diag_settled, "_runs", itertools.count(1))
     monkeypatch.setattr(diag_settled, "_freeze", lambda: found.append(number))
-    for number in range(1, 20_000):
+    for number in range(1, 20_000):  # noqa: B007 - the lambda above reads it
         diag_settled.settle()
     return found
 
