@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,8 @@ READ_BY = 400
 """Images that the decision tree sees, at most."""
 PIXELS = 256
 """Pixels of a region that it sees, at most: evenly many."""
+CLASSES = 50
+"""With more classes it sees fewer pixels: a split costs pixels times classes."""
 REMEDY = (
     "Mask or crop the {region} in training and test images and train again: "
     "until then the accuracy is that of the mark, not of the content."
@@ -85,13 +88,16 @@ def readable(pixels: NDArray[Any], labels: NDArray[np.int64]) -> float:
     from sklearn.model_selection import KFold, cross_val_predict
     from sklearn.tree import DecisionTreeClassifier
 
-    step = -(-pixels.shape[1] // PIXELS)
-    values = pixels[:READ_BY, ::step].reshape(len(pixels[:READ_BY]), -1).astype(np.float32)
     y_true = labels[:READ_BY]
-    if len(y_true) < 20 or not np.ptp(values, axis=0).any():
-        return 0.0
+    n_classes = len(np.unique(y_true))
+    step = -(-pixels.shape[1] * max(CLASSES, n_classes) // (PIXELS * CLASSES))
+    values = pixels[:READ_BY, ::step].reshape(len(y_true), -1).astype(np.float32)
+    if len(y_true) < 20 or 2 * n_classes > len(y_true) or not np.ptp(values, axis=0).any():
+        return 0.0  # a class with one image cannot be read from others
     tree = DecisionTreeClassifier(random_state=0)
-    y_pred = cross_val_predict(tree, values, y_true, cv=KFold(5, shuffle=True, random_state=0))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        y_pred = cross_val_predict(tree, values, y_true, cv=KFold(5, shuffle=True, random_state=0))
     right = int((y_pred == y_true).sum())
     share = float(np.bincount(y_true).max() / len(y_true))
     guessing = binomtest(right, len(y_true), share, alternative="greater").pvalue >= ALPHA

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 from diag.errors import DiagError
 
@@ -13,7 +13,11 @@ T = TypeVar("T")
 class part(cached_property[T]):  # noqa: N801 - used as a decorator
     """A property that is computed once. Why it cannot be had is remembered too: what takes long to fail fails once."""
 
-    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+    @overload
+    def __get__(self, instance: None, owner: type[Any] | None = None) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> T: ...
+    def __get__(self, instance: object | None, owner: type[Any] | None = None) -> Self | T:
         """Return the part, or raise the `DiagError` that it raised before."""
         if instance is None:
             return self

@@ -126,3 +126,24 @@ def test_one_dominant_class_leaves_the_preprocessing_open():
     with pytest.raises(CheckNotApplicable, match=r"98.0% of the labels are one class"):
         wrong_preprocessing._require_even(found)
     wrong_preprocessing._require_even(SimpleNamespace(chance=0.5))
+
+
+def test_a_border_is_not_read_where_classes_have_one_image_and_cheaply_where_there_are_many(monkeypatch):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (400, 300, 1))
+    assert border.readable(pixels, rng.integers(0, 1000, 400)) == 0.0
+    y = np.arange(400) % 100
+    marked = np.repeat(y[:, None, None], 300, axis=1)  # each pixel is the class: any of them names it
+    seen = []
+    from sklearn import model_selection
+
+    whole = model_selection.cross_val_predict
+
+    def counted(tree, values, *rest, **options):
+        seen.append(values.shape[1])
+        return whole(tree, values, *rest, **options)
+
+    monkeypatch.setattr(model_selection, "cross_val_predict", counted)
+    assert border.readable(marked, y) > 0.95  # four images a class: a fold may hold all of one
+    assert border.readable(marked % 10, y % 10) == 1.0
+    assert seen == [100, 150]  # every third of 300 pixels with 100 classes, every second with few
