@@ -66,6 +66,7 @@ def _without_choice(file: ModelFile) -> tuple[str, ...]:
 
 def _using(file: ModelFile, end: End) -> ModelFile:
     n_outputs = end.shape[0] if end.shape is not None and len(end.shape) == 1 else None
+    n_outputs = n_outputs if isinstance(n_outputs, int) else None  # a configuration may say NaN
     return replace(file, output=end.name, n_outputs=n_outputs, activation=end.activation)
 
 
