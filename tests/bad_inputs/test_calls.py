@@ -1,5 +1,4 @@
 """Training histories, which commands read beside a model, and files that may not be read: the library refuses them."""
-# ruff: noqa: E501 - a row a case
 
 from __future__ import annotations
 
