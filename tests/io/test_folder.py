@@ -52,7 +52,8 @@ def test_grey_images_beside_one_in_colour(folder):
 def test_another_size_is_refused_unless_one_is_given(folder):
     write(folder / "dog" / "1.png", np.full((8, 8), 7))
     data = load_dataset(folder)
-    with pytest.raises(DataError, match=r"1.png: expected images of one size, 4x6 as 0.png is. Received: 8x8. Pass --resize 4x6"):
+    said = r"1.png: expected images of one size, 4x6 as 0.png is. Received: 8x8. Pass --resize 4x6"
+    with pytest.raises(DataError, match=said):
         data.images[:]
     assert load_dataset(folder, size=(5, 5)).images[:].shape == (6, 5, 5, 1)
 
