@@ -17,7 +17,7 @@ from diag.io.file_codec import from_json
 from diag.io.store import Entry
 from diag.worker import isolated
 from diag.worker.limits import Limits
-from diag.worker.process import Call, models, reader
+from diag.worker.process import Call, Worker, models, reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -132,7 +132,7 @@ class WorkerBackend:
 
     def prepare(self) -> None:
         """Load the model, if no process holds it."""
-        models().call("load", self._spec, first=self._load(), **self._options(Limits.current().seconds))
+        self._worker().call("load", self._spec, first=self._load(), **self._options(Limits.current().seconds))
 
     def predict(
         self, inputs: NDArray[np.float32], extra: Mapping[str, NDArray[Any]] | None = None
@@ -140,7 +140,7 @@ class WorkerBackend:
         """Return the output for one batch; `extra` holds further inputs by name."""
         arrays = {"inputs": inputs, **{f"extra {name}": np.asarray(rows) for name, rows in (extra or {}).items()}}
         options = self._options(Limits.current().seconds * max(1, len(inputs)))
-        reply = models().call("predict", self._spec, arrays, first=self._load(), **options)
+        reply = self._worker().call("predict", self._spec, arrays, first=self._load(), **options)
         return reply.arrays["outputs"]
 
     def run(
@@ -152,9 +152,13 @@ class WorkerBackend:
     ) -> Entry:
         """Return what an operation of `OPERATIONS` finds out about the network."""
         body = {"model": self._spec, "name": name, "options": dict(options)}
-        seconds = max(SILENCE, Limits.current().seconds)
-        reply = models().call("run", body, arrays, first=self._load(), progress=progress, **self._options(seconds))
+        granted = self._options(max(SILENCE, Limits.current().seconds))
+        reply = self._worker().call("run", body, arrays, first=self._load(), progress=progress, **granted)
         return Entry(meta=reply.body, arrays=dict(reply.arrays))
+
+    def _worker(self) -> Worker:
+        """Return where it lives: an estimator needs no TensorFlow."""
+        return reader() if self._file.format == "skops" else models()
 
     def _load(self) -> Call:
         bound = Limits.current().memory_bytes + _MEMORY_A_BYTE * self._file.file_size
