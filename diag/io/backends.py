@@ -174,7 +174,7 @@ _PART = 2**28
 
 def _widest(model: Any) -> int:
     """Return how many numbers the widest layer gives for one image, as far as Keras knows."""
-    inner = [getattr(layer, "output", None) for layer in model.layers if not hasattr(layer, "layers")]
+    inner: list[Any] = [getattr(layer, "output", None) for layer in model.layers if not hasattr(layer, "layers")]
     shapes = [tensor.shape[1:] for tensor in inner if hasattr(tensor, "shape")]
     own = max((math.prod(size for size in shape if size is not None) for shape in shapes), default=1)
     return max(1, own, *(_widest(layer) for layer in model.layers if hasattr(layer, "layers")))

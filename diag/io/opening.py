@@ -77,8 +77,8 @@ def kind_of(mode: int) -> str | None:
 def _not_opened(
     path: Path | str, shown: str, what: str, error: type[DiagError], reason: OSError | ValueError
 ) -> DiagError:
-    lost = isinstance(reason, FileNotFoundError | NotADirectoryError | ValueError)
-    if lost or getattr(reason, "errno", None) == errno.ELOOP:
+    lost = isinstance(reason, FileNotFoundError | NotADirectoryError)
+    if isinstance(reason, ValueError) or lost or reason.errno == errno.ELOOP:
         return error(f"{shown}: no such {what}. Check the path. ({getattr(reason, 'strerror', None) or reason})")
     try:
         kind = kind_of(Path(path).stat().st_mode)  # a socket cannot be opened at all

@@ -67,5 +67,5 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
-    with pytest.raises(ModelLoadError, match=r"readable model file\. Permission denied\. Check its permissions"):
+    with pytest.raises(ModelLoadError, match=r"readable model file\. Received: Permission denied\. Check its"):
         open_regular(place, "model file")
