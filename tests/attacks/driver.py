@@ -98,20 +98,25 @@ def _swap(given: str, shown: list[str]) -> None:
 def _card(given: str, shown: list[str]) -> None:
     """Do with a card what the commands do: model, history, data."""
     from diag.io.models import load_model
+    from diag.io.pairing import data_for
 
     model = load_model(given)
     shown += [model.name, model.card.description, *(model.card.class_names or ())]
     if model.card.history is not None:
         _history(str(model.card.history), shown)
     if model.card.source is not None:
-        _data(model.card.source, shown)
+        _looked_at(data_for([model]), shown)
     _ask(model, shown)
 
 
 def _data(given: str, shown: list[str]) -> None:
     from diag.io.datasets import load_dataset
 
-    data = load_dataset(given)
+    _looked_at(load_dataset(given), shown)
+
+
+def _looked_at(data: Any, shown: list[str]) -> None:
+    """Read all images."""
     shown += [data.name, *data.notes, *data.class_names[:1000], *(data.sample_names or ())[:1000]]
     shown += [f"{name} {list(values[:20])}" for name, values in (data.metadata or {}).items()]
     for number, (_, images) in enumerate(data.batches(64)):

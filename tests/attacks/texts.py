@@ -59,6 +59,11 @@ CARDS = (
     _card("data_url_csv", "an address", lambda t: f'[data]\nsource = "{t.url}/a.csv"'),
     _card("data_url_file", "an address of a file", lambda t: f'[data]\nsource = "file://{t.canary}/secret.npy"'),
     _card("data_device", "a device", '[data]\nsource = "/dev/zero"'),
+    _card("data_up", "data above its folder", lambda t: f'[data]\nsource = "{os.path.relpath(t.canary, t.folder)}/'
+          'secret.npy"'),
+    _card("data_absolute", "data by their absolute path", lambda t: f'[data]\nsource = "{t.canary}/secret.npy"'),
+    _card("data_link", "data that are a link to elsewhere", lambda t: (t.path("a.npy").symlink_to(
+        t.canary / "secret.npy"), '[data]\nsource = "a.npy"')[1]),
     _card("data_home", "somebody's home", '[data]\nsource = "~/.ssh"'),
     _card("data_module", "code for data", '[data]\nsource = "evil_module:evil"'),
     _card("preprocessing_numbers", "numbers that are none", "[preprocessing]\nscale = 1e999\nmean = [nan, inf, -inf]"),
