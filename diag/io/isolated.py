@@ -74,12 +74,12 @@ def audit(
     return from_json(reply.body)
 
 
-def _cpu_seconds(file_size: int) -> int:
-    """Return the processor time for reading a file, or building its network: a third of the limit, more if large.
+def _cpu_seconds(file_size: int, thirds: int = 1) -> int:
+    """Return the processor time for reading a file, or building its network: thirds of the limit, more if large.
 
     Processor time, so that a busy machine refuses nothing that a quiet one takes.
     """
-    return max(1, Limits.current().seconds // 3) + file_size // _BYTES_A_SECOND
+    return max(1, thirds * Limits.current().seconds // 3) + file_size // _BYTES_A_SECOND
 
 
 def _size(path: Path) -> int:
@@ -163,7 +163,7 @@ class WorkerBackend:
     def _load(self) -> Call:
         bound = Limits.current().memory_bytes + _MEMORY_A_BYTE * self._file.file_size
         options = {**self._options(Limits.current().seconds), "memory_bytes": bound, "error": ModelLoadError}
-        options["cpu_seconds"] = _cpu_seconds(self._file.file_size)
+        options["cpu_seconds"] = _cpu_seconds(self._file.file_size, 2)
         return Call("load", self._spec, **options)
 
     def _options(self, seconds: int) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def _call(
     limits = Limits.current()
     reply = reader().call(
         name,
-        {**body, "limits": limits.text()},
+        body,
         arrays,
         what=printable(Path(source.partition("::")[0]).name or source, 120),
         seconds=limits.seconds,

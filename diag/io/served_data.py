@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from diag.errors import DataError
 from diag.worker.child import Answer, Request
-from diag.worker.limits import VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,8 +69,7 @@ def _rows(request: Request) -> Answer:
 
 
 def _as_caller(body: Mapping[str, Any]) -> None:
-    """Have relative paths begin where they do for the caller, and the caller's limits in force."""
-    os.environ[VARIABLE] = body["limits"]
+    """Have relative paths begin where they do for the caller."""
     spec = body["spec"]
     with contextlib.suppress(OSError):
         os.chdir(spec["folder"])

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from diag.errors import DiagError
 from diag.worker import guard, state
 from diag.worker.channel import ChannelError, Message, receive, send
+from diag.worker.limits import VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -85,6 +86,7 @@ def _serve(sock: socket.socket, handlers: Mapping[str, Callable[[Request], Answe
     if message.kind == "cancel":
         return  # it crossed the answer on its way
     settings = message.body
+    os.environ[VARIABLE] = settings["limits"]  # the caller's, which may have changed since this process started
     guard.limit_call(settings["memory"], settings["cpu_seconds"], settings["granted"])
     try:
         answer = handlers[message.kind](Request(settings["body"], message.arrays, _reporter(sock)))

@@ -17,7 +17,7 @@ from diag import errors
 from diag.errors import DiagError, UnsupportedModelError
 from diag.worker import memory
 from diag.worker.channel import ChannelError, Message, receive, send
-from diag.worker.limits import VARIABLE
+from diag.worker.limits import VARIABLE, Limits
 from diag.worker.processes import runs
 from diag.worker.roots import narrowed
 from diag.worker.spawned import Child
@@ -73,6 +73,7 @@ class Call:
             "memory": bound,
             "cpu_seconds": self.cpu_seconds or (self.seconds or 0) * (os.cpu_count() or 1),
             "granted": [str(path) for path in narrowed(self.granted)],
+            "limits": Limits.current().text(),
         }
         return Message(self.request, body, self.arrays or {})
 

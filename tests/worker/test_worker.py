@@ -204,6 +204,14 @@ def test_only_granted_files_are_read_and_only_own_ones_written(worker, tmp_path)
     assert ask(worker, "write_own").body == ["own", False]
 
 
+def test_limits_hold_that_were_set_after_it_started(worker, monkeypatch):
+    ask(worker, "echo")
+    monkeypatch.setenv("DIAG_LIMITS", "layers=7")
+    assert ask(worker, "environment").body["environment"]["DIAG_LIMITS"] == "layers=7"
+    monkeypatch.delenv("DIAG_LIMITS")
+    assert ask(worker, "environment").body["environment"]["DIAG_LIMITS"] == ""
+
+
 def test_it_starts_clean(worker, monkeypatch, tmp_path):
     monkeypatch.setenv("HDF5_PLUGIN_PATH", str(tmp_path))
     monkeypatch.setenv("LD_PRELOAD", "")
