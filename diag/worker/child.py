@@ -71,8 +71,12 @@ def main(descriptor: int, parent: int, setup: str, handlers: str, file_bytes: in
     _end_with(parent)
     guard.limit_files(file_bytes)
     sock = socket.socket(fileno=descriptor)
-    if setup:
-        _function(setup)()
+    try:
+        if setup:
+            _function(setup)()
+    except DiagError as error:
+        send(sock, _told(error))
+        return
     table: Mapping[str, Callable[[Request], Answer]] = importlib.import_module(handlers).HANDLERS
     guard.install()
     gc.freeze()  # the libraries stay: what is collected after a failed call need not be looked for among them
@@ -94,7 +98,7 @@ def _serve(sock: socket.socket, handlers: Mapping[str, Callable[[Request], Answe
     except Cancelled:
         reply = Message("cancelled")
     except DiagError as error:
-        reply = Message("error", [type(error).__name__, str(error)])
+        reply = _told(error)
     except MemoryError:
         reply = Message("memory")
     except Exception:  # noqa: BLE001 - the boundary of this process: a bug is raised where the caller stands
@@ -103,6 +107,10 @@ def _serve(sock: socket.socket, handlers: Mapping[str, Callable[[Request], Answe
     _reply(sock, reply)
     if reply.kind != "answer":
         gc.collect()
+
+
+def _told(error: DiagError) -> Message:
+    return Message("error", [type(error).__name__, str(error)])
 
 
 def _reply(sock: socket.socket, reply: Message) -> None:

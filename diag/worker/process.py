@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diag import errors
 from diag.errors import DiagError, UnsupportedModelError
 from diag.worker import memory
 from diag.worker.channel import ChannelError, Message, receive, send
 from diag.worker.limits import VARIABLE, Limits
 from diag.worker.processes import runs
 from diag.worker.roots import narrowed
-from diag.worker.spawned import Child
+from diag.worker.spawned import Child, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +76,12 @@ class Call:
         }
         return Message(self.request, body, self.arrays or {})
 
+    def memory(self) -> dict[str, str]:
+        """Return how much memory is granted, and the limit that grants more, for messages."""
+        bound = self.memory_bytes or memory.most()
+        limit = "memory_bytes" if self.memory_bytes else "model_memory_bytes"
+        return {"memory": f"{bound / 2**30:.1f} GiB", "memory_limit": f"{limit}={2 * bound}"}
+
 
 class _Ended(Exception):  # noqa: N818 - no error of ours
     """A request was ended by what its caller's progress function raised."""
@@ -108,6 +113,7 @@ class Worker:
         self._setup = {"setup": setup, "handlers": handlers}
         self._most = most
         self._turn = threading.Condition()
+        self._starting = 0
         self._children: list[Child] = []
 
     def call(
@@ -153,7 +159,8 @@ class Worker:
         except (ChannelError, ConnectionError, TimeoutError) as cause:
             reason = child.reason(timed_out=isinstance(cause, TimeoutError))
             child.stop()
-            text = _STOPPED[reason].format(**child.facts(self.name, call.seconds, bound, call.cpu_seconds))
+            facts = child.facts(self.name, call.seconds, call.cpu_seconds)
+            text = _STOPPED[reason].format(**facts, **call.memory())
             raise call.error(f"{call.what}: {text}") from None
         except _Ended as ended:
             raise ended.raised from None
@@ -167,12 +174,9 @@ class Worker:
     def _opened(self, reply: Message, call: Call) -> Message:
         """Return an answer; raise what else came."""
         if reply.kind == "error":
-            name, text = reply.body
-            found = getattr(errors, str(name), DiagError)
-            raise (found if isinstance(found, type) and issubclass(found, DiagError) else DiagError)(str(text))
+            raise error_of(reply)
         if reply.kind == "memory":
-            facts = {"name": self.name, "memory": f"{(call.memory_bytes or memory.most()) / 2**30:.1f} GiB"}
-            raise call.error(f"{call.what}: {_STOPPED['memory'].format(**facts)}")
+            raise call.error(f"{call.what}: {_STOPPED['memory'].format(name=self.name, **call.memory())}")
         if reply.kind != "answer":
             raise RuntimeError(f"The {self.name} failed:\n{reply.body}")
         return reply
@@ -201,15 +205,8 @@ class Worker:
 
     @contextlib.contextmanager
     def _child(self, key: str) -> Iterator[Child]:
-        """Give a child that is free, one that has `key` ready if there is any; wait for it if all are busy."""
-        with self._turn:
-            child = self._free(key)
-            while child is None:
-                if any(each.holder == threading.get_ident() for each in self._children):
-                    raise RuntimeError(f"a request to the {self.name} while the same thread waits for its answer")
-                self._turn.wait()
-                child = self._free(key)
-            child.holder = threading.get_ident()
+        """Give a child to this thread alone: a free one, or another one; wait if there are enough and all are busy."""
+        child = self._taken(key) or self._another()
         try:
             yield child
         finally:
@@ -217,17 +214,45 @@ class Worker:
                 child.holder = None
                 self._turn.notify()
 
+    def _taken(self, key: str) -> Child | None:
+        """Return a free child, one that has `key` ready if there is any; None where another one is to be started."""
+        with self._turn:
+            while True:
+                child = self._free(key)
+                if child is not None:
+                    child.holder = threading.get_ident()
+                    return child
+                if len(self._children) + self._starting < self._most:
+                    self._starting += 1
+                    self.generation += 1
+                    return None
+                if any(each.holder == threading.get_ident() for each in self._children):
+                    raise RuntimeError(f"a request to the {self.name} while the same thread waits for its answer")
+                self._turn.wait()
+
     def _free(self, key: str) -> Child | None:
-        self._children = [each for each in self._children if each.owner == os.getpid() and each.usable()]
+        self._children = [each for each in self._children if each.owner == os.getpid()]
+        gone = [each for each in self._children if each.holder is None and not each.usable()]
+        for each in gone:
+            each.stop()  # it died between two requests
+            self._children.remove(each)
         free = [each for each in self._children if each.holder is None]
         ready = [each for each in free if key in each.ready]
-        if ready or free:
-            return (ready or free)[0]
-        if len(self._children) >= self._most:
-            return None
-        self.generation += 1
-        self._children.append(Child(self.name, self._setup))
-        return self._children[-1]
+        return next(iter(ready or free), None)
+
+    def _another(self) -> Child:
+        """Start a child; meanwhile other threads take and give back those that are there."""
+        child = None
+        try:
+            child = Child(self.name, self._setup)
+            child.holder = threading.get_ident()
+            return child
+        finally:
+            with self._turn:
+                self._starting -= 1
+                if child is not None:
+                    self._children.append(child)
+                self._turn.notify()
 
     def alive(self) -> bool:
         """Return whether there is a process."""
@@ -235,7 +260,8 @@ class Worker:
 
     def close(self) -> None:
         """End all processes."""
-        children, self._children = self._children, []
+        with self._turn:
+            children, self._children = self._children, []
         for child in children:
             if child.owner == os.getpid():
                 child.stop()
@@ -245,7 +271,7 @@ _STOPPED = {
     "time": "expected a file that is done in {seconds} s. Received: one that takes longer, so the {name} was stopped "
     "(timed out after {spent}). " + f"If you trust the file, set {VARIABLE}=seconds=" + "{more_seconds}.",
     "memory": "expected a file that needs less memory than {memory}. Received: one that needs more, so the {name} was "
-    f"stopped. If you trust the file, raise memory_bytes or model_memory_bytes with {VARIABLE}.",
+    f"stopped. If you trust the file, set {VARIABLE}=" + "{memory_limit}.",
     "died": "expected a file that can be read. Received: one that made the {name} die ({signal}). The file is damaged "
     "or was made to do this: get it again from where it came from.",
 }

@@ -16,9 +16,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diag.errors import UnsupportedModelError
+from diag import errors
+from diag.errors import DiagError, UnsupportedModelError
 from diag.worker import memory
-from diag.worker.channel import ChannelError, receive
+from diag.worker.channel import ChannelError, Message, receive
 from diag.worker.limits import Limits
 
 if TYPE_CHECKING:
@@ -45,8 +46,11 @@ class Child:
 
     def __init__(self, name: str, setup: Mapping[str, str]) -> None:
         self.owner = os.getpid()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"diag-worker-{self.owner}-"))
-        self.socket, self._far = socket.socketpair()
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix=f"diag-worker-{self.owner}-"))
+            self.socket, self._far = socket.socketpair()
+        except OSError as error:  # a full disk, too many open files
+            raise _not_started(name, error) from error
         for each in (self.socket, self._far):
             for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
                 with contextlib.suppress(OSError):
@@ -63,21 +67,25 @@ class Child:
         """What it has prepared."""
         # The system ends the child with the thread that started it (PR_SET_PDEATHSIG): this one lives as long.
         threading.Thread(target=self._watch, args=(setup,), name=f"diag {name}", daemon=True).start()
-        self._started.wait()
-        if not self._has_started():
+        try:
+            self._await_start(name)
+        except BaseException:
             self.stop()
-            raise UnsupportedModelError(
-                f"The {name} cannot be started: {self._failure}. Set DIAG_ISOLATION=off to do without."
-            )
+            raise
+
+    def _await_start(self, name: str) -> None:
+        self._started.wait()
+        if self._child is None:
+            raise _not_started(name, self._failure)
         self.socket.settimeout(_START_SECONDS)
         try:
-            receive(self.socket)
+            said = receive(self.socket)
         except (ChannelError, OSError) as error:
-            self.stop()
-            raise RuntimeError(f"The {name} process ended while it started. Set DIAG_DEBUG=1 to see why.") from error
-
-    def _has_started(self) -> bool:
-        return self._child is not None
+            raise UnsupportedModelError(
+                f"The {name} ended while it started. Set DIAG_DEBUG=1 to see why, or DIAG_ISOLATION=off to do without."
+            ) from error
+        if said.kind == "error":
+            raise error_of(said)
 
     def begin(self, most: int) -> None:
         """Bound the memory of the request that comes."""
@@ -104,7 +112,7 @@ class Child:
                 return "time"
         return "memory" if self._over else "died"
 
-    def facts(self, name: str, seconds: int | None, bound: int, cpu_seconds: int) -> dict[str, Any]:
+    def facts(self, name: str, seconds: int | None, cpu_seconds: int) -> dict[str, Any]:
         """Return what the sentences of `_STOPPED` say."""
         code = None if self._child is None else self._child.returncode
         try:
@@ -116,7 +124,6 @@ class Child:
             "seconds": seconds,
             "spent": f"{cpu_seconds} s of processor time" if code == -signal.SIGXCPU else f"{seconds} s",
             "more_seconds": 4 * (seconds or 1),
-            "memory": f"{bound / 2**30:.1f} GiB",
             "signal": (signal_name or f"exit status {code}").lower(),
         }
 
@@ -151,6 +158,8 @@ class Child:
             self._stop.wait(_POLL)
             if self._child.poll() is not None:
                 return
+        self._child.kill()  # for one that was stopped before it had started
+        self._child.wait()
 
     def _start(self, setup: Mapping[str, str]) -> subprocess.Popen[bytes]:
         arguments = {
@@ -170,6 +179,17 @@ class Child:
             start_new_session=True,
             cwd=self.folder,
         )
+
+
+def _not_started(name: str, reason: BaseException | None) -> DiagError:
+    return UnsupportedModelError(f"The {name} cannot be started: {reason}. Set DIAG_ISOLATION=off to do without.")
+
+
+def error_of(message: Message) -> DiagError:
+    """Return what a child raised, from its class's name and its text."""
+    name, text = message.body
+    found = getattr(errors, str(name), DiagError)
+    return (found if isinstance(found, type) and issubclass(found, DiagError) else DiagError)(str(text))
 
 
 def clean_environment(folder: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from diag.errors import DataError, ModelLoadError
+from diag.errors import DataError, ModelLoadError, UnsupportedModelError
 from diag.worker.channel import ChannelError, Message, receive, send
 from diag.worker.process import Call, Worker
 from diag.worker.spawned import clean_environment
@@ -72,7 +72,9 @@ def test_memory_is_bounded_at_once_and_over_time(worker):
     assert "memory" in text
     if sys.platform == "linux":  # the system refuses one large piece before it is touched, and the process lives on
         assert ask(worker, "environment").body["pid"] == before
-    assert "0.1 GiB" in refusal(worker, "grow_slowly", 2**30, memory_bytes=2**27)
+    text = refusal(worker, "grow_slowly", 2**30, memory_bytes=2**27)
+    assert "0.1 GiB" in text
+    assert text.endswith("DIAG_LIMITS=memory_bytes=268435456.")
     assert ask(worker, "grow", 2**20, memory_bytes=2**27).body == 1
 
 
@@ -234,6 +236,79 @@ def test_it_leaves_no_folder(tmp_path, monkeypatch):
     assert any(tmp_path.iterdir())
     worker.close()
     assert not any(tmp_path.iterdir())
+
+
+def test_one_that_died_between_two_requests_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    worker = Worker("reader", handlers="tests.worker.handlers")
+    try:
+        for _ in range(3):
+            pid = ask(worker, "environment").body["pid"]
+            os.kill(pid, signal.SIGKILL)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            assert not worker.alive()
+        ask(worker, "echo")
+        assert len(list(tmp_path.iterdir())) == 1
+    finally:
+        worker.close()
+
+
+def test_what_keeps_it_from_starting_is_said_in_one_line(tmp_path, monkeypatch):
+    with pytest.raises(DataError, match="Write numbers"):
+        ask(Worker("reader", "tests.worker.handlers:cannot_start", "tests.worker.handlers"), "echo")
+    with pytest.raises(UnsupportedModelError, match=r"ended while it started\. Set DIAG_DEBUG=1"):
+        ask(Worker("reader", "tests.worker.handlers:leave_at_once", "tests.worker.handlers"), "echo")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "not there"))
+    with pytest.raises(UnsupportedModelError, match=r"cannot be started: .*DIAG_ISOLATION=off"):
+        ask(Worker("reader", handlers="tests.worker.handlers"), "echo")
+
+
+def test_an_interrupted_start_leaves_nothing(tmp_path, monkeypatch):
+    import diag.worker.spawned as spawned
+
+    def interrupted(sock):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    worker = Worker("reader", handlers="tests.worker.handlers")
+    with monkeypatch.context() as patch:
+        patch.setattr(spawned, "receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ask(worker, "echo")
+    assert not any(tmp_path.iterdir())
+    assert ask(worker, "echo", 1).body == 1
+    worker.close()
+
+
+def test_a_start_keeps_nobody_waiting(monkeypatch):
+    import diag.worker.process as process
+
+    worker = Worker("reader", handlers="tests.worker.handlers", most=2)
+    ask(worker, "echo")
+    begun, go_on = threading.Event(), threading.Event()
+    make = process.Child
+
+    def slow(*arguments):
+        begun.set()
+        assert go_on.wait(60)
+        return make(*arguments)
+
+    monkeypatch.setattr(process, "Child", slow)
+    second = threading.Thread(target=lambda: ask(worker, "echo"))
+
+    def meanwhile(done, total):
+        second.start()
+        assert begun.wait(60)
+        raise StopIteration
+
+    try:
+        with pytest.raises(StopIteration):
+            ask(worker, "forever", progress=meanwhile)
+        assert ask(worker, "echo", "served").body == "served"  # by the first, while the second still starts
+    finally:
+        go_on.set()
+        second.join()
+        worker.close()
 
 
 def test_it_ends_with_a_caller_that_is_killed():
