@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,23 @@ from tests.dashboard.test_pages import opened, texts
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Streamlit's test harness warns of its own internals
 MOST_BYTES = 4 * 2**20
-EVERY = 6
+EVERY = 8
 """Of the model files one in so many, as each is audited here for the second time: tests/attacks fires all."""
+ALWAYS = (
+    "odd_json_not_numbers", "odd_name_space", "odd_name_underscore", "odd_name_prototype", "odd_softmax_axis",
+    "odd_name_surrogates", "lambda_layer", "lambda_layer_h5", "gadget_boston_housing", "module_evil",
+    "hdf5_external_link", "archive_traversal", "skops_os_system",
+)  # fmt: skip
+"""Those that once got through, here or on the command line, and one of each kind."""
+
+
+def fired(name):
+    """Return whether an attack is fired here; it depends on its own name only, not on which others there are."""
+    return name in ALWAYS or zlib.crc32(name.encode()) % EVERY == 1
+
+
+def test_those_that_once_got_through_are_among_the_attacks():
+    assert set(ALWAYS) <= {attack.name for attack in ATTACKS if attack.feed == "model"}
 
 
 @pytest.fixture
@@ -24,7 +40,7 @@ def hostile(tmp_path):
     """Names and contents of attacks that are one model file, and the marker that none may make."""
     marker, canary = tmp_path / "MARKER", write_canaries(tmp_path / "canary")
     files = []
-    for attack in [each for each in ATTACKS if each.feed == "model"][::EVERY]:
+    for attack in [each for each in ATTACKS if each.feed == "model" and fired(each.name)]:
         place = tmp_path / "attack"
         path = Path(planted(attack, Trap(place, marker, canary, "http://127.0.0.1:9/")))
         if path.suffix in ENDINGS and path.is_file() and not path.is_symlink() and path.stat().st_size < MOST_BYTES:
