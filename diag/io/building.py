@@ -14,13 +14,16 @@ from diag._lazy import import_keras
 from diag.errors import ModelLoadError
 from diag.io.refusals import refuse_numbers
 from diag.printable import printable
-from diag.worker.limits import Limits
+from diag.worker.limits import Limits, raise_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SLACK = 2**20
 """Numbers that a model's variables may have beyond twice what its file stores."""
+_RECURRENT = (
+    "LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "TimeDistributed", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D",
+)  # fmt: skip
 _ATTENTION = ("MultiHeadAttention", "GroupQueryAttention", "Attention", "AdditiveAttention", "DotProductAttention")
 
 
@@ -63,6 +66,12 @@ class Budget:
         """
         for tensor in out:
             refuse_numbers(tuple(getattr(tensor, "shape", ()))[1:], layer, self.name, self.limits)
+        if kind in _RECURRENT and given and len(given[0].shape) > 2 and (given[0].shape[1] or 1) > self.limits.steps:
+            raise ModelLoadError(
+                f"{self.name}: expected at most {self.limits.steps:,} steps of a sequence. Received: layer "
+                f"{printable(layer, 80)!r}, which goes through {given[0].shape[1]:,}, one after the other. "
+                f"{raise_hint('steps', given[0].shape[1])}"
+            )
         if kind in _ATTENTION and given:
             lengths = [tensor.shape[1] or 1 for tensor in given[:2] if len(tensor.shape) > 2]
             refuse_numbers((lengths[0], lengths[-1]) if lengths else (), layer, self.name, self.limits)

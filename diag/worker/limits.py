@@ -29,6 +29,8 @@ class Limits:
         Of a model's file.
     image_numbers : int
         That one layer may give for one image.
+    steps : int
+        Of a sequence that a recurrent layer goes through.
     members : int
         Groups and data sets of an HDF5 file; members of an archive.
     files : int
@@ -56,6 +58,7 @@ class Limits:
     parameters: int = 1_000_000_000
     model_bytes: int = 2**34
     image_numbers: int = 2**26
+    steps: int = 100_000
     members: int = 200_000
     files: int = 1_000_000
     columns: int = 100_000
@@ -64,7 +67,7 @@ class Limits:
     file_bytes: int = 4 * 2**30
     memory_bytes: int = 3 * 2**29
     model_memory_bytes: int = 0
-    seconds: int = 30
+    seconds: int = 25
 
     @classmethod
     def current(cls) -> Limits:
@@ -91,7 +94,8 @@ class Limits:
         for part in filter(None, (part.strip() for part in text.split(","))):
             name, _, number = (piece.strip() for piece in part.partition("="))
             digits = number.replace("_", "")
-            if name not in known or not (digits.isascii() and digits.isdecimal()) or not 0 < int(digits) < 2**62:
+            whole = digits.isascii() and digits.isdecimal() and len(digits) < 20
+            if name not in known or not whole or not 0 < int(digits) < 2**62:
                 raise InvalidInputError(
                     f"{VARIABLE}: expected name=number pairs such as seconds=120 of {', '.join(sorted(known))}. "
                     f"Received: {part[:80]!r}. Correct the variable."

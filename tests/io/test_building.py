@@ -116,3 +116,17 @@ def test_any_name_of_a_layer_is_loaded_and_told_apart(tmp_path, rng, keras):
     for name in NAMES:
         expected = expected @ kernels[name] if "/" not in name else expected
     close(output(load_keras(path), x), expected)
+
+
+@pytest.mark.parametrize(("steps", "legal"), [(100_000, True), (100_001, False)])
+def test_steps_of_a_sequence_are_bounded_before_they_are_gone(tmp_path, steps, legal):
+    config = sequential(image(4), layer("RepeatVector", "r", n=steps), layer("SimpleRNN", "s", units=1), dense("d", 3))
+    weights = {"s": {"k": np.ones((4, 1)), "r": np.ones((1, 1)), "b": np.ones(1)}, "d": {"k": np.ones((1, 3)), "z": np.ones(3)}}
+    path = write_h5(tmp_path / "a.h5", config, weights, keras=2)
+    if legal:
+        assert load_keras(path).layers[-1].units == 3
+        return
+    with pytest.raises(
+        ModelLoadError, match=r"(?s)at most 100,000 steps.*layer 's'.*100,001.*DIAG_LIMITS=steps=100001"
+    ):
+        load_keras(path)
