@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib.util
 import os
 import resource
 import sys
@@ -22,7 +23,13 @@ _DENIED = (
     "socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname", "urllib.Request",
     "http.client.connect", "ftplib.connect", "smtplib.connect", "webbrowser.open", "os.kill", "os.killpg",
     "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown",
-    "shutil.rmtree", "shutil.move", "shutil.copyfile", "sys.addaudithook",
+    "shutil.rmtree", "shutil.move", "shutil.copyfile", "sys.addaudithook", "sqlite3.connect",
+)  # fmt: skip
+# What libraries read of the system: no other process's `/proc`, no configuration of programs.
+_SYSTEM = (
+    "/usr", "/lib", "/lib64", "/sys", "/System", "/Library", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat",
+    "/proc/sys", "/dev/null", "/dev/random", "/dev/urandom", "/etc/localtime", "/etc/timezone", "/etc/os-release",
+    "/etc/mime.types",
 )  # fmt: skip
 # Of what changes files: which arguments are paths, and which are the folders' descriptors that these begin at.
 _FILE_EVENTS: dict[str, tuple[tuple[int, int | None], ...]] = {
@@ -79,10 +86,13 @@ def lift_call() -> None:
 def install() -> None:
     """Watch from now on what Python code does in this process. It cannot be undone."""
     _own["writable"] = (os.path.realpath(tempfile.gettempdir()),)
-    paths = {sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values(), *filter(None, sys.path)}
-    paths |= {"/proc", "/sys", "/dev", "/usr", "/etc", "/lib", "/lib64", "/opt", "/System", "/Library"}
     package = Path(__file__).resolve().parents[1]
-    _own["readable"] = (*_own["writable"], str(package), *sorted(os.path.realpath(path) for path in paths))
+    paths = {sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values(), *filter(None, sys.path)}
+    readable = {os.path.realpath(path) for path in paths | set(_SYSTEM) | {f"/proc/{os.getpid()}"}}
+    numpy = importlib.util.find_spec("numpy")
+    if numpy is not None and not str(numpy.origin).startswith(f"{package.parent}/numpy/"):
+        readable.discard(str(package.parent))  # a checkout, not a folder of libraries: what else is in it is not read
+    _own["readable"] = (*_own["writable"], str(package), *sorted(readable))
     sys.addaudithook(_watch)
 
 

@@ -196,6 +196,9 @@ def test_only_granted_files_are_read_and_only_own_ones_written(worker, tmp_path)
     for path in (secret, link, link.parent / ".." / "secret" / "a.txt"):
         with pytest.raises(RuntimeError, match="only read what it was asked"):
             ask(worker, "read", str(path), granted=[link.parent])
+    for path in (f"/proc/{os.getpid()}/environ", "/etc/passwd", str(ROOT / "pyproject.toml")):
+        with pytest.raises(RuntimeError, match="only read what it was asked"):
+            ask(worker, "read", path)
     assert ask(worker, "read", str(secret), granted=[secret.parent]).body == "secret"
     with pytest.raises(RuntimeError, match="may not write"):
         ask(worker, "write", str(secret.parent / "new"), granted=[secret.parent])
