@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
+from diag_added import admitted
 from diag_arguments import admit, arguments, roots, upload_folder
 from diag_loaders_kept import kept
 from diag_sidebar import sidebar
@@ -74,9 +75,9 @@ def admit_card(model: Model) -> None:
 
 @kept("Reading the data")
 def load_data(paths: tuple[str, ...], stamps: tuple[int, ...], source: str) -> Dataset:
-    """Return the data that all models are judged on."""
+    """Return the data that all models are judged on; `source` is an `admitted` one."""
     models = [load_model(path, stamp) for path, stamp in zip(paths, stamps, strict=True)]
-    return data_for(models, admit(source) if source else None)
+    return data_for(models, source or None)
 
 
 @kept()
@@ -172,12 +173,11 @@ def _load_prototypes(key: str, true: str, _run: Evaluation) -> Prototypes:
 
 def load_train() -> Dataset | None:
     """Return the training data that was named; None without."""
-    return _load_train(get("train")) if get("train") else None
+    return _load_train(admitted(get("train"))) if get("train") else None
 
 
 @kept("Reading the training data")
 def _load_train(source: str) -> Dataset:
-    admit(source)
     try:
         return diag.load_dataset(source, "train")
     except DataError:
@@ -254,7 +254,8 @@ def open_comparison() -> Comparison | None:
         return None
     runs = []
     try:
-        data = load_data(tuple(path for path, _ in good), tuple(stamp for _, stamp in good), get("data"))
+        source = admitted(get("data")) if get("data") else ""
+        data = load_data(tuple(path for path, _ in good), tuple(stamp for _, stamp in good), source)
     except DiagError as error:
         st.error(plain(error))
         return None

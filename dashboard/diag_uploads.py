@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 SESSION_BYTES = 2 * 1024**3
 SERVER_BYTES = 8 * 1024**3
 ENDINGS = (".keras", ".h5", ".hdf5", ".skops")
-"""Of files that can be uploaded; a folder may also hold definitions of ensembles."""
+"""Of models that can be uploaded; a folder may also hold definitions of ensembles."""
+DATA_ENDINGS = (".npz", ".zip", ".csv", ".tsv", ".parquet", ".h5", ".hdf5", ".tfrecord")
+"""Of data that can be uploaded: what is one file with its labels."""
+WANTED = {"model": ("a model file", ENDINGS), "data": ("a file of labelled images", DATA_ENDINGS)}
 LETTERS = 60
 
 
@@ -31,6 +34,7 @@ class Upload:
     path: Path
     size: int
     owner: str
+    kind: str = "model"
     dropped: bool = False
 
 
@@ -48,8 +52,10 @@ class Uploads:
         self._lock = threading.Lock()
         self._kept: OrderedDict[Path, Upload] = OrderedDict()
 
-    def add(self, name: str, content: bytes | memoryview, owner: str) -> Upload:
+    def add(self, name: str, content: bytes | memoryview, owner: str, kind: str = "model") -> Upload:
         """Write a file under a name of our own in a folder of its own; drop the oldest where the server has no room.
+
+        `kind` is one of `WANTED`: what the file is added as.
 
         Raises
         ------
@@ -58,11 +64,12 @@ class Uploads:
         """
         stem, ending = clean_name(name)
         shown = printable(name, 80)
-        if ending not in ENDINGS:
-            raise InvalidInputError(f"{shown}: expected a model file, {', '.join(ENDINGS)}. Received: another ending.")
+        wanted, endings = WANTED[kind]
+        if ending not in endings:
+            raise InvalidInputError(f"{shown}: expected {wanted}, {', '.join(endings)}. Received: another ending.")
         size = len(content)
         if size == 0:
-            raise InvalidInputError(f"{shown}: expected a model file. Received: 0 bytes. Add it again.")
+            raise InvalidInputError(f"{shown}: expected {wanted}. Received: 0 bytes. Add it again.")
         with self._lock:
             held = sum(upload.size for upload in self._kept.values() if upload.owner == owner)
             if held + size > SESSION_BYTES:
@@ -74,7 +81,7 @@ class Uploads:
                 self._drop(next(iter(self._kept.values())))
             folder = self._folder() / secrets.token_hex(16)
             folder.mkdir(mode=0o700)
-            upload = Upload(shown, folder / f"{stem}{ending}", size, owner)
+            upload = Upload(shown, folder / f"{stem}{ending}", size, owner, kind)
             self._kept[upload.path] = upload
         try:
             upload.path.write_bytes(content)
