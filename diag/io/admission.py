@@ -16,6 +16,7 @@ from diag.io.expressions import KERAS_OPERATIONS
 from diag.io.foreign import described, named, refused, refused_lambda
 from diag.io.lambdas import UnrecognisedError, expression_of
 from diag.io.substitutes import SUBSTITUTED
+from diag.io.weighing import operations_in
 from diag.worker.limits import Limits, raise_hint
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class _Walk:
         """Return one of a model's layers, which may be a model itself, or one that diag builds in its own way."""
         if not isinstance(node, dict) or not isinstance(node.get("class_name"), str):
             return self._damaged("a layer without a class")
-        if not isinstance(node.get("config"), dict | list):
+        if not isinstance(node.get("config"), dict | list if node["class_name"] in allowed.MODELS else dict):
             return self._damaged(f"layer {described(node['class_name'])!r} without a configuration")
         self.label = named(node)
         calls = node.get("inbound_nodes")
@@ -124,7 +125,7 @@ class _Walk:
     def _lambda(self, node: dict[str, Any]) -> Any:
         """Return a Lambda layer as it stands: Keras never sees it, `diag.io.lambdas` reads it."""
         try:
-            expression_of(node["config"])
+            self._count(operations_in(expression_of(node["config"])))
         except UnrecognisedError as error:
             return self._refuse(refused_lambda(self.name, self.label, str(error)), node)
         return self._node(node, "Lambda", node["config"], "keras.layers")
@@ -165,9 +166,9 @@ class _Walk:
         for key, value in inner.items():
             if str(key).endswith(allowed.NOT_NEEDED):
                 continue
-            if kind == "TimeDistributed" and key == "layer":
+            if kind == "TimeDistributed" and key == "layer" and of_model:  # else Keras builds what is in it
                 config[key] = self.entry(value)
-            elif kind == "Merge" and key == "layers":
+            elif kind == "Merge" and key == "layers" and of_model:
                 config[key] = self._all(value, self.entry)
             else:
                 config[key] = False if key == "unroll" else self.value(value, key)

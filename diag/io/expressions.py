@@ -6,6 +6,7 @@ Keras graph, where each operation becomes a plain Keras operation: the model nee
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from diag._lazy import import_keras
 from diag.errors import DiagError
+from diag.worker.limits import Limits
 
 _ARITHMETIC = ("add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "bias_add")
 
@@ -48,7 +50,9 @@ def evaluate(tree: Any, tensors: list[Any]) -> Any:
         kwargs = {key: evaluate(part, tensors) for key, part in tree.kwargs.items()}
         if tree.name in _GROWING:
             _refuse_growth(tree, args, kwargs)
-        return OPERATIONS[tree.name](import_keras().ops, *args, **kwargs)
+        found = OPERATIONS[tree.name](import_keras().ops, *args, **kwargs)
+        _refuse_size(found)
+        return found
     if isinstance(tree, list | tuple):
         return type(tree)(evaluate(part, tensors) for part in tree)
     if isinstance(tree, slice):
@@ -67,6 +71,15 @@ def _refuse_growth(tree: Node, args: list[Any], kwargs: dict[str, Any]) -> None:
         raise UnknownExpressionError("an operation with a very large size")
     if not _takes_input(tree):
         raise UnknownExpressionError("an operation on constants")
+
+
+def _refuse_size(found: Any) -> None:
+    """Refuse more numbers an image than a layer may give, before anything is computed with them."""
+    most = Limits.current().image_numbers
+    for tensor in found if isinstance(found, list | tuple) else [found]:
+        shape = getattr(tensor, "shape", ())
+        if math.prod(abs(size) for size in shape[1:] if isinstance(size, int)) > most:
+            raise UnknownExpressionError("an operation that gives very many numbers")
 
 
 def _takes_input(tree: Any) -> bool:

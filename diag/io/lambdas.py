@@ -18,6 +18,7 @@ from diag.errors import DiagError
 from diag.io.bytecode import DIALECTS, Dialect, Step, steps
 from diag.io.expressions import Node, UnknownExpressionError, call, operation_name
 from diag.io.marshalled import Code, MarshalError, read_code
+from diag.io.weighing import WeighedStack
 
 _MODULES = ("tf", "tensorflow", "K", "backend", "keras", "np", "numpy", "ops", "nn", "image", "math", "imagenet_utils",
             "keras_applications", "tensorflow_core")  # fmt: skip
@@ -32,6 +33,10 @@ _ARITHMETIC = {
     "/": ("divide", operator.truediv), "//": ("floor_divide", operator.floordiv), "%": ("mod", operator.mod),
     "**": ("power", operator.pow), "/ of 2": ("divide", operator.truediv),
 }  # fmt: skip
+
+
+# What instructions in a wrong order do: parts of what has none, more arguments than there are, names that are no texts.
+_MISUSED = (TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError)
 
 
 class UnrecognisedError(DiagError):
@@ -89,8 +94,14 @@ def expression_of(config: dict[str, Any]) -> Any:
             return _Reading(described, dialect, defaults, closure, arguments).result()
         except (UnrecognisedError, MarshalError) as error:
             reasons.append(str(error))
+        except _MISUSED:
+            reasons.append("its instructions do not fit what they work on")
     # The reason of the version that was understood furthest: a wrong version fails at an instruction.
-    telling = [reason for reason in reasons if not reason.startswith(("instruction", "an inline", "it names"))]
+    telling = [
+        reason
+        for reason in reasons
+        if not reason.startswith(("instruction", "an inline", "it names", "its instructions"))
+    ]
     raise UnrecognisedError((telling or reasons or ["it is no bytecode of Python 2.7 or 3.0 to 3.13"])[0])
 
 
@@ -118,7 +129,15 @@ def unpacked(function: Any) -> Any:
         return function if re.fullmatch(r"[A-Za-z_][\w.]{0,63}", function) else (function, (), ())
     if isinstance(function, list) and len(function) == 3 and isinstance(function[0], str):
         code, defaults, closure = function
-        return code, tuple(_plain(defaults) or ()), tuple(_plain(closure) or ())
+        return code, _listed(defaults), _listed(closure)
+    raise UnrecognisedError("it is written in an unknown way")
+
+
+def _listed(values: Any) -> tuple[Any, ...]:
+    """Return the values that a function brings along."""
+    plain = _plain(values)
+    if plain is None or isinstance(plain, list | tuple):
+        return tuple(plain or ())
     raise UnrecognisedError("it is written in an unknown way")
 
 
@@ -126,9 +145,9 @@ def _plain(value: Any) -> Any:
     """Return a stored value without the wrapping that Keras gives tuples and arrays."""
     if isinstance(value, dict):
         if value.get("class_name") == "__tuple__":
-            return tuple(_plain(item) for item in value.get("items", []))
-        if value.get("class_name") in ("__numpy__", "__tensor__"):
-            return _plain(value.get("config", {}).get("value"))
+            return _listed(value.get("items"))
+        if value.get("class_name") in ("__numpy__", "__tensor__") and isinstance(value.get("config"), dict):
+            return _plain(value["config"].get("value"))
         if value.get("type") == "ndarray":
             return _plain(value.get("value"))
         raise UnrecognisedError("it uses an object of the notebook")
@@ -169,7 +188,7 @@ class _Reading:
     defaults: tuple[Any, ...]
     closure: tuple[Any, ...]
     arguments: dict[str, Any]
-    stack: list[Any] = field(default_factory=list)
+    stack: WeighedStack = field(default_factory=WeighedStack)
     local: dict[str, Any] = field(default_factory=dict)
 
     def result(self) -> Any:

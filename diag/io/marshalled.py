@@ -12,7 +12,7 @@ from typing import Any
 
 from diag.errors import DiagError
 
-MAX_BYTES = 2**16
+MAX_BYTES = 2**14
 MAX_DEPTH = 20
 MAX_ITEMS = 4096
 _REF = 0x80  # this value can be referred to later
@@ -98,7 +98,7 @@ def read_code(data: bytes, layout: str) -> Code:
 class _Reader:
     def __init__(self, data: bytes, layout: str) -> None:
         self.data, self.layout, self.place = data, layout, 0
-        self.refs: list[Any] = []
+        self.refs: list[tuple[Any, int]] = []  # with how many values each is made of
         self.interned: list[Any] = []  # Python 2 refers to names in a list of their own
         self.items = 0
 
@@ -107,15 +107,15 @@ class _Reader:
         self.items += 1
         if depth > MAX_DEPTH or self.items > MAX_ITEMS:
             raise MarshalError("expected a small function. Received: values nested too deep, or too many.")
-        mark = self._take(1)[0]
+        mark, before = self._take(1)[0], self.items
         kind = chr(mark & ~_REF)
         slot = None
         if mark & _REF:
             slot = len(self.refs)
-            self.refs.append(None)
+            self.refs.append((None, 0))
         found = self._of(kind, depth)
         if slot is not None:
-            self.refs[slot] = found
+            self.refs[slot] = (found, self.items - before)
         return found
 
     def _of(self, kind: str, depth: int) -> Any:
@@ -126,8 +126,12 @@ class _Reader:
             return self._number(kind)
         if kind in "stuaAzZ":
             return self._text(kind)
-        if kind in "rR":
-            return (self.refs if kind == "r" else self.interned)[self._count()]
+        if kind == "R":
+            return self.interned[self._count()]
+        if kind == "r":
+            found, size = self.refs[self._count()]
+            self.items += size  # once more: values that refer to values that refer to values grow by doubling
+            return found
         if kind in "()[":
             size = self._take(1)[0] if kind == ")" else self._count()
             values = [self.value(depth + 1) for _ in range(size)]

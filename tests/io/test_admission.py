@@ -100,6 +100,16 @@ def test_what_is_not_on_the_list_is_refused_with_its_layer(kind):
     assert len(str(caught.value)) < 500
 
 
+@pytest.mark.parametrize("around", ["Pipeline", "SpectralNormalization", "Bidirectional"])
+def test_a_lambda_that_keras_would_build_is_refused_even_where_it_is_understood(around):
+    inner = of_3(
+        "TimeDistributed", "t", layer=of_3("Lambda", "l", function={"class_name": "function", "config": "relu"})
+    )
+    config = sequential(of_3(around, "d", **({"layers": [inner]} if around == "Pipeline" else {"layer": inner})))
+    with pytest.raises(UnsafeModelError, match="is a Lambda layer"):
+        admitted(config, "a.keras")
+
+
 def test_all_problems_are_found_not_only_the_first():
     config = sequential(of_3("A", "one", "mine"), of_3("Dense", "two", units=3), of_3("B", "three", "mine"))
     assert [problem.code for problem in problems(config, "a.keras")] == [

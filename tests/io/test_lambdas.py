@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diag.errors import UnsafeModelError
-from diag.io.expressions import OPERATIONS, Node, evaluate
+from diag.io.expressions import OPERATIONS, Node, UnknownExpressionError, evaluate
 from diag.io.keras_files import load_keras
 from diag.io.lambdas import UnrecognisedError, expression_of
+from diag.io.marshalled import MarshalError, read_code
 from tests.io.test_audit import dense, layer, sequential, write_h5
 
 needs_known_python = pytest.mark.skipif(
@@ -274,6 +275,40 @@ def test_deep_and_long_bytes_are_refused():
     for data in (b"(\x01\x00\x00\x00" * 5000, b"l" + struct.pack("<i", 2**30), b"c" + b"\x00" * 70_000):
         with pytest.raises(UnrecognisedError):
             expression_of({"function": [base64.b64encode(data).decode(), None, None]})
+
+
+GROWING = {
+    "a sum of itself": ("y = x + x", "y = y + y", "y"),
+    "a tuple of itself": ("y = (1, x)", "y = (y, y)", "y[1]"),
+    "a number times itself": ("y = 3", "y = y * y", "x * y"),
+    "a list twice over": ("y = [1, 2]", "y = [*y, *y]", "x + y"),
+}
+
+
+@needs_known_python
+@pytest.mark.parametrize("name", GROWING)
+def test_a_short_function_that_doubles_something_sixty_times_is_refused(name):
+    first, again, last = GROWING[name]
+    lines = "\n ".join([first, *[again] * 60, f"return {last}"])
+    made = {}
+    exec(f"def growing(x):\n {lines}\n", made)  # noqa: S102 - the test's own text
+    with pytest.raises(UnrecognisedError, match=r"makes more of its input|very large numbers"):
+        expression_of(config_of(made["growing"]))
+
+
+def test_values_that_refer_to_one_another_are_counted_as_often_as_they_are_met():
+    doubled = b"".join(b"\xa8\x02\x00\x00\x00" + 2 * (b"r" + struct.pack("<i", place)) for place in range(1, 40))
+    data = b"\xa8\x28\x00\x00\x00" + b"\xa8\x00\x00\x00\x00" + doubled
+    with pytest.raises(MarshalError, match="too many"):
+        read_code(data, "3.8")
+
+
+def test_what_a_function_makes_on_its_way_is_bounded_by_numbers_an_image():
+    import keras
+
+    tree = Node("mean", (Node("tile", (Node("input", (0,)), (1, 9000, 9000, 1))),), {"axis": (1, 2)})
+    with pytest.raises(UnknownExpressionError, match="very many numbers"):
+        evaluate(tree, [keras.Input((8, 8, 1))])
 
 
 # ---------------------------------------------------------------- in a model
