@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 TOOLS  := .venv-tools
 RIGHT_PYTHON := import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "diag needs Python 3.11, 3.12 or 3.13: run make clean, then make PYTHON=python3.12")
 
-.PHONY: demo test lint models dashboard lock audit sbom screenshots clean
+.PHONY: demo test lint fuzz models dashboard lock audit sbom screenshots clean
 
 demo: $(VENV)/.diag
 	$(BIN)/diag demo
@@ -17,6 +17,13 @@ lint: $(VENV)/.diag-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Gives changed files to every reader: make fuzz RUNS=20000, TARGET="hdf5 data", SECONDS=600 (for all targets together).
+# With atheris where there is a wheel of it (Linux, Python 3.11 to 3.13), by chance alone elsewhere.
+RUNS    ?= 2000
+SECONDS ?= 0
+fuzz: $(VENV)/.diag-fuzz
+	$(BIN)/python -m tests.fuzz --runs $(RUNS) --seconds $(SECONDS) $(if $(TARGET),--target "$(TARGET)")
 
 dashboard: $(VENV)/.diag
 	$(BIN)/streamlit run dashboard/app.py
@@ -64,6 +71,10 @@ $(VENV)/.diag-dev: pyproject.toml requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@ $(VENV)/.diag
+
+$(VENV)/.diag-fuzz: $(VENV)/.diag-dev tests/fuzz/requirements.txt
+	-$(BIN)/python -m pip install --quiet --require-hashes --requirement tests/fuzz/requirements.txt
+	touch $@
 
 clean:
 	rm -rf $(VENV) $(TOOLS) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
