@@ -152,6 +152,22 @@ def called(source: str) -> Any:
     return model
 
 
+def candidates(path: Path) -> list[Path]:
+    """Return where the architecture of a weight file may lie beside it.
+
+    Examples
+    --------
+    >>> [found.name for found in candidates(Path("net_weights.h5"))][:2]
+    ['net_weights.json', 'net.json']
+    """
+    stem = path.name.removesuffix(path.suffix).removesuffix(".weights")
+    plain = stem
+    for ending in ("_weights", "-weights", "weights"):
+        plain = plain.removesuffix(ending)
+    names = [f"{stem}.json", f"{plain}.json", f"{stem}_architecture.json", f"{plain}_architecture.json", "model.json"]
+    return [path.with_name(name) for name in dict.fromkeys(names) if name != ".json"]
+
+
 def beside(path: Path) -> Architecture:
     """Return the architecture in the only JSON file beside a weight file that can be meant.
 
@@ -160,15 +176,9 @@ def beside(path: Path) -> Architecture:
     ModelLoadError
         If there is none, or more than one; the message says how to name one.
     """
-    stem = path.name.removesuffix(path.suffix).removesuffix(".weights")
-    plain = stem
-    for ending in ("_weights", "-weights", "weights"):
-        plain = plain.removesuffix(ending)
-    names = [f"{stem}.json", f"{plain}.json", f"{stem}_architecture.json", f"{plain}_architecture.json", "model.json"]
     found = []
-    for name in dict.fromkeys(names):
-        candidate = path.with_name(name)
-        if name != ".json" and candidate.is_file():
+    for candidate in candidates(path):
+        if candidate.is_file():
             try:
                 found.append(load_architecture(candidate))
             except ModelLoadError:

@@ -11,9 +11,10 @@ import numpy as np
 
 from diag.errors import ModelLoadError, UnsupportedModelError
 from diag.io import audit as in_process
-from diag.io.architectures import Architecture, is_code
+from diag.io.architectures import Architecture, candidates, is_code
 from diag.io.backends import KerasBackend, SklearnBackend
 from diag.io.file_codec import from_json
+from diag.io.sources import stays_inside
 from diag.io.store import Entry
 from diag.worker import isolated
 from diag.worker.limits import Limits
@@ -89,8 +90,12 @@ def _size(path: Path) -> int:
 
 
 def _granted(path: Path) -> list[Path]:
-    """Return what the process may read for a model: what lies beside it, and the file itself where it is a link."""
-    return [path.absolute().parent, path.absolute()]
+    """Return what the process may read for a model: its file, and an architecture that lies beside it."""
+    path = path.absolute()
+    try:
+        return [path, *(found for found in candidates(path) if stays_inside(found, path.parent))]
+    except ValueError:  # a folder has no name that could be changed
+        return [path]
 
 
 def _source(path: Path, architecture: Architecture | None, input_shape: Shape | None) -> dict[str, Any]:
