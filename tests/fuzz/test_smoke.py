@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diag.errors import DataError
 from tests.fuzz.__main__ import ROOT
 from tests.fuzz.corpus import seeds
+from tests.fuzz.hdf5 import STOPPED, damaged
 from tests.fuzz.judging import judged
 from tests.fuzz.mutations import mutated_bytes, mutated_json, mutated_text
 from tests.fuzz.targets import BY_NAME, TARGETS, Target
@@ -128,3 +130,27 @@ def test_the_command_counts_and_gives_an_input_again(tmp_path):
         [*command, "--input", tmp_path / "given"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert again.stdout.startswith("refused DIAG_LIMITS: expected name=number pairs")
+
+
+def test_damaged_hdf5_files_end_in_one_line_and_the_next_file_is_read():
+    counts, wrong = damaged(60)
+    assert not wrong
+    assert counts["read"] + counts["refused"] + sum(counts[kind] for kind in STOPPED) == 60
+    assert counts["refused"] > 10
+
+
+def test_a_good_file_is_read_after_one_that_brought_the_reader_down(monkeypatch):
+    """With a target that dies or fails in place of HDF5's own."""
+
+    def read(_, data):
+        if data != seeds("hdf5 data")[0]:
+            raise DataError(
+                "x.h5: expected a file that can be read. Received: one that made the reader die (signal 11)."
+            )
+
+    monkeypatch.setitem(BY_NAME, "hdf5 data", Target("hdf5 data", read))
+    counts, wrong = damaged(3)
+    assert counts["died"] == counts["good files after"] == 1
+    assert not wrong
+    monkeypatch.setitem(BY_NAME, "hdf5 data", Target("hdf5 data", raising))
+    assert len(damaged(3)[1]) == 1
