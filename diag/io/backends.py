@@ -14,6 +14,7 @@ from diag.io.ends import image_input
 from diag.io.extra_inputs import fed
 from diag.io.weight_files import opened_as_audited
 from diag.printable import printable
+from diag.worker import inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -125,6 +126,7 @@ class KerasBackend:
         except DiagError:
             raise
         except Exception as error:  # the boundary to Keras and TensorFlow, which raise many kinds
+            _refuse_memory(error)
             raise UnsupportedModelError(
                 f"{self._file.path.name}: expected a network that answers for inputs of "
                 f"{'x'.join(map(str, inputs.shape[1:]))}. Received: {type(error).__name__}: "
@@ -139,7 +141,14 @@ class KerasBackend:
             count = len(cut[0])
             if fixed is not None:
                 cut = [np.pad(part, [(0, fixed - count)] + [(0, 0)] * (part.ndim - 1)) for part in cut]
-            parts.append(np.asarray(call(*cut))[:count])
+            answers = np.asarray(call(*cut))
+            if answers.ndim == 0 or len(answers) != len(cut[0]):
+                rows = "one number" if answers.ndim == 0 else f"{len(answers):,}"
+                raise UnsupportedModelError(
+                    f"{self._file.path.name}: expected one answer for each of {len(cut[0])} images. Received: {rows}. "
+                    "Rebuild the network so that it keeps the first axis, and save it again."
+                )
+            parts.append(answers[:count])
         return np.concatenate(parts)
 
     def run(
@@ -149,8 +158,25 @@ class KerasBackend:
         options: Mapping[str, Any],
         progress: Progress | None = None,
     ) -> Entry:
-        """Return what an operation of `OPERATIONS` finds out about the network."""
-        return operation(name)(self.model, arrays, options, progress)
+        """Return what an operation of `OPERATIONS` finds out about the network.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If TensorFlow cannot compute it for this network.
+        """
+        try:
+            return operation(name)(self.model, arrays, options, progress)
+        except DiagError:
+            raise
+        except Exception as error:
+            if not type(error).__module__.startswith("tensorflow."):
+                raise
+            _refuse_memory(error)
+            raise UnsupportedModelError(
+                f"{self._file.path.name}: expected a network whose {name.replace('_', ' ')} can be computed. Received: "
+                f"{type(error).__name__}: {printable(str(error), 200)}. diag inspect shows its layers."
+            ) from error
 
     def _graph(self) -> Any:
         """Return the model's call as one graph with an open batch axis: compiled once, not once a batch size."""
@@ -168,8 +194,14 @@ class KerasBackend:
             return self._call
 
 
-_PART = 2**28
-"""Numbers that the widest layer gives for one part of a batch: 1 GiB."""
+def _refuse_memory(error: Exception) -> None:
+    """Raise `MemoryError` where TensorFlow got no more memory: who set the limit says so."""
+    if type(error).__name__ == "ResourceExhaustedError" and inside():
+        raise MemoryError from error
+
+
+_PART = 2**25
+"""Numbers that the widest layer gives for one part of a batch: 128 MiB, of which a network holds several at once."""
 
 
 def _widest(model: Any) -> int:

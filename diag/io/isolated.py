@@ -16,7 +16,7 @@ from diag.io.backends import KerasBackend, SklearnBackend
 from diag.io.file_codec import from_json
 from diag.io.sources import stays_inside
 from diag.io.store import Entry
-from diag.worker import isolated
+from diag.worker import isolated, memory
 from diag.worker.limits import Limits
 from diag.worker.process import Call, Worker, models, reader
 
@@ -144,7 +144,9 @@ class WorkerBackend:
     ) -> NDArray[np.float32]:
         """Return the output for one batch; `extra` holds further inputs by name."""
         arrays = {"inputs": inputs, **{f"extra {name}": np.asarray(rows) for name, rows in (extra or {}).items()}}
+        given = _MEMORY_A_BYTE * self._file.file_size + 4 * sum(array.nbytes for array in arrays.values())
         options = self._options(Limits.current().seconds * max(1, len(inputs)))
+        options |= {"memory_bytes": memory.answering(given), "memory_limit": "model_memory_bytes"}
         reply = self._worker().call("predict", self._spec, arrays, first=self._load(), **options)
         return reply.arrays["outputs"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import socket
 import struct
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ MOST_HEADER = 256 * 2**20
 KINDS = "biufcMmUS"
 """Kinds of dtype that travel: those whose values are in the array itself. Objects are not."""
 _LENGTH = struct.Struct("<Q")
+_PLAIN = re.compile(rf"[<>|=]?[{KINDS}]\d{{1,10}}(\[\w{{1,9}}\])?")
 
 
 class ChannelError(Exception):
@@ -88,7 +90,7 @@ def receive(sock: socket.socket, most_bytes: int | None = None) -> Message:
         entries = [
             (str(name), str(dtype), tuple(int(size) for size in shape)) for name, dtype, shape in header["arrays"]
         ]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise ChannelError(f"a header that is none: {type(error).__name__}") from error
     arrays: dict[str, NDArray[Any]] = {}
     left = math.inf if most_bytes is None else most_bytes
@@ -101,9 +103,11 @@ def receive(sock: socket.socket, most_bytes: int | None = None) -> Message:
 def _array(sock: socket.socket, dtype: str, shape: tuple[int, ...], left: float) -> NDArray[Any]:
     import numpy as np
 
+    if not _PLAIN.fullmatch(dtype):  # NumPy reads more than names of types
+        raise ChannelError("an array of no known type")
     try:
         kind = np.dtype(dtype)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ChannelError("an array of no known type") from error
     if kind.kind not in KINDS or kind.hasobject or any(size < 0 for size in shape):
         raise ChannelError(f"an array of {kind}")

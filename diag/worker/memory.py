@@ -11,6 +11,7 @@ from diag.worker.limits import Limits
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _AT_LEAST = 2**30
+_ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 
 def resident(pid: int) -> int:
@@ -24,6 +25,21 @@ def resident(pid: int) -> int:
         found = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, check=False, text=True)
         return int(found.stdout or 0) * 1024
     return 0
+
+
+def answering(given: int) -> int:
+    """Return the bytes that one batch of a network's answers may take: little more than what it is given.
+
+    Where the limit is set, it counts. Where there is an accelerator, its driver takes some: there it is `most`.
+
+    Parameters
+    ----------
+    given : int
+        Bytes of the network's file and of its inputs.
+    """
+    if Limits.current().model_memory_bytes or any(Path(device).exists() for device in _ACCELERATORS):
+        return most()
+    return min(most(), _AT_LEAST + given)
 
 
 def most() -> int:

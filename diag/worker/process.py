@@ -49,6 +49,8 @@ class Call:
         Of processor time, anew with each report; 0 for what the longest silence allows on all processors.
     memory_bytes : int
         Of resident memory over what the process has; 0 for three quarters of the machine's.
+    memory_limit : str
+        Which of `Limits` raises it, for messages.
     granted : sequence of str or Path
         Files and folders that the child may read.
     error : class of DiagError
@@ -62,6 +64,7 @@ class Call:
     seconds: int | None = None
     cpu_seconds: int = 0
     memory_bytes: int = 0
+    memory_limit: str = "memory_bytes"
     granted: Sequence[str | Path] = ()
     error: type[DiagError] = UnsupportedModelError
 
@@ -79,7 +82,7 @@ class Call:
     def memory(self) -> dict[str, str]:
         """Return how much memory is granted, and the limit that grants more, for messages."""
         bound = self.memory_bytes or memory.most()
-        limit = "memory_bytes" if self.memory_bytes else "model_memory_bytes"
+        limit = self.memory_limit if self.memory_bytes else "model_memory_bytes"
         return {"memory": f"{bound / 2**30:.1f} GiB", "memory_limit": f"{limit}={2 * bound}"}
 
 
@@ -183,9 +186,11 @@ class Worker:
 
     def _reply(self, child: Child, progress: Progress | None) -> Message:
         while True:
-            message = receive(child.socket)
+            message = receive(child.socket, memory.most())
             if message.kind != "progress":
                 return message
+            if not (isinstance(message.body, list) and list(map(type, message.body)) == [int, int]):
+                raise ChannelError("progress that is none")
             if progress is not None:
                 try:
                     progress(*message.body)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _START_SECONDS = 300
 """Importing TensorFlow on a busy machine with a cold disk takes this long at most."""
 _POLL = 0.05
+_ABORTED = ", perhaps for want of memory: see DIAG_LIMITS"
 _BOOT = (
     "import sys, json; given = json.loads(sys.argv[1]); path = given.pop('path'); "
     "sys.path[:0] = path[:1]; sys.path += path[1:]; "
@@ -124,7 +125,7 @@ class Child:
             "seconds": seconds,
             "spent": f"{cpu_seconds} s of processor time" if code == -signal.SIGXCPU else f"{seconds} s",
             "more_seconds": 4 * (seconds or 1),
-            "signal": (signal_name or f"exit status {code}").lower(),
+            "signal": (signal_name or f"exit status {code}").lower() + (_ABORTED if code == -signal.SIGABRT else ""),
         }
 
     def stop(self) -> None:
@@ -187,7 +188,8 @@ def _not_started(name: str, reason: BaseException | None) -> DiagError:
 
 def error_of(message: Message) -> DiagError:
     """Return what a child raised, from its class's name and its text."""
-    name, text = message.body
+    body = message.body
+    name, text = body if isinstance(body, list) and len(body) == 2 else ("", body)
     found = getattr(errors, str(name), DiagError)
     return (found if isinstance(found, type) and issubclass(found, DiagError) else DiagError)(str(text))
 

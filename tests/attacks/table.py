@@ -7,6 +7,7 @@ from tests.attacks.arrays import BINARY, NUMPY, PARQUET
 from tests.attacks.code import CODE
 from tests.attacks.damaged import DAMAGED
 from tests.attacks.folders import FOLDERS, PATHS, PICTURES
+from tests.attacks.growth import GROWTH
 from tests.attacks.hdf5 import HDF5
 from tests.attacks.hdf5_chunks import CHUNKS
 from tests.attacks.oddities import ODDITIES
@@ -19,7 +20,7 @@ from tests.attacks.trap import Attack, Trap
 ATTACKS: tuple[Attack, ...] = (
     *CODE, *SIZES, *ARCHIVES, *cut_files(), *SKOPS, *HDF5, *CHUNKS, *NUMPY, *BINARY, *PARQUET, *TABLES, *HISTORIES,
     *PICTURES, *FOLDERS, *PATHS, *CARDS, *ENSEMBLES, *NAMES, *ARCHITECTURES, *DAMAGED,
-    *ODDITIES,
+    *ODDITIES, *GROWTH,
 )  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def test_an_interrupted_caller_leaves_no_process(worker, monkeypatch):
 
     pid = ask(worker, "environment").body["pid"]
 
-    def interrupted(sock):
+    def interrupted(sock, most_bytes):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
