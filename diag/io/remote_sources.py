@@ -30,6 +30,7 @@ WHOLE = 64 * 2**20
 """Bytes up to which mapped arrays are sent at once; arrays in memory always are."""
 PIECE = 64 * 2**20
 """Bytes of images in one answer."""
+_ALONE = (".npz", ".h5", ".hdf5", ".hdf", ".he5")
 _TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".pq")
 
 
@@ -54,12 +55,27 @@ def read(source: str, request: Request) -> Parts:
 
 
 def _granted(source: str, request: Request) -> list[str]:
-    """Return what the reader may open: the folder that a file lies in, with a table whatever its paths name."""
+    """Return what the reader may open: a folder, a file that says all by itself, else the folder that it lies in.
+
+    With a table whatever its paths name, unless the request is confined.
+    """
     if source.lower().endswith(_TABLES) and not request.confined:
         return [Path.cwd().anchor]
     first, _, second = source.partition("::")
-    paths = [Path(part).absolute() for part in (source, first, second) if part]
-    return [*(str(path.parent) for path in paths), *(str(path) for path in paths)]
+    places: list[str] = []
+    for part in dict.fromkeys((source, first, second)):
+        there, path = _is_there(part), Path(part).absolute()
+        if there or part == first:
+            alone = path.suffix.lower() in _ALONE or (there and path.is_dir())
+            places += [str(path)] if alone else [str(path.parent), str(path)]
+    return places
+
+
+def _is_there(part: str) -> bool:
+    try:
+        return bool(part) and Path(part).exists()
+    except (OSError, ValueError):  # too long a name, a zero byte
+        return False
 
 
 def _call(

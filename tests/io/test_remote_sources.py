@@ -78,6 +78,25 @@ def test_large_images_stay_in_the_reader_and_come_in_pieces(tmp_path, monkeypatc
     assert not arrays
 
 
+@pytest.mark.parametrize(
+    ("source", "places"),
+    [
+        ("a.npz", ["a.npz"]),  # nothing beside it
+        ("a.h5::images,labels", ["a.h5"]),
+        ("im", ["im"]),
+        ("x.npy::y.npy", [".", "x.npy", ".", "y.npy"]),
+        ("t.csv", [".", "t.csv"]),
+        ("x" * 5000, [".", "x" * 5000]),
+    ],
+)
+def test_only_what_a_source_needs_may_be_opened(tmp_path, monkeypatch, source, places):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.npz", "a.h5", "x.npy", "y.npy", "t.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "im").mkdir()
+    assert remote_sources._granted(source, Request("test")) == [str(tmp_path / place) for place in places]
+
+
 def test_data_outlive_the_process_that_read_them(tmp_path):
     data = load_dataset(written.class_folders(tmp_path, written.X, written.Y))
     before = reader().generation
