@@ -243,3 +243,9 @@ def test_a_wrong_card_is_refused_in_one_line(tmp_path, text, said):
     with pytest.raises(InvalidInputError, match=said) as caught:
         load_card(tmp_path / "m.h5")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("image", [(), (10,), (8, 8), (1, 8, 8, 1)])
+def test_images_of_other_than_three_axes_are_refused_in_one_line(image):
+    with pytest.raises(InvalidInputError, match=r"expected images \(n, height, width, channels\)\. Received: "):
+        Preprocessing().resolve((10,), np.zeros((1, *image)))

@@ -164,6 +164,11 @@ class Preprocessing:
         InvalidInputError
             If the model takes another size than `resize` asks for, or channels that the images cannot be brought to.
         """
+        if len(image) != 3:
+            shown = "x".join(map(str, image)) or "one number"
+            raise InvalidInputError(
+                f"expected images (n, height, width, channels). Received: {shown} each. Bring the array to that shape."
+            )
         height, width, channels = (int(size) for size in image)
         if self.transpose:
             height, width = width, height

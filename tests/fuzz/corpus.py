@@ -83,6 +83,43 @@ def _configs() -> list[bytes]:
     return [json.dumps(each).encode() for each in listed]
 
 
+def _loadable() -> list[bytes]:
+    """Return configurations that the weights of `loaded_weights` fit."""
+    conv = thing("Conv2D", name="c", filters=4, kernel_size=[3, 3], strides=[1, 1], padding="same", activation="relu")
+    pool, norm = thing("MaxPooling2D", name="p", pool_size=[2, 2]), thing("BatchNormalization", name="b", axis=-1)
+    code = models.lambda3(models.lambda_code("K.mean(x - [1.0], axis=-1, keepdims=True)"))
+    graph = functional(
+        [
+            (source([None, 64], "i"), []),
+            (dense(2, "d", activation="relu"), [node("i", shape=[None, 64])]),
+            (thing("Activation", name="a", activation="tanh"), [node("d", shape=[None, 2])]),
+            (thing("Add", name="o"), [node("a", "d", shape=[None, 2])]),
+        ],
+        "o",
+    )
+    text = [source([None, 10], "t"), thing("Embedding", name="e", input_dim=50, output_dim=8)]
+    listed = [
+        good(), with_layer(conv, pool, norm), graph, sequential(*text, thing("LSTM", name="s", units=64), dense()),
+        with_layer(thing("Lambda", name="l", function=code, arguments={})),
+        with_layer(thing("Rescaling", name="r", scale=1 / 255, offset=0.0), thing("Dropout", name="q", rate=0.5)),
+        with_layer(sequential(source(), thing("ZeroPadding2D", name="z", padding=[[1, 1], [1, 1]]),
+                              thing("Cropping2D", name="k", cropping=[[1, 1], [1, 1]]), name="inner")),
+        with_layer(thing("Permute", name="m", dims=[2, 1, 3]), thing("Reshape", name="h", target_shape=[8, 8, 1])),
+        sequential(source(), thing("TimeDistributed", name="td", layer=flatten()), flatten(), dense()),
+        sequential(source(), thing("Resizing", name="y", height=16, width=4), flatten(), dense()),
+    ]  # fmt: skip
+    return [json.dumps(each).encode() for each in listed]
+
+
+def loaded_weights() -> bytes:
+    """Return a weight file for all of `_loadable`."""
+    shapes = {"conv2d/vars/0": (3, 3, 1, 4), "conv2d/vars/1": (4,), "embedding/vars/0": (50, 8)}
+    shapes |= {f"batch_normalization/vars/{number}": (4,) for number in range(4)}
+    shapes |= {"lstm/cell/vars/0": (8, 256), "lstm/cell/vars/1": (64, 256), "lstm/cell/vars/2": (256,)}
+    extra = {f"layers/{name}": np.full(shape, 0.5, "f4") for name, shape in shapes.items()}
+    return weights(**models.good_arrays(), **extra)
+
+
 def _old_configs() -> list[bytes]:
     first = layer2("Convolution2D", "c", nb_filter=4, nb_row=3, nb_col=3, border_mode="same", activation="relu",
                    dim_ordering="tf", subsample=[1, 1])  # fmt: skip
@@ -235,7 +272,7 @@ _SEEDS: dict[str, Callable[[], list[bytes]]] = {
     b'{"modelTopology": {"model_config": %b}}' % _old_configs()[0]],
     "skops archive": lambda: [GOOD.read_bytes()],
     "skops schema": lambda: [_skops()],
-    "loaded config": _configs,
+    "loaded config": _loadable,
     "loaded hdf5": lambda: [_file(legacy_file)],
     "card": lambda: [_CARD, b'title = "x"\n'],
     "ensemble": lambda: [b'title = "e"\nhow = "weighted"\nmembers = ["a.keras", "b.keras"]\nweights = [0.5, 0.5]\n',

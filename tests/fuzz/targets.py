@@ -12,6 +12,7 @@ import functools
 import gzip
 import io
 import json
+import math
 import struct
 import zipfile
 import zlib
@@ -132,11 +133,14 @@ def _loaded(folder: Path, data: bytes, name: str) -> None:
     (folder / name).write_bytes(data)
     model = load_model(folder / name)
     model._backend.prepare()
-    model.predict_proba(np.zeros((1, *model.input_shape), np.float32))
+    shape = model.input_shape if len(model.input_shape) == 3 else (1, math.prod(model.input_shape), 1)
+    model.predict_proba(np.zeros((1, *shape), np.float32))
 
 
 def _loaded_config(folder: Path, data: bytes) -> None:
-    keras_file(folder / "n.keras", config=data)
+    from tests.fuzz.corpus import loaded_weights
+
+    keras_file(folder / "n.keras", config=data, weight_file=loaded_weights())
     _loaded(folder, (folder / "n.keras").read_bytes(), "m.keras")
 
 
