@@ -83,7 +83,10 @@ def load_architecture(source: str | Path) -> Architecture:
             with open_regular(path, "JSON file with the architecture") as file:
                 content = file.read(_MAX_JSON + 1)
             if len(content) > _MAX_JSON:
-                raise ModelLoadError(f"{path.name}: larger than {_MAX_JSON >> 20} MiB: not an architecture.")
+                raise ModelLoadError(
+                    f"{path.name}: expected an architecture of at most {_MAX_JSON >> 20} MiB. Received: a larger file. "
+                    "Pass what model.to_json() writes."
+                )
             text = content.decode()
         except (OSError, UnicodeDecodeError) as error:
             raise ModelLoadError(

@@ -40,7 +40,9 @@ def assign_archive(pieces: tuple[Piece, ...], group: Any, origin: Origin) -> Non
             place = piece.name  # the earliest archives went by name
         if folder is None or place not in folder:
             if piece.layer.weights:
-                raise ModelLoadError(f"{origin.name}: layer {piece.name}: the file has no weights for it.")
+                raise ModelLoadError(
+                    f"{origin.name}: layer {piece.name}: the file has no weights for it. Save the model again."
+                )
             continue
         _assign_piece(piece, folder[place], origin)
 

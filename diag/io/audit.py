@@ -256,7 +256,8 @@ def _model_file(common: dict[str, Any], kind: str, said: _Said, weights: Shapes,
             head = head_of(config, layers)
     except READ_ERRORS as error:
         raise ModelLoadError(
-            f"{common['path'].name}: its configuration is not understood: {printable(repr(error), 120)}"
+            f"{common['path'].name}: its configuration is not understood: {printable(repr(error), 120)}. "
+            "The file is damaged: get it again, or save the model again."
         ) from error
     architecture = said.architecture
     file = ModelFile(

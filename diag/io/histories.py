@@ -97,7 +97,9 @@ class History:
             raise InvalidInputError(f"metric must be one of {', '.join(self.columns)}. Received: metric={metric!r}")
         values = self.columns[metric]
         if np.isnan(values).all():
-            raise DataError(f"{self.source}: column {metric!r} is NaN in every epoch, so it has no best one")
+            raise DataError(
+                f"{self.source}: column {metric!r} is NaN in every epoch, so it has no best one. Name another."
+            )
         high = any(word in metric for word in _HIGHER_IS_BETTER)
         return int(np.nanargmax(values) if high else np.nanargmin(values)) + 1
 

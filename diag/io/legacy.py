@@ -40,7 +40,9 @@ def assign_hdf5(source: Any, file: ModelFile, pieces: tuple[Piece, ...]) -> None
     old = era(file.config or {}, file.keras_version) == 1
     origin = Origin(name, flipped=file.backend == "theano", keras_1=old)
     if not stored and any(piece.layer.weights for piece in pieces):
-        raise ModelLoadError(f"{name}: the file has no weights for its layers: it was not saved to the end.")
+        raise ModelLoadError(
+            f"{name}: the file has no weights for its layers: it was not saved to the end. Save the model again."
+        )
     assign(pieces, stored, origin)
 
 

@@ -153,7 +153,9 @@ class _Graph:
         while waiting:
             left = [call for call in waiting if not self._node(call)]
             if len(left) == len(waiting):
-                raise ModelLoadError(f"{self.file}: layer {left[0].name!r}: its inputs are not in the file.")
+                raise ModelLoadError(
+                    f"{self.file}: layer {left[0].name!r}: its inputs are not in the file. Save the model again."
+                )
             waiting = left
         starts = [self._tensor(end) for end in first]
         return starts, [self._tensor(end) for end in last]
@@ -179,7 +181,7 @@ class _Graph:
     def _tensor(self, ref: Reference) -> Any:
         made = self.made.get(ref.layer)
         if made is None or not self._is_there(ref):
-            raise ModelLoadError(f"{self.file}: its end {ref.layer!r} is not one of its layers.")
+            raise ModelLoadError(f"{self.file}: its end {ref.layer!r} is not one of its layers. Save the model again.")
         return made.outputs[self._index(ref)][ref.tensor]
 
     def _resolved(self, value: Any) -> Any:

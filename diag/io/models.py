@@ -162,7 +162,9 @@ class Model:
             return self.file.inputs[image_input(self.file)].shape or ()
         if self.is_keras:
             return tuple(ends_of(self._backend)["inputs"][image_input(self.file)][1:])
-        raise UnsupportedModelError(f"{self.name}: the file does not say how many numbers it takes.")
+        raise UnsupportedModelError(
+            f"{self.name}: the file does not say how many numbers it takes. Fit the estimator on an array, and save it."
+        )
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

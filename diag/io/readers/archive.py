@@ -65,7 +65,9 @@ def _content(file: Any, member: _Member, path: Path) -> bytes:
         packed = file.read(member.packed)
         content = zlib.decompressobj(-15).decompress(packed, member.size + 1) if member.deflated else packed
     except (OSError, struct.error, zlib.error, ValueError) as error:
-        raise DataError(f"{path.name}: {printable(member.name)} cannot be unpacked. {printable(str(error))}") from error
+        raise DataError(
+            f"{path.name}: {printable(member.name)} cannot be unpacked. {printable(str(error))}. Copy it again."
+        ) from error
     if header[:4] != b"PK\x03\x04" or len(content) != member.size or zlib.crc32(content) != member.crc:
         raise DataError(f"{path.name}: {printable(member.name)} is damaged. Copy or download the archive again.")
     return content

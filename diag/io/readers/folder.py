@@ -104,7 +104,9 @@ def read(source: Any, request: Request) -> Parts:
     try:
         return _read(Path(source), request)
     except OSError as error:  # a folder or file that may not be read
-        raise DataError(f"{printable(str(source))}: cannot be read. {printable(str(error))}") from error
+        raise DataError(
+            f"{printable(str(source))}: cannot be read. {printable(str(error))}. Check its permissions."
+        ) from error
 
 
 def _read(root: Path, request: Request) -> Parts:

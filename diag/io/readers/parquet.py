@@ -57,7 +57,8 @@ class _Column:
             start = self.ends[number - 1] if number else 0
             if len(values) != self.ends[number] - start:
                 raise DataError(
-                    f"{self.paths[file].name}: a row group holds {len(values)} rows, not as many as it says."
+                    f"{self.paths[file].name}: a row group holds {len(values)} rows, not as many as it says. "
+                    "Write the file again."
                 )
             values = values.field(self.part) if self.part else values
             self.kept.clear()
@@ -307,7 +308,7 @@ def _column(paths: list[Path], name: str, part: str | None) -> _Column:
                     raise DataError(f"{path.name}: a row group of {size:,} bytes. Write it with a row_group_size.")
                 rows = metadata.row_group(group).num_rows
                 if not 0 <= rows <= _MAX_ROWS:
-                    raise DataError(f"{path.name}: a row group claims {rows:,} rows.")
+                    raise DataError(f"{path.name}: a row group claims {rows:,} rows. Write the file again.")
                 if not rows:
                     continue
                 end += rows

@@ -76,7 +76,9 @@ class _Records:
                 file.seek(offset)
                 yield example(file.read(length)).get(self.image, [])
         except (OSError, ValueError) as error:
-            raise DataError(f"a record cannot be read again. {printable(str(error))}") from error
+            raise DataError(
+                f"a record cannot be read again. {printable(str(error))}. The file has changed: load it again."
+            ) from error
         finally:
             for file in files.values():
                 file.close()
@@ -124,7 +126,10 @@ def read(source: Any, request: Request) -> Parts:
             first = features
             image, label, name = _keys(features, request.label_column, where)
         if image not in features:
-            raise DataError(f"{shard.path.name}: record {len(places)} has no feature {image!r}.")
+            raise DataError(
+                f"{shard.path.name}: record {len(places)} has no feature {image!r}, which the first one has. "
+                "Write all records alike."
+            )
         places.append((number, offset, len(data)))
         if len(places) > most:
             raise DataError(
