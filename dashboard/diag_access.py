@@ -21,7 +21,7 @@ def allowed_in() -> bool:
         st.error(
             "This server can be reached from other machines, so it shows nothing without sign-in. Whoever runs it: "
             "write the sections auth and diag of secrets.toml (docs/serving.md says how), or start it with "
-            "--server.address=127.0.0.1."
+            "`--server.address=127.0.0.1`."
         )
         return False
     if not st.user.is_logged_in:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+SHORT = 24
+"""Characters of a name on a button, at most."""
 ADDED = "added/"
 """How the name of data begins that this session has added."""
 
@@ -96,7 +98,7 @@ def _draw(label: str, kind: str, endings: tuple[str, ...]) -> None:
     for upload in [each for each in _all() if each.kind == kind]:
         if upload.dropped:
             st.warning(f"{plain(upload.name)} was dropped to make room for newer files. Add it again.")
-        if st.button(f"Remove {plain(upload.name)}", key=f"remove-{upload.path.parent.name}", type="tertiary",
+        if st.button(f"Remove {plain(upload.name, SHORT)}", key=f"remove-{upload.path.parent.name}", type="tertiary",
                      icon=":material/close:"):  # fmt: skip
             _remove(upload)
             st.rerun()

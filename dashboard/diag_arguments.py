@@ -114,8 +114,8 @@ def admit(source: str) -> str:
         if not inside(part, folders) or inside(part, [upload_folder()]):
             raise DataError(
                 f"{source}: expected a built-in set ({', '.join(BUILTIN)}) or a file in the folders that this server "
-                "shows. Received: a path that leads outside. Whoever runs the server can add its folder with "
-                "-- --root FOLDER."
+                "shows. Received: a path that leads outside. Whoever runs the server can add its folder by "
+                "the option --root FOLDER."
             )
     return source
 

@@ -9,7 +9,7 @@ import streamlit as st
 from diag_loaders import load_tile, load_train
 from diag_loaders_charts import drawn
 from diag_loaders_data import load_duplicates, load_issues, load_map, load_slices
-from diag_parts import SIDE, clicked, draw_chart, frame_table, gallery
+from diag_parts import AXES, SIDE, clicked, draw_chart, frame_table, gallery
 from diag_state import (
     MOST_IN_URL,
     get,
@@ -46,6 +46,8 @@ METHODS = {"pca": "Principal components", "umap": "UMAP"}
 ANSWERS = ("all answers", "wrong", "right")
 EVERY = "all classes"
 FEW, CARD = 24, 260
+SLANTED = 70
+"""Pixels of the names of classes below a chart."""
 SLICES = {
     "slice": ("slice", None),
     "n": ("n", "localized"),
@@ -68,7 +70,8 @@ def draw_balance(comparison: Comparison) -> None:
     st.caption(
         f"{plain(first.data.name)}, {plain(first.data.split)}: {len(first):,} images, {first.n_classes:,} classes"
     )
-    draw_chart(drawn(class_balance_chart, first.data, first.class_names, first.samples["y_true"]))
+    chart = drawn(class_balance_chart, first.data, first.class_names, first.samples["y_true"])
+    draw_chart(chart, AXES + SLANTED)
 
 
 def draw_slices(comparison: Comparison, name: str) -> None:

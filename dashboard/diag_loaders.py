@@ -69,7 +69,7 @@ def admit_card(model: Model) -> None:
         if each.card.history is not None and not inside(each.card.history, [*roots(), upload_folder()]):
             raise DataError(
                 f"{each.path.stem}.toml: expected a history in the folders that this server shows. Received: a path "
-                "that leads outside. Whoever runs the server can add its folder with -- --root FOLDER."
+                "that leads outside. Whoever runs the server can add its folder by the option --root FOLDER."
             )
 
 
@@ -248,9 +248,9 @@ def open_comparison() -> Comparison | None:
             load_model(str(path), stamp)
             good.append((str(path), stamp))
         except DiagError as error:
-            st.error(f"**{plain(name)}** {plain(error)}")
+            st.error(f"**{plain(name)}** {plain(str(error).removeprefix(f'{path.name}: '))}")
     if not good:
-        st.info("No model to show. Choose one on the left, or start with: -- --models FOLDER --data SRC")
+        st.info("No model to show. Choose one on the left, or start with `-- --models FOLDER --data SRC`.")
         return None
     runs = []
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 from diag_loaders import load_attribution, load_proba
-from diag_parts import framed, said
+from diag_parts import SHORT, framed, said
 from diag_state import plain
 
 from diag import disagreement
@@ -126,11 +126,11 @@ def tile_caption(tile: MapTile, maps: Attribution) -> str:
     wrong = maps.y_true is not None and 0 <= maps.y_true[0] != maps.y_pred[0]
     if tile.is_contrast:
         kind = f"predicted rather than {'true' if wrong else 'second most probable'}"
-        return f"**{plain(tile.label)}** {tile.output:+.3f}  \n{kind}"
+        return f"**{plain(tile.label, 2 * SHORT)}** {tile.output:+.3f}  \n{kind}"
     roles = {"predicted": maps.y_pred, "true": maps.y_true}
     names = [role for role, held in roles.items() if held is not None and maps.class_names[held[0]] == tile.label]
     role = "right answer" if len(names) > 1 else "".join(names)
-    return f"**{plain(tile.label)}** {tile.output:.3f}  \n{role}"
+    return f"**{plain(tile.label, SHORT)}** {tile.output:.3f}  \n{role}"
 
 
 def tile_png(tile: MapTile, block: Block, limit: float, strength: float, side: int) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 from diag_access import allowed_in
-from diag_arguments import roots, upload_folder
+from diag_arguments import arguments, roots, upload_folder
 from diag_boundary import boundary
 from diag_settled import settle
 from diag_state import enter, keep_url
@@ -34,9 +34,14 @@ def draw() -> None:
         st.Page(f"app_pages/{name}.py", title=title, icon=f":material/{icon}:", default=name == "overview")
         for name, (title, icon) in PAGES.items()
     ]
-    page = st.navigation(pages, position="top")
     with boundary(), confined([*roots(), upload_folder()]):
-        if allowed_in():
+        let_in = allowed_in()
+        page = st.navigation(pages, position="top" if let_in else "hidden")
+        if let_in:
+            if arguments().trust:
+                st.warning(
+                    "Started with --trust: models that hold code of their own run it here.", icon=":material/gpp_maybe:"
+                )
             enter(page.url_path)
             page.run()
             keep_url()

@@ -30,7 +30,7 @@ CARD = 136
 SIDE = 84
 MANY = 3
 """Models that an image's card lists; of more it shows the chosen one."""
-SHORT = 60
+SHORT = 40
 """Characters of a name on an image's card, at most."""
 FRAME = "#DFE3E8"
 AXES, LEGEND = 60, 50
@@ -134,13 +134,25 @@ def frame_table(
     """
     options: dict[str, Any] = {"hide_index": not index, "column_config": table_columns(columns), "key": key}
     options |= {"placeholder": "–"} | ({"height": height} if height else {})
-    styled = written(as_texts(frame), columns, unitless)
+    texts = as_texts(frame)
+    options["column_config"] |= narrow_columns(texts, options["column_config"], index=index)
+    styled = written(texts, columns, unitless)
     if not pick:
         st.dataframe(styled, **options)
         return None
     event = st.dataframe(styled, on_select="rerun", selection_mode="single-row", **options)
     fresh = _once(f"seen-{key}", list(event.selection.rows))
     return int(fresh[0]) if fresh else None
+
+
+def narrow_columns(texts: pd.DataFrame, settings: Mapping[str, Any], *, index: bool) -> dict[str, Any]:
+    """Return the settings of columns of long names with figures behind them, such that these can be seen."""
+    figures = [place for place in range(texts.shape[1]) if texts.dtypes.iloc[place].kind in "iuf"]
+    last = max(figures, default=0)
+    held = {name: texts[name] for name in texts.columns[:last] if texts[name].dtype.kind not in "biufM"}
+    held |= {"_index": texts.index} if index and figures else {}
+    wide = [name for name, column in held.items() if max((len(str(each)) for each in column), default=0) > SHORT]
+    return {name: {**(settings.get(name) or {}), "width": "medium"} for name in wide}
 
 
 def as_texts(frame: pd.DataFrame) -> pd.DataFrame:

@@ -24,10 +24,6 @@ def sidebar() -> dict[str, Path]:
     """Draw the choice of models and data; return the chosen files by name."""
     with st.sidebar:
         st.header("diag")
-        if arguments().trust:
-            st.warning(
-                "Started with --trust: models that hold code of their own are run here.", icon=":material/gpp_maybe:"
-            )
         add_models()
         files = model_files()
         chosen = choose_models(list(files))

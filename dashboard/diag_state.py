@@ -21,9 +21,11 @@ MOST_IN_URL = 100
 """Images that a link can name one by one."""
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|$:~&])")
 _BY_ITSELF = re.compile(
-    r"(?<=https:)(?=//)|(?<=http:)(?=//)|(?<=www)(?=\.)|(?<=\S@)(?=\S)|(?<=:)(?=[\w+/-]+:)", re.IGNORECASE
+    r"(?<=https:)(?=//)|(?<=http:)(?=//)|(?<=www)(?=\.)|(?<=\S@)(?=\S)|(?<=:)(?=[\w+/-]+:)"
+    r"|(?<=(?<!\S)[<>~-])(?=(?:->|[->=])(?!\S))",
+    re.IGNORECASE,
 )
-"""Where an address, a mailbox or an icon would become one although all marks are escaped: after Markdown was read."""
+"""Where an address, a mailbox, an icon, an arrow or a dash would become one although all marks are escaped."""
 _JOINER = "\u2060"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from diag_loaders import load_mean_maps
 from diag_maps import UNITS
-from diag_parts import card, framed
+from diag_parts import SHORT, card, framed
 from diag_state import plain
 
 import diag
@@ -97,7 +97,7 @@ def draw_tiles(tiles: list[Tile], side: int = SIDE) -> None:
         for name, count, place, png in (tiles[number] for number in shown):
             with st.container(width=side + 24, gap=None):
                 st.image(framed(png), width=side)
-                st.caption(f"**{plain(name)}**  \n{images(count)}  \n{plain(place)}")
+                st.caption(f"**{plain(name, SHORT)}**  \n{images(count)}  \n{plain(place)}")
 
 
 def images(count: int) -> str:

@@ -4,13 +4,15 @@ import streamlit as st
 from diag_blocks import draw_blocks
 from diag_loaders import open_comparison
 from diag_loaders_charts import drawn
-from diag_parts import cards, clicked, section
+from diag_parts import SHORT, cards, clicked, section
 from diag_state import get_cell, get_choice, plain, put, segmented
 
 from diag.views.blocks import MANY_CLASSES
 from diag.views.charts import confusion_chart
 
 WIDTH, HEIGHT = 350, 410
+LONG = 80
+"""Characters of a name in a heading, at most."""
 VIEWS = {"share": "Per cent of the true class", "errors": "Errors only, as counts"}
 
 comparison = open_comparison()
@@ -25,7 +27,7 @@ if comparison is not None:
         with st.container(horizontal=True, gap="medium"):
             for name, run in zip(names, comparison.runs, strict=True):
                 with st.container(width=WIDTH), section():
-                    st.markdown(f"**{plain(name)}**")
+                    st.markdown(f"**{plain(name, SHORT)}**")
                     counts = view == "errors"
                     chart = drawn(confusion_chart, run, None if counts else "true", blank_diagonal=counts, size=WIDTH)
                     picked = clicked(
@@ -39,9 +41,9 @@ if comparison is not None:
     if cell is not None:
         name = get_choice("model", names)
         run = comparison.run(name)
-        true, predicted = (plain(run.class_names[number]) for number in cell)
+        true, predicted = (plain(run.class_names[number], LONG) for number in cell)
         indices = run.cell(*cell)
         kind = "rightly recognised" if cell[0] == cell[1] else f"taken for {predicted}"
-        st.subheader(f"{plain(name)}: {true} {kind}, {len(indices):,} images")
+        st.subheader(f"{plain(name, LONG)}: {true} {kind}, {len(indices):,} images")
         with section():
             cards(comparison, indices, "cell")
