@@ -46,7 +46,7 @@ class Limits:
     memory_bytes : int
         Of resident memory that reading may take over what the process had.
     model_memory_bytes : int
-        The same for building a network and its answers; 0 takes three quarters of the machine's memory.
+        The same for a network's answers and maps; 0 takes what `diag.worker.memory` says.
     seconds : int
         For one file to be read, one network to be built, one image to be answered.
     """
