@@ -20,7 +20,8 @@ def stated(name):
         names = re.findall(r"`(\w+)`", cells[0])
         place = next((number for number, cell in enumerate(cells[1:], 1) if re.match(r"\d", cell)), None)
         if names and place is not None and set(names) <= set(asdict(Limits())):
-            found |= dict(zip(names, cells[place].split(", "), strict=True))
+            values = cells[place].split(", ") if len(names) > 1 else [cells[place]]
+            found |= dict(zip(names, values, strict=True))
     return found
 
 
