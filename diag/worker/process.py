@@ -186,6 +186,7 @@ class Worker:
 
     def _reply(self, child: Child, progress: Progress | None) -> Message:
         while True:
+            child.wait()
             message = receive(child.socket, memory.most())
             if message.kind != "progress":
                 return message

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import selectors
 import shutil
 import signal
 import socket
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +99,32 @@ class Child:
     def end(self) -> None:
         """Say that no request runs."""
         self._busy.clear()
+
+    def wait(self) -> None:
+        """Wait until it sends something. Time in which it stood in line for a processor does not count.
+
+        Raises
+        ------
+        TimeoutError
+            When the socket's timeout passes.
+        """
+        seconds = self.socket.gettimeout()
+        begun, stood = time.monotonic(), self._stood()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.socket, selectors.EVENT_READ)
+            left = seconds
+            while not selector.select(left):
+                if seconds is not None:
+                    left = seconds - (time.monotonic() - begun) + self._stood() - stood
+                    if left <= 0:
+                        raise TimeoutError
+
+    def _stood(self) -> float:
+        """Return how many seconds its main thread was ready and found no processor; 0 where nobody counts them."""
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            pid = self._child.pid if self._child else 0
+            return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+        return 0.0
 
     def usable(self) -> bool:
         """Return whether it still runs."""

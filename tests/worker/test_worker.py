@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import types
 from pathlib import Path
 
 import numpy as np
@@ -379,3 +380,38 @@ def test_variables_that_load_other_code_are_left_out(monkeypatch, tmp_path):
         monkeypatch.setenv(name, "x")
     kept = clean_environment(tmp_path)
     assert not {"LD_PRELOAD", "PYTHONPATH", "HDF5_PLUGIN_PATH", "DYLD_INSERT_LIBRARIES"} & set(kept)
+
+
+def test_time_in_line_for_a_processor_is_no_silence(monkeypatch):
+    """A busy machine refuses nothing that a quiet one takes: 30 s for a model are its own seconds."""
+    from diag.worker.spawned import Child
+
+    child = object.__new__(Child)
+    child.socket, far = socket.socketpair()
+    child.socket.settimeout(0.01)
+    stood = iter((0.0, 1.0, 2.0))
+
+    def in_line(_):
+        found = next(stood)
+        if found == 2.0:
+            far.sendall(b"x")
+        return found
+
+    monkeypatch.setattr(Child, "_stood", in_line)
+    child.wait()
+    child.socket.recv(1)
+    monkeypatch.setattr(Child, "_stood", lambda _: 0.0)
+    with pytest.raises(TimeoutError):
+        child.wait()
+    child.socket.close()
+    far.close()
+
+
+def test_the_system_counts_time_in_line():
+    from diag.worker.spawned import Child
+
+    child = object.__new__(Child)
+    child._child = types.SimpleNamespace(pid=os.getpid())
+    assert child._stood() >= 0.0
+    child._child = None
+    assert child._stood() == 0.0
