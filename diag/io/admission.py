@@ -148,6 +148,7 @@ class _Walk:
             return self._operation(node, operations)
         if kind in allowed.OLD_ACTIVATIONS:
             return {"class_name": kind, "config": self.value(node.get("config"), "config")}
+        kind = allowed.RENAMED.get(kind, kind)
         plain = kind.removeprefix("Addons>")
         if plain not in allowed.LAYERS and plain not in allowed.OLD_LAYERS:
             return self._foreign(node)

@@ -44,6 +44,8 @@ OLD_LAYERS = frozenset((
     "SyncBatchNormalization", "LSTMV1", "LSTMV2", "GRUV1", "GRUV2", "NormalizationV1", "FixedDropout", "DropoutV1",
     "AlphaDropoutV1", "RandomHeight", "RandomWidth", "DropConnect", "Merge", "ThresholdedReLU",
 ))  # fmt: skip
+# Layers that Keras writes down by another name than its own for them.
+RENAMED = {"GroupedQueryAttention": "GroupQueryAttention"}
 # Operations of TensorFlow that Keras 2 wrote down by name; `diag.io.legacy_nodes` knows which.
 TF_OPERATIONS = frozenset(("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"))
 # Activations by any name that a version of Keras wrote, without the ending ``_v2`` of TensorFlow 1.
@@ -60,14 +62,18 @@ OLD_ACTIVATIONS = frozenset(("Swish", "Mish", "Relu6"))
 # that is written down with no input of that size (Arange, Full, Linspace, ...).
 OPERATIONS = {
     "core": frozenset((
-        "Cast", "SaturateCast", "Slice", "SliceUpdate", "StopGradient", "Unstack", "Scatter", "ScatterUpdate",
+        "Cast", "ConvertToTensor", "SaturateCast", "Scatter", "ScatterUpdate", "Slice", "SliceUpdate", "StopGradient",
+        "Unstack",
     )),
     "image": frozenset((
         "AffineTransform", "CropImages", "ExtractPatches", "GaussianBlur", "HSVToRGB", "PadImages", "RGBToGrayscale",
         "RGBToHSV", "Resize", "ScaleAndTranslate", "SobelEdges",
     )),
     "linalg": frozenset(("Norm",)),
-    "math": frozenset(("Erf", "Erfc", "Erfinv", "Logsumexp", "Rsqrt", "TopK", "InTopK", "SegmentMax", "SegmentSum")),
+    "math": frozenset((
+        "Erf", "Erfc", "Erfinv", "FFT", "FFT2", "IFFT2", "InTopK", "Logsumexp", "Rsqrt", "SegmentMax", "SegmentSum",
+        "TopK",
+    )),
     "nn": frozenset((
         "AdaptiveAveragePool", "AdaptiveMaxPool", "AveragePool", "BatchNorm", "Celu", "Conv", "ConvTranspose",
         "DepthToSpace", "DepthwiseConv", "DotProductAttention", "Elu", "Gelu", "Glu", "HardShrink", "HardSigmoid",
@@ -78,20 +84,21 @@ OPERATIONS = {
     )),
     "numpy": frozenset((
         "Abs", "Absolute", "Add", "All", "Amax", "Amin", "Any", "Append", "Arccos", "Arccosh", "Arcsin", "Arcsinh",
-        "Arctan", "Arctan2", "Arctanh", "Argmax", "Argmin", "Argsort", "Array", "ArraySplit", "Average", "BitwiseAnd",
-        "BitwiseInvert", "BitwiseNot", "BitwiseOr", "BitwiseXor", "BroadcastTo", "Cbrt", "Ceil", "Clip",
-        "Concatenate", "Conj", "Conjugate", "Copy", "Cos", "Cosh", "CountNonzero", "Cross", "Cumprod", "Cumsum",
-        "Deg2rad", "Diagonal", "Diff", "Digitize", "Divide", "DivideNoNan", "Dot", "Einsum", "Equal", "Exp", "Exp2",
-        "ExpandDims", "Expm1", "Fabs", "Flip", "Fliplr", "Flipud", "Floor", "FloorDivide", "Fmax", "Fmin", "Fmod",
-        "GetItem", "Greater", "GreaterEqual", "Heaviside", "Hstack", "Hypot", "Imag", "Inner", "Isclose", "Isfinite",
-        "Isinf", "Isnan", "Less", "LessEqual", "Log", "Log10", "Log1p", "Log2", "Logaddexp", "LogicalAnd",
-        "LogicalNot", "LogicalOr", "LogicalXor", "Matmul", "Max", "Maximum", "Mean", "Median", "Min", "Minimum",
-        "Mod", "Moveaxis", "Multiply", "NanToNum", "Nanmax", "Nanmean", "Nanmin", "Nansum", "Ndim", "Negative",
-        "NotEqual", "OnesLike", "Outer", "Pad", "Percentile", "Power", "Prod", "Ptp", "Quantile", "Rad2deg", "Ravel",
-        "Real", "Reciprocal", "Repeat", "Reshape", "Roll", "Rot90", "Round", "Select", "Sign", "Sin", "Sinc", "Sinh",
-        "Size", "Sort", "Split", "Sqrt", "Square", "Squeeze", "Stack", "Std", "Subtract", "Sum", "Swapaxes", "Take",
-        "TakeAlongAxis", "Tan", "Tanh", "Tensordot", "Tile", "Trace", "Transpose", "Tril", "Triu", "TrueDivide",
-        "Trunc", "Var", "Vdot", "Vstack", "Where", "ZerosLike",
+        "Arctan", "Arctan2", "Arctanh", "Argmax", "Argmin", "Argsort", "Array", "ArraySplit", "Average",
+        "BitwiseAnd", "BitwiseInvert", "BitwiseNot", "BitwiseOr", "BitwiseXor", "BroadcastTo", "Cbrt", "Ceil",
+        "Clip", "Concatenate", "Conj", "Conjugate", "Copy", "Cos", "Cosh", "CountNonzero", "Cross", "Cumprod",
+        "Cumsum", "Deg2rad", "Diagonal", "Diff", "Digitize", "Divide", "DivideNoNan", "Dot", "Dsplit", "Dstack",
+        "Einsum", "Equal", "Exp", "Exp2", "ExpandDims", "Expm1", "Fabs", "Flip", "Fliplr", "Flipud", "Floor",
+        "FloorDivide", "Fmax", "Fmin", "Fmod", "GetItem", "Greater", "GreaterEqual", "Heaviside", "Hsplit",
+        "Hstack", "Hypot", "Imag", "Inner", "Isclose", "Isfinite", "Isinf", "Isnan", "Less", "LessEqual", "Log",
+        "Log10", "Log1p", "Log2", "Logaddexp", "Logaddexp2", "LogicalAnd", "LogicalNot", "LogicalOr", "LogicalXor",
+        "Matmul", "Max", "Maximum", "Mean", "Median", "Min", "Minimum", "Mod", "Moveaxis", "Multiply", "NanToNum",
+        "Nanmax", "Nanmean", "Nanmin", "Nansum", "Ndim", "Negative", "NotEqual", "OnesLike", "Outer", "Pad",
+        "Percentile", "Power", "Prod", "Ptp", "Quantile", "Rad2deg", "Ravel", "Real", "Reciprocal", "Repeat",
+        "Reshape", "Roll", "Rot90", "Round", "Select", "Sign", "Sin", "Sinc", "Sinh", "Size", "Sort", "Split",
+        "Sqrt", "Square", "Squeeze", "Stack", "Std", "Subtract", "Sum", "Swapaxes", "Take", "TakeAlongAxis", "Tan",
+        "Tanh", "Tensordot", "Tile", "Trace", "Transpose", "Tril", "Triu", "TrueDivide", "Trunc", "Var", "Vdot",
+        "Vsplit", "Vstack", "Where", "ZerosLike",
     )),
     "einops": frozenset(("Rearrange",)),
 }  # fmt: skip

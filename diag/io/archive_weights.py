@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.errors import ModelLoadError
+from diag.io.allowed import RENAMED
 from diag.io.layer_shapes import folder_name
 from diag.io.legacy_weights import give
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from diag.io.legacy_weights import Origin, Piece
 
 _FOLDERS = ("layers", "_layer_checkpoint_dependencies")  # the second by TF 2.12 and 2.13
+_WRITTEN = {name: written for written, name in RENAMED.items()}
 
 
 def assign_archive(pieces: tuple[Piece, ...], group: Any, origin: Origin) -> None:
@@ -35,7 +37,7 @@ def assign_archive(pieces: tuple[Piece, ...], group: Any, origin: Origin) -> Non
     folder = next((group[name] for name in _FOLDERS if name in group), None)
     used: dict[str, int] = {}
     for piece in pieces:
-        place = folder_name(piece.kind, used)
+        place = folder_name(_WRITTEN.get(piece.kind, piece.kind), used)
         if folder is None or (place not in folder and piece.name in folder):
             place = piece.name  # the earliest archives went by name
         if folder is None or place not in folder:

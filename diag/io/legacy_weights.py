@@ -181,9 +181,16 @@ def _shared_by_order(
     return None
 
 
+def _variables(layer: Any) -> list[Any]:
+    """Return a layer's variables in the order of files: a wrapper may hold one of its own between its layer's."""
+    if hasattr(layer, "trainable_weights"):
+        return [*layer.trainable_weights, *layer.non_trainable_weights]
+    return list(layer.weights)
+
+
 def _named_alike(leaf: Piece, weights: Stored) -> bool:
     """Return whether no weight is called what another variable of Keras's is called."""
-    names = [variable.name for variable in leaf.layer.weights]
+    names = [variable.name for variable in _variables(leaf.layer)]
     if len(names) != len(weights):
         return True
     called = [path.split("/")[-1].split(":")[0] for path, _ in weights]
@@ -219,7 +226,7 @@ def give(leaf: Piece, arrays: list[NDArray[Any]], origin: Origin) -> None:
     ModelLoadError
         If number or shapes differ.
     """
-    for variable, array in zip(leaf.layer.weights, _converted(leaf, arrays, origin), strict=True):
+    for variable, array in zip(_variables(leaf.layer), _converted(leaf, arrays, origin), strict=True):
         variable.assign(array)
     if hasattr(leaf.layer, "finalize_state"):  # Normalization
         leaf.layer.finalize_state()
@@ -244,7 +251,7 @@ def _converted(leaf: Piece, arrays: list[NDArray[Any]], origin: Origin) -> list[
             arrays = _merged_gates(kind, arrays)
     except (IndexError, ValueError) as error:
         raise ModelLoadError(f"{origin.name}: layer {leaf.name}: its weights have an unknown layout.") from error
-    variables = layer.weights
+    variables = _variables(layer)
     if len(arrays) != len(variables):
         raise ModelLoadError(
             f"{origin.name}: layer {leaf.name}: expected {len(variables)} weights. Received: {len(arrays)}."
