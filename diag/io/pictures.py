@@ -16,7 +16,8 @@ import numpy as np
 
 from diag.errors import DataError
 from diag.io.opening import open_regular
-from diag.io.sources import printable, tick
+from diag.io.sources import tick
+from diag.printable import printable
 from diag.worker.limits import Limits, raise_hint
 
 if TYPE_CHECKING:
@@ -120,6 +121,11 @@ class Pictures:
         return pixels
 
 
+_SCAN = b"\xff\xda"  # begins one; in packed data no FF is followed by it
+_MOST_SCANNED = 2**30
+"""Pixels times scans of a JPEG: some ten seconds' work."""
+
+
 @contextmanager
 def _opened(content: Path | bytes, name: str) -> Iterator[Any]:
     """Open an image with Pillow; everything that may be wrong with it is one `DataError`."""
@@ -171,6 +177,25 @@ def _refuse_size(size: tuple[int, int], name: str) -> None:
         )
 
 
+def _refuse_scans(image: Any, name: str) -> None:
+    """Raise for a JPEG that goes over its pixels again and again: a progressive one does so about ten times."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    file, scans, before = image.fp, 0, b""
+    place = file.tell()
+    file.seek(0)
+    while piece := file.read(2**20):
+        scans += (before + piece).count(_SCAN)
+        before = piece[-1:]
+    file.seek(place)
+    work = scans * image.size[0] * image.size[1]
+    if work > _MOST_SCANNED:
+        raise DataError(
+            f"{name}: expected a JPEG with a dozen scans of its pixels at most. Received: {scans:,} scans of "
+            f"{image.size[1]}x{image.size[0]}: it would take too long. Save it again."
+        )
+
+
 def decode(
     content: Path | bytes, channels: int, size: tuple[int, int] | None, name: str | None = None
 ) -> NDArray[np.uint8]:
@@ -186,6 +211,7 @@ def decode(
     from PIL import Image, ImageOps
 
     with _opened(content, name or _named(content)) as file:
+        _refuse_scans(file, name or _named(content))
         image = ImageOps.exif_transpose(file)
         if image.mode.startswith("I"):
             image = Image.fromarray(np.rint(np.clip(np.asarray(image), 0, 65535) / 257).astype(np.uint8))

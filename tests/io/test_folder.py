@@ -184,6 +184,17 @@ def test_pictures_of_insane_size_are_refused(tmp_path, monkeypatch):
         load_dataset(tmp_path)
 
 
+def test_a_jpeg_that_scans_its_pixels_for_ever_is_refused(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.new("L", (2000, 1000)).save(path, progressive=True)
+    data = path.read_bytes()
+    assert decode(path, 1, None).shape == (1000, 2000, 1)
+    start = data.index(b"\xff\xda")
+    path.write_bytes(data[:-2] + 600 * data[start:-2] + data[-2:])
+    with pytest.raises(DataError, match=r"a\.jpg: expected a JPEG with a dozen scans.*Received: [\d,]{4,} scans"):
+        decode(path, 1, None)
+
+
 def test_what_pillow_itself_refuses_is_one_line(tmp_path):
     chunks = b"IHDR" + struct.pack(">II5B", 2**15, 2**15, 8, 0, 0, 0, 0), b"IDAT" + zlib.compress(bytes(9))
     packed = (struct.pack(">I", len(each) - 4) + each + struct.pack(">I", zlib.crc32(each)) for each in chunks)
