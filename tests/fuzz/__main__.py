@@ -8,7 +8,6 @@ fail are written to ``build/fuzz``, with what was raised and the command that gi
 from __future__ import annotations
 
 import argparse
-import contextlib
 import faulthandler
 import hashlib
 import importlib.util
@@ -38,13 +37,13 @@ _MOST_KEPT = 20
 
 def main() -> int:
     """Fuzz, or read one input again; return 1 if anything failed."""
-    given = _options()
+    given = options()
     if given.input is not None:
         outcome = judged(BY_NAME[given.target], given.input.read_bytes())
         print(outcome.kind, outcome.text)
         return int(outcome.kind == "failed")
     if given.inside:
-        (_guided if _has_atheris() and given.atheris else _by_chance)(BY_NAME[given.target], given)
+        _by_chance(BY_NAME[given.target], given)
         return 0
     named = [BY_NAME[given.target]] if given.target else [each for each in TARGETS if not each.network]
     if given.seconds and not given.target:
@@ -53,7 +52,8 @@ def main() -> int:
     return int(bool(failed))
 
 
-def _options() -> argparse.Namespace:
+def options() -> argparse.Namespace:
+    """Return what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--target", choices=sorted(BY_NAME), help="One only; networks are built only when named.")
     parser.add_argument("--runs", type=int, default=2000, help="Inputs for each target.")
@@ -69,16 +69,13 @@ def _options() -> argparse.Namespace:
     return given
 
 
-def _has_atheris() -> bool:
-    return importlib.util.find_spec("atheris") is not None
-
-
 def _supervised(target: Target, given: argparse.Namespace) -> bool:
     """Fuzz a target in a process of its own; return whether anything failed."""
     _last(target).parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "tests.fuzz", "--inside", "--target", target.name, "--runs", str(given.runs)]
+    guided = given.atheris and importlib.util.find_spec("atheris") is not None
+    module = "tests.fuzz.guided" if guided else "tests.fuzz"
+    command = [sys.executable, "-m", module, "--inside", "--target", target.name, "--runs", str(given.runs)]
     command += ["--seconds", str(given.seconds), "--seed", str(given.seed)]
-    command += [] if given.atheris else ["--no-atheris"]
     _counts_file(target).unlink(missing_ok=True)
     ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     counts = Counter(json.loads(_counts_file(target).read_text())) if _counts_file(target).exists() else Counter()
@@ -106,7 +103,7 @@ def _keep(target: Target, data: bytes, text: str) -> None:
     place.with_name(f"{place.name}.txt").write_text(f"{again}\n\n{text}", encoding="utf-8", errors="backslashreplace")
 
 
-class _Execution:
+class Execution:
     """Gives inputs to one target, counts what became of them, and keeps those that fail."""
 
     def __init__(self, target: Target) -> None:
@@ -139,7 +136,7 @@ class _Execution:
 def _by_chance(target: Target, given: argparse.Namespace) -> None:
     chance, execute, end = (
         random.Random(f"{target.name} {given.seed}"),
-        _Execution(target),
+        Execution(target),
         time.monotonic() + given.seconds,
     )
     known = list(seeds(target.name))
@@ -153,38 +150,6 @@ def _by_chance(target: Target, given: argparse.Namespace) -> None:
             data = target.mutate(data, chance)
         execute(data)
     execute.write()
-
-
-def _guided(target: Target, given: argparse.Namespace) -> None:
-    """Fuzz with atheris: inputs that reach new lines of diag's become seeds themselves."""
-    import atheris
-
-    with atheris.instrument_imports(include=["diag"], enable_loader_override=False):
-        import diag.io.datasets
-        import diag.io.ensemble_files
-        import diag.io.histories
-        import diag.io.lambdas
-        import diag.io.readers
-        import diag.io.served
-        import diag.results.gate_grammar  # noqa: F401
-    execute = _Execution(target)
-    corpus = FOLDER / f"{target.name.replace(' ', '-')}.corpus"
-    corpus.mkdir(exist_ok=True)
-    for place, data in enumerate(seeds(target.name)):
-        (corpus / f"seed-{place}").write_bytes(data)
-        execute(data)
-    arguments = [sys.argv[0], f"-runs={given.runs}", f"-max_total_time={given.seconds}", f"-seed={given.seed + 1}"]
-    arguments += ["-rss_limit_mb=0", "-timeout=0", "-max_len=1048576", "-len_control=0", "-detect_leaks=0", str(corpus)]
-
-    def mutated(data: bytes, most: int, seed: int) -> bytes:
-        return target.mutate(data, random.Random(seed))[:most]
-
-    atheris.Setup(arguments, execute, custom_mutator=mutated)
-    try:
-        with contextlib.suppress(SystemExit):
-            atheris.Fuzz()
-    finally:
-        execute.write()
 
 
 if __name__ == "__main__":
