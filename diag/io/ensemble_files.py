@@ -11,7 +11,7 @@ from diag.io.ensembles import ENDING, made
 from diag.io.modelcard import read_toml, toml_value
 from diag.io.models import load_model
 from diag.io.out_files import check_output, write_output
-from diag.io.sources import printable
+from diag.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ from diag.io.model_file import ModelFile
 from diag.io.modelcard import ModelCard
 from diag.io.models import Model
 from diag.io.preprocessing import Preprocessing
-from diag.io.sources import printable
+from diag.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

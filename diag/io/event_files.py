@@ -19,7 +19,8 @@ import numpy as np
 from diag.errors import DataError
 from diag.io.opening import open_regular
 from diag.io.protobuf import BYTES, FIXED32, VARINT, CutOffError, fields, records
-from diag.io.sources import printable, stays_inside
+from diag.io.sources import stays_inside
+from diag.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

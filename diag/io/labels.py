@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from diag.errors import DataError
-from diag.io.sources import printable
+from diag.printable import printable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

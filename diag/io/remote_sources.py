@@ -17,7 +17,8 @@ import numpy as np
 
 from diag.errors import DataError
 from diag.io.labels import label_array
-from diag.io.sources import Parts, Request, StoredArray, printable
+from diag.io.sources import Parts, Request, StoredArray
+from diag.printable import printable
 from diag.worker.limits import Limits
 from diag.worker.process import reader
 

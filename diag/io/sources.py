@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from diag.errors import DataError
-from diag.printable import printable as printable  # its home until now; readers import it from here
+from diag.io.opening import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -206,24 +205,15 @@ def file_digest(path: Path) -> str:
 
     Raises
     ------
-    OSError
-        If it cannot be read.
+    DataError
+        If it cannot be opened.
     """
     digest = hashlib.sha256()
-    with os.fdopen(_regular(path), "rb") as file:
+    with open_regular(path, "data file", DataError) as file:
         while piece := file.read(_PIECE):
             digest.update(piece)
             tick()
     return digest.hexdigest()
-
-
-def _regular(path: Path) -> int:
-    """Open a file without waiting, as a pipe would; raise if it is no regular one."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(f"no regular file: {path}")
-    return descriptor
 
 
 def files_digest(root: Path, paths: tuple[Path, ...]) -> str:

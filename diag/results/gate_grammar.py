@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 from diag.errors import InvalidInputError
-from diag.io.sources import printable
+from diag.printable import printable
 
 Kind = Literal["share", "loss", "count"]
 EXAMPLE = "accuracy drops 0.5pp p<0.05"

@@ -18,7 +18,7 @@ from diag.errors import DataError, InvalidInputError
 from diag.io.datasets import flat_shape, label_numbers, load_dataset
 from diag.io.readers.arrays import member
 from diag.io.readers.builtin import test_rows as rows_for_testing
-from diag.io.sources import printable
+from diag.printable import printable
 
 
 def test_digits_are_scikit_learns():

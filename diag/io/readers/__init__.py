@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from diag.errors import DataError
 from diag.io.readers import archive, arrays, builtin, csv, folder, hdf5, idx, npy, parquet, python_objects, tfrecord
 from diag.io.readers.unknown import refuse_pointer, unknown
-from diag.io.sources import printable
+from diag.printable import printable
 
 if TYPE_CHECKING:
     from diag.io.sources import Parts, Request

@@ -19,8 +19,9 @@ from diag.io.opening import open_regular
 from diag.io.pictures import ENDINGS, pictures
 from diag.io.readers.siblings import part_files
 from diag.io.readers.tree import arranged
-from diag.io.sources import Parts, Request, file_digest, printable
+from diag.io.sources import Parts, Request, file_digest
 from diag.io.zips import checked_members, opened_zip
+from diag.printable import printable
 
 _MAX_BYTES = 2**28  # of one image
 _LOCAL_HEADER = 30  # bytes, before the name and the extra field

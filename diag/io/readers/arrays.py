@@ -14,8 +14,9 @@ from diag.errors import DataError
 from diag.io import zips
 from diag.io.npy_header import Header, npy_header, values
 from diag.io.opening import open_regular
-from diag.io.sources import Parts, Request, file_digest, printable
+from diag.io.sources import Parts, Request, file_digest
 from diag.io.store import array_digest
+from diag.printable import printable
 from diag.worker.limits import Limits, raise_hint
 
 _IMAGES = ("x", "X", "images", "data", "image")

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from diag.errors import DataError
 from diag.io.pictures import ENDINGS
-from diag.io.sources import Request, printable
+from diag.io.sources import Request
+from diag.printable import printable
 
 _LABEL_NAMES = ("label", "class", "category", "target", "y", "labels", "emotion", "class_name", "class_id")
 _ID_NAMES = ("id", "imageid", "image_id", "index", "")

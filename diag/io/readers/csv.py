@@ -14,8 +14,9 @@ from diag.errors import DataError
 from diag.io.readers.columns import is_text, means_something
 from diag.io.readers.siblings import part_files
 from diag.io.readers.table import parts_of_table
-from diag.io.sources import Parts, Request, file_digest, printable, tick
+from diag.io.sources import Parts, Request, file_digest, tick
 from diag.io.unpacking import DAMAGE, opened_data
+from diag.printable import printable
 from diag.worker.limits import Limits, raise_hint
 
 ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")

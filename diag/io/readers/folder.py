@@ -15,7 +15,8 @@ from diag.io.readers.keys import key
 from diag.io.readers.siblings import data_files
 from diag.io.readers.sidecar import metadata_beside
 from diag.io.readers.tree import arranged
-from diag.io.sources import Parts, Request, files_digest, printable
+from diag.io.sources import Parts, Request, files_digest
+from diag.printable import printable
 from diag.worker.limits import Limits, raise_hint
 
 

@@ -20,7 +20,8 @@ from diag.io.audit_hdf5 import damaged_heap, refuse_strange_types
 from diag.io.opening import open_regular
 from diag.io.readers.keys import key, partner
 from diag.io.readers.pairs import Pair, joined, joined_labels, labels_of, pairs_of
-from diag.io.sources import Parts, Request, StoredArray, file_digest, printable, tick
+from diag.io.sources import Parts, Request, StoredArray, file_digest, tick
+from diag.printable import printable
 from diag.worker.limits import Limits, raise_hint
 
 _ENDINGS = (".h5", ".hdf5", ".hdf", ".he5")

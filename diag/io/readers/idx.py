@@ -19,8 +19,9 @@ import numpy as np
 
 from diag.errors import DataError
 from diag.io.readers.siblings import Files, data_files, is_folder_of, parts_of_files
-from diag.io.sources import Parts, Request, printable
+from diag.io.sources import Parts, Request
 from diag.io.unpacking import DAMAGE, opened_data, read_up_to
+from diag.printable import printable
 
 _NAMES = (*(f"{dot}idx{axes}{kind}" for dot in "-." for axes in (1, 2, 3, 4) for kind in ("-ubyte", "")), ".idx")
 _ENDINGS = (*_NAMES, *(f"{name}.gz" for name in _NAMES))

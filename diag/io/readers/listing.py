@@ -7,7 +7,8 @@ from typing import Any
 
 from diag.errors import DataError
 from diag.io.pictures import ENDINGS, Files, pictures
-from diag.io.sources import Request, files_digest, printable
+from diag.io.sources import Request, files_digest
+from diag.printable import printable
 
 _INSIDE = ("", "images", "imgs", "data", "train", "test")
 

@@ -12,7 +12,8 @@ from diag.errors import DataError
 from diag.io.npy_header import npy_header
 from diag.io.opening import open_regular
 from diag.io.readers.siblings import Files, data_files, is_folder_of, parts_of_files
-from diag.io.sources import Parts, Request, printable
+from diag.io.sources import Parts, Request
+from diag.printable import printable
 
 
 def matches(source: Any) -> bool:

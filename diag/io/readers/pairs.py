@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from diag.errors import DataError
 from diag.io.readers.keys import Key, key, of_split, partner
-from diag.io.sources import StoredArray, printable
+from diag.io.sources import StoredArray
+from diag.printable import printable
 
 Shape = tuple[int, ...]
 

@@ -20,7 +20,8 @@ from diag.io.pictures import pictures
 from diag.io.readers.keys import key
 from diag.io.readers.siblings import is_folder_of, shards, shards_of_split
 from diag.io.readers.table import parts_of_table
-from diag.io.sources import Parts, Request, StoredArray, file_digest, printable, tick
+from diag.io.sources import Parts, Request, StoredArray, file_digest, tick
+from diag.printable import printable
 from diag.worker.limits import Limits, raise_hint
 
 _ENDINGS = (".parquet", ".pq")

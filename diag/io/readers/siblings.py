@@ -12,7 +12,8 @@ from diag.errors import DataError
 from diag.io.pictures import ENDINGS
 from diag.io.readers.keys import key, partner
 from diag.io.readers.pairs import Pair, joined, joined_labels, labels_of, pairs_of
-from diag.io.sources import Parts, Request, file_digest, printable
+from diag.io.sources import Parts, Request, file_digest
+from diag.printable import printable
 
 
 @dataclass(frozen=True, slots=True)

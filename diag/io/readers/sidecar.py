@@ -11,7 +11,8 @@ import numpy as np
 
 from diag.errors import DataError
 from diag.io.opening import open_regular
-from diag.io.sources import printable, stays_inside
+from diag.io.sources import stays_inside
+from diag.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

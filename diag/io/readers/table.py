@@ -13,7 +13,8 @@ from diag.errors import DataError
 from diag.io.labels import label_array
 from diag.io.readers.columns import Roles, is_text, roles, rows_of_split
 from diag.io.readers.listing import listed_images
-from diag.io.sources import Parts, Request, printable
+from diag.io.sources import Parts, Request
+from diag.printable import printable
 
 _TEXT_ROWS = 1_000
 

@@ -18,8 +18,9 @@ from diag.io.opening import open_regular
 from diag.io.pictures import header, pictures
 from diag.io.protobuf import Value, example, masked_crc, records
 from diag.io.readers.siblings import is_folder_of, shards, shards_of_split
-from diag.io.sources import Parts, Request, StoredArray, file_digest, printable, tick
+from diag.io.sources import Parts, Request, StoredArray, file_digest, tick
 from diag.io.unpacking import DAMAGE, opened_data, read_up_to
+from diag.printable import printable
 from diag.worker.limits import Limits, raise_hint
 
 _ENDINGS = (".tfrecord", ".tfrecords", ".tfrec", ".tfrecord.gz", ".tfrecords.gz")

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from diag.errors import DataError
 from diag.io.pictures import ENDINGS
-from diag.io.sources import printable
+from diag.printable import printable
 
 _SPLITS = {"test": ("test", "val", "validation", "valid"), "train": ("train", "training")}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from diag.errors import DataError
 from diag.io.opening import kind_of, open_regular
-from diag.io.sources import printable
+from diag.printable import printable
 from diag.worker.limits import Limits, raise_hint
 
 FORMATS = ".npz, .npy, .csv, .h5, .parquet, .tfrecord, idx, .zip or a folder"
