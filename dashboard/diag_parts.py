@@ -149,7 +149,7 @@ def narrow_columns(texts: pd.DataFrame, settings: Mapping[str, Any], *, index: b
     """Return the settings of columns of long names with figures behind them, such that these can be seen."""
     figures = [place for place in range(texts.shape[1]) if texts.dtypes.iloc[place].kind in "iuf"]
     last = max(figures, default=0)
-    held = {name: texts[name] for name in texts.columns[:last] if texts[name].dtype.kind not in "biufM"}
+    held: dict[str, Any] = {texts.columns[place]: texts.iloc[:, place] for place in range(last) if place not in figures}
     held |= {"_index": texts.index} if index and figures else {}
     wide = [name for name, column in held.items() if max((len(str(each)) for each in column), default=0) > SHORT]
     return {name: {**(settings.get(name) or {}), "width": "medium"} for name in wide}

@@ -1,7 +1,7 @@
 "use strict";
 // The maps of one image, model beside model.
 const reportSide = ((report, { mapOf, signed, overlay }) => {
-  const { data, make, tile, state } = report;
+  const { data, make, tile, state, clip } = report;
   const ORDERS = [["chosen", "errors, then right answers"], ["apart", "same answer, most different evidence first"]];
 
   function sideBySide() {
@@ -19,15 +19,15 @@ const reportSide = ((report, { mapOf, signed, overlay }) => {
     const show = () => {
       const [y, x] = [Number(images.value), Number(classes.value)];
       const row = first.rows[y];
-      target.replaceChildren(make("div", { class: "card" }, tile(row.index, 160), make("small", {}, make("b", {}, `true ${data.classes[row.true]}`)),
+      target.replaceChildren(make("div", { class: "card" }, tile(row.index, 160), make("small", {}, make("b", {}, clip(`true ${data.classes[row.true]}`))),
         make("small", {}, `full colour from ${row.limit} of probability`)),
       ...shown.map((model) => {
         const entry = model.explain.rows[y];
         const apart = entry.apart && entry.apart[x] !== null ? [make("small", { title: "1 − cosine similarity: 0 the same pixels, 1 nothing in common, 2 opposite" },
-          `${entry.apart[x].toFixed(2)} away from ${shown[0].name}`)] : [];
-        return make("div", { class: "card" }, mapOf(model, y, x, 160), make("small", {}, make("b", {}, model.name)),
-          make("small", { class: entry.true === entry.pred ? "right" : "wrong" }, `says ${data.classes[entry.pred]}`),
-          make("small", {}, x ? `p = ${entry.proba[x - 1].toFixed(3)}` : `${entry.why}: ${signed(entry.difference)}`), ...apart);
+          clip(`${entry.apart[x].toFixed(2)} away from ${shown[0].name}`))] : [];
+        return make("div", { class: "card" }, mapOf(model, y, x, 160), make("small", {}, make("b", {}, clip(model.name))),
+          make("small", { class: entry.true === entry.pred ? "right" : "wrong" }, clip(`says ${data.classes[entry.pred]}`)),
+          make("small", {}, x ? `p = ${entry.proba[x - 1].toFixed(3)}` : clip(`${entry.why}: ${signed(entry.difference)}`)), ...apart);
       }));
     };
     // Rows in which all models give the same answer, those whose maps of it differ most first.
