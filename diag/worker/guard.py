@@ -20,10 +20,10 @@ from typing import Any
 _LINUX = Path("/proc/self/status").exists()
 _DENIED = (
     "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "pty.spawn",
-    "socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname", "urllib.Request",
-    "http.client.connect", "ftplib.connect", "smtplib.connect", "webbrowser.open", "os.kill", "os.killpg",
-    "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod", "os.chown",
-    "shutil.rmtree", "shutil.move", "shutil.copyfile", "sys.addaudithook", "sqlite3.connect",
+    "socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo", "socket.gethostbyname",
+    "urllib.Request", "http.client.connect", "ftplib.connect", "smtplib.connect", "webbrowser.open", "os.kill",
+    "os.killpg", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod",
+    "os.chown", "shutil.rmtree", "shutil.move", "shutil.copyfile", "sys.addaudithook", "sqlite3.connect",
 )  # fmt: skip
 # What libraries read of the system: no other process's `/proc`, no configuration of programs.
 _SYSTEM = (
@@ -38,7 +38,6 @@ _FILE_EVENTS: dict[str, tuple[tuple[int, int | None], ...]] = {
     **dict.fromkeys(("os.rename", "os.link"), ((0, 2), (1, 3))),
     **dict.fromkeys(("shutil.copyfile", "shutil.move"), ((0, None), (1, None))),
     **dict.fromkeys(("os.truncate", "shutil.rmtree"), ((0, None),)),
-    "os.symlink": ((1, 2),),
 }
 _SLACK = 2**29
 """Bytes of address space over what a call is granted: stacks of threads, arenas of the allocator."""
@@ -114,6 +113,9 @@ def _own_files(event: str, arguments: tuple[Any, ...]) -> bool:
 def _watch_open(path: Any, mode: Any, flags: Any) -> None:
     if isinstance(path, int) or path is None:
         return
+    parts = os.fsdecode(path).split("/")
+    if parts[0] and ".." in parts:  # relative, to a folder that the event does not name
+        raise PermissionError("a worker may not open a relative path that goes up")
     writes = bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND)) if flags else False
     writes = writes or (isinstance(mode, str) and bool(set(mode) & set("wax+")))
     if writes:

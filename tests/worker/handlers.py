@@ -92,6 +92,23 @@ def read(request):
     return Answer(Path(request.body).read_text())
 
 
+def read_from(request):
+    """Read a path as seen from an open folder, with this process somewhere below its own."""
+    deep = Path(tempfile.mkdtemp()) / "a" / "b"
+    deep.mkdir(parents=True)
+    os.chdir(deep)
+    folder = os.open(Path(os.__file__).parent, os.O_RDONLY)
+    try:
+        return Answer(os.read(os.open(request.body, os.O_RDONLY, dir_fd=folder), 100).decode())
+    finally:
+        os.close(folder)
+
+
+def link_own(request):
+    (Path(tempfile.mkdtemp()) / "link").symlink_to(request.body)
+    return Answer()
+
+
 def write(request):
     Path(request.body).write_text("written")
     return Answer()
@@ -157,7 +174,7 @@ HANDLERS = {
     function.__name__: function
     for function in (
         echo, crash, segfault, leave, hang, refuse, bug, grow, grow_slowly, count, forever, read, write, write_own,
-        remove_from, start_program, system, fork, connect, environment, unsendable, push, pushed, spin,
-        count_slowly,
+        read_from, link_own, remove_from, start_program, system, fork, connect, environment, unsendable, push, pushed,
+        spin, count_slowly,
     )
 }  # fmt: skip

@@ -208,6 +208,10 @@ def test_only_granted_files_are_read_and_only_own_ones_written(worker, tmp_path)
         ask(worker, "remove_from", str(secret), granted=[secret.parent])
     assert secret.exists()
     assert ask(worker, "write_own").body == ["own", False]
+    with pytest.raises(RuntimeError, match="relative path that goes up"):
+        ask(worker, "read_from", "../" * 20 + str(secret).lstrip("/"))
+    with pytest.raises(RuntimeError, match=r"may not do this: os\.symlink"):
+        ask(worker, "link_own", str(secret))
 
 
 def test_limits_hold_that_were_set_after_it_started(worker, monkeypatch):
