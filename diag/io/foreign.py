@@ -78,6 +78,11 @@ def refused(name: str, label: str, node: dict[str, Any]) -> UnsafeModelError:
             "Rebuild the model with Keras's layers and save it again."
         )
     home = node.get("module") or node.get("registered_name")
+    if str(home).startswith(("keras.quantizers", "keras.dtype_policies")):
+        return UnsafeModelError(
+            f"{name}: layer {label!r} ({shown}) is quantized, which diag does not build. Save the model before "
+            "quantize(), or, if you trust the file, pass trust=True (--trust)."
+        )
     told = f" ({printable(str(home), 80)})" if home else ""
     return UnsafeModelError(
         f"{name}: layer {label!r} ({shown}) is not one of Keras's own{told}. "

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import diag
+from diag.errors import UnsafeModelError
 from diag.io import allowed
 
 # Layers that are not loaded on purpose.
@@ -265,3 +266,19 @@ def test_no_layer_is_left_out_above():
     cells = {"LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells"}
     known = named | cells | ALIASES | TEXTS | NOT_BY_KERAS | {"InputLayer", "GroupQueryAttention", "Masking"}
     assert allowed.LAYERS - known == set()
+
+
+def test_quantized_networks_are_refused_as_such(tmp_path, rng, capfd):
+    import keras
+
+    layers = keras.layers
+    model = keras.Sequential([layers.Input(SHAPE), layers.Flatten(), layers.Dense(4), layers.Dense(3)])
+    model.layers[1].quantize("int8")
+    path = tmp_path / "whole.keras"
+    model.save(path)
+    with pytest.raises(UnsafeModelError, match=r"is quantized, .* before quantize\(\), .*trust=True"):
+        diag.load_model(path)
+    batch = rng.random((2, *SHAPE), dtype=np.float32)
+    answers = diag.load_model(path, trust=True).ask(batch)
+    np.testing.assert_allclose(answers, np.asarray(model(batch, training=False)), atol=1e-5)
+    assert "is trusted" in capfd.readouterr().err
