@@ -118,9 +118,7 @@ class WorkerBackend:
 
     def __init__(self, file: ModelFile, source: dict[str, Any]) -> None:
         self._file = file
-        self._spent = 0.0
         self._spec = {**source, "output": file.output if len(file.outputs) > 1 else None, "digest": file.bytes_digest}
-        self._answered = False
         self._here: KerasBackend | None = None
         self._lock = threading.Lock()
 

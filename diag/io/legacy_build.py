@@ -129,7 +129,7 @@ class _Graph:
         for number, entry in enumerate(steps):
             if entry["class_name"] == "InputLayer":
                 continue
-            made = self._made(entry, f"{entry_name(entry)}" if entry_name(entry) not in self.made else f"{number}")
+            made = self._made(f"{entry_name(entry)}" if entry_name(entry) not in self.made else f"{number}")
             x = self._called(made, entry, [x], {})
         return starts, [x] if not isinstance(x, list | tuple) else list(x)
 
@@ -164,7 +164,7 @@ class _Graph:
         """Call a layer on one of its inputs, if those are there already."""
         if any(not self._is_there(ref) for ref in call.sources):
             return False
-        made = self._made(call.entry, call.name)
+        made = self._made(call.name)
         args = [self._resolved(ref) for ref in call.refs]
         values = {key: self._resolved(value) for key, value in call.kwargs.items()}
         out = self._called(made, call.entry, args, values, spread=call.spread)
@@ -245,7 +245,7 @@ class _Graph:
 
     # ------------------------------------------------------------ layers
 
-    def _made(self, entry: dict[str, Any], key: str) -> _Made:
+    def _made(self, key: str) -> _Made:
         if key not in self.made:
             self.made[key] = _Made(None)
         return self.made[key]

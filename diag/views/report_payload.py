@@ -62,7 +62,7 @@ def build_payload(
         "index": chosen.tolist(),
         "true": y_true[chosen].tolist(),
         "names": None if names is None else [name_text(names[row]) for row in chosen],
-        "samples": _samples(runs[0], comparison),
+        "samples": _samples(runs[0]),
         "charts": _shared_charts(comparison) | {key: _spec(chart) for key, chart in (more_charts or {}).items()},
         "models": [
             {
@@ -123,7 +123,7 @@ def chosen_tiles(
             for group in groups:
                 _add(wanted, group["items"])
         _add(wanted, (item for row in grid["examples"] or () for item in row if item is not None))
-    _add(wanted, (item for group in _samples(runs[0], None) for item in group["items"]))
+    _add(wanted, (item for group in _samples(runs[0]) for item in group["items"]))
     for run in runs:
         _add(wanted, _errors_by_cell(run).tolist())
     _add(wanted, range(0, n, max(1, n // budget)))
@@ -188,7 +188,7 @@ def _examples(run: Evaluation) -> list[list[int | None]] | None:
     return rows
 
 
-def _samples(run: Evaluation, comparison: Comparison | None) -> list[dict[str, Any]]:
+def _samples(run: Evaluation) -> list[dict[str, Any]]:
     """Return the first images of each class, as they come in the data."""
     labels = run.samples["y_true"]
     return [
