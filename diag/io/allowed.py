@@ -123,6 +123,5 @@ NO_HOMES = frozenset((
 SUBSTITUTED_HOMES = frozenset(("keras", "tf_keras", "autokeras"))
 # What only training needs: dropped wherever it stands, whatever it names.
 NOT_NEEDED = ("_initializer", "_regularizer", "_constraint")
-FOR_TRAINING = frozenset(("compile_config", "optimizer_config", "loss", "metrics", "training_config"))
 # Arguments by which a layer would open a file if they held a text.
 FILES = frozenset(("vocabulary", "vocabulary_file", "file_path", "filepath", "filename", "path", "idf_weights"))
