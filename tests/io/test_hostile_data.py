@@ -172,7 +172,22 @@ def test_a_parquet_file_that_repeats_one_image_is_cut_off(tmp_path, monkeypatch)
     )
     monkeypatch.setenv("DIAG_ISOLATION", "off")
     monkeypatch.setenv("DIAG_LIMITS", "memory_bytes=1000000")
-    refused(tmp_path / "a.pq", "columns of at most 1,000,000 bytes.*DIAG_LIMITS=memory_bytes=4000000")
+    refused(tmp_path / "a.pq", "columns of at most 500,000 bytes.*DIAG_LIMITS=memory_bytes=2000000")
+
+
+def test_rows_that_may_be_long_are_decoded_few_at_a_time(tmp_path, monkeypatch):
+    from diag.io.readers import parquet as reader
+
+    texts = pa.DictionaryArray.from_arrays(pa.array(np.zeros(400, np.int32)), ["x" * 2**20])
+    parquet.write_table(pa.table({"text": texts, "label": np.arange(400) % 3}), tmp_path / "a.pq", compression="zstd")
+    taken = []
+    monkeypatch.setattr(reader, "tick", lambda: taken.append(1))
+    with reader._opened(tmp_path / "a.pq") as opened:
+        reader._decoded(opened, ["text"], tmp_path / "a.pq")
+        assert len(taken) == 2
+        monkeypatch.setattr(reader, "_AT_ONCE", 10 * 2**20)
+        reader._decoded(opened, ["text"], tmp_path / "a.pq")
+    assert len(taken) >= 40
 
 
 def test_chunks_that_all_lie_in_one_place_count_once(tmp_path, monkeypatch):

@@ -29,7 +29,8 @@ _FIRST_NAMES = ("label", "labels", "fine_label", "class", "target", "y")
 _MAX_GROUP = 2**31
 _MAX_ROWS = 2**31
 _SMALL = 16 * 2**20
-_ROWS = 1_024  # that are decoded at once
+_ROWS, _FEW_ROWS = 1_024, 4  # that are decoded at once, at most and at least
+_AT_ONCE = 2**28  # bytes that these may take
 _A_VALUE = 8  # bytes of a number, at most
 
 
@@ -220,9 +221,12 @@ def _decoded(parquet: Any, columns: list[str], path: Path, group: int | None = N
     import pyarrow as pa
 
     groups = range(parquet.metadata.num_row_groups) if group is None else [group]
-    most, total = Limits.current().memory_bytes, 0
+    most, total = Limits.current().memory_bytes // 2, 0  # the rest is for what is made of it
+    # Every row may hold the longest value that is stored, which a dictionary has only once.
+    longest = max((parquet.metadata.row_group(number).total_byte_size for number in groups), default=0)
+    rows = max(_FEW_ROWS, min(_ROWS, _AT_ONCE // max(1, longest)))
     batches = []
-    for batch in parquet.iter_batches(_ROWS, row_groups=list(groups), columns=columns):
+    for batch in parquet.iter_batches(rows, row_groups=list(groups), columns=columns):
         total += batch.nbytes
         if total > most:
             raise DataError(
