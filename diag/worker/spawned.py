@@ -152,7 +152,7 @@ class Child:
             "name": name,
             "seconds": seconds,
             "spent": f"{cpu_seconds} s of processor time" if code == -signal.SIGXCPU else f"{seconds} s",
-            "more_seconds": 4 * (seconds or 1),
+            "more_seconds": 4 * Limits.current().seconds,
             "signal": (signal_name or f"exit status {code}").lower() + (_ABORTED if code == -signal.SIGABRT else ""),
         }
 
