@@ -244,6 +244,17 @@ def test_a_folder_of_too_many_files_is_refused(folder, monkeypatch):
         load_dataset(folder)
 
 
+def test_thousands_of_folders_are_counted_as_they_come(folder, monkeypatch):
+    for number in range(2000):
+        (folder / f"empty{number}").mkdir()
+    monkeypatch.setenv("DIAG_ISOLATION", "off")
+    monkeypatch.setenv("DIAG_LIMITS", "files=2005")
+    with pytest.raises(DataError, match=r"at most 2,005 files and folders.*DIAG_LIMITS=files=20050"):
+        load_dataset(folder)
+    monkeypatch.delenv("DIAG_LIMITS")
+    assert len(load_dataset(folder)) > 0
+
+
 def test_what_is_not_read_is_said(folder):
     write(folder / "loose.png", np.zeros((4, 6)))
     write(folder / "cat" / "more" / "0.png", np.zeros((4, 6)))

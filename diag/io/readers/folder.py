@@ -38,6 +38,8 @@ class _Disk:
 
     root: Path
     known: dict[str, _Entries] = field(default_factory=dict)
+    kept: list[int] = field(default_factory=lambda: [0])
+    """How many files and folders are known."""
 
     def folders(self, at: str) -> list[str]:
         return [_joined(at, name) for name in self._entries(at).folders]
@@ -58,7 +60,7 @@ class _Disk:
 
     def _looked_at(self, at: str) -> _Entries:
         most = Limits.current().files
-        left = most - sum(len(entries.images) + len(entries.folders) for entries in self.known.values())
+        left = most - self.kept[0]
         found = _Entries([], [], Counter())
         with os.scandir(self.root / at) as entries:
             for count, entry in enumerate(entries):
@@ -70,6 +72,7 @@ class _Disk:
                 self._sort_in(entry, found)
         found.folders.sort()
         found.images.sort()
+        self.kept[0] += len(found.images) + len(found.folders)
         return found
 
     def _sort_in(self, entry: os.DirEntry[str], found: _Entries) -> None:
