@@ -472,10 +472,11 @@ def test_findings_are_kept_by_content_and_found_again_from_another_folder(tmp_pa
     monkeypatch.setattr("diag.checks.api.CHECKS", CHECKS[:1])
     monkeypatch.chdir(tmp_path)
     data = diag.load_dataset("digits")
-    near, far = diag.load_model("logistic_l2.skops"), diag.load_model(tmp_path / "logistic_l2.skops")
+    other = shutil.copytree(tmp_path, tmp_path / "other")
+    near, far = diag.load_model("logistic_l2.skops"), diag.load_model(other / "logistic_l2.skops")
     assert near.card.history != far.card.history
     assert kept_diagnosis(near, data) is None
     found = diag.diagnose(near, data)
     assert kept_diagnosis(far, data).to_dict() == found.to_dict()
-    (tmp_path / "log.csv").write_text("epoch,loss\n0,2.0\n1,2.5\n")
+    (other / "log.csv").write_text("epoch,loss\n0,2.0\n1,2.5\n")
     assert kept_diagnosis(far, data) is None  # another history: another diagnosis
