@@ -11,6 +11,9 @@ MOST = 4_000
 """Characters of a text that a page shows, at most; a name has far fewer, see `diag.printable.NAME`."""
 _LONG_WORD = re.compile(rf"\S{{{NAME + 1},}}")
 _PICTURE = re.compile(r"data:image/\w+;base64,[A-Za-z0-9+/=]*")
+_MASKS = ("wrong", "slices")
+"""Keys of a page's data whose texts are one 0 or 1 an image."""
+_BITS = re.compile("[01]*")
 _EXPRESSIONS = ("labelExpr", "expr", "calculate", "filter", "test")
 """Keys of a chart whose texts are ours, and may be long: the names in them were shortened before."""
 _PROPERTIES = (
@@ -41,8 +44,8 @@ def shown_values(value: Any, key: str = "") -> Any:
     r"""Return plain values, among them charts, whose texts are `shown`.
 
     A name that every object of JavaScript has a property of gets a space at its end: Vega keeps names as the keys of
-    objects, and finds such a one there before it was put in. Pictures stay as they are, and a chart's own expressions
-    but for such names in them.
+    objects, and finds such a one there before it was put in. Pictures and masks stay as they are, and a chart's own
+    expressions but for such names in them.
 
     Examples
     --------
@@ -52,6 +55,8 @@ def shown_values(value: Any, key: str = "") -> Any:
     if isinstance(value, str):
         if key in _EXPRESSIONS:
             return _QUOTED.sub('"\\1\u00a0"', value)
+        if key in _MASKS and _BITS.fullmatch(value):
+            return value
         return _unlike_a_property(shown(value))
     if isinstance(value, dict):
         return {name: shown_values(each, str(name)) for name, each in value.items()}

@@ -29,3 +29,13 @@ from diag.views import formats
 )
 def test_numbers_as_they_are_written(how, value, text):
     assert how(value) == text
+
+
+def test_a_mask_of_many_images_stays_whole_and_a_long_name_does_not():
+    from diag.views.shown import shown_values
+
+    bits = "01" * 500
+    kept = shown_values({"map": {"wrong": [bits], "slices": [bits]}, "names": [bits], "slices": [{"slice": bits}]})
+    assert kept["map"] == {"wrong": [bits], "slices": [bits]}
+    assert len(kept["names"][0]) < 1000
+    assert len(kept["slices"][0]["slice"]) < 1000
