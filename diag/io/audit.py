@@ -128,7 +128,7 @@ def _look(first: bytes) -> str:
         if first.startswith(start):
             return name
     if all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in first):
-        return f"a text that begins {first[:20].decode('ascii')!r}. Pass the file that model.save wrote"
+        return "a text, which is not shown. Pass the file that model.save wrote"  # a link may lead to any file
     return f"bytes that begin {first[:8].hex(' ')}. Pass the file that model.save wrote"
 
 

@@ -69,3 +69,13 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(ModelLoadError, match=r"readable model file\. Received: Permission denied\. Check its"):
         open_regular(place, "model file")
+
+
+def test_a_link_to_a_text_shows_nothing_of_it(tmp_path):
+    from diag.io.audit import audit
+
+    (tmp_path / "notes.txt").write_text("password")
+    (tmp_path / "net.h5").symlink_to(tmp_path / "notes.txt")
+    with pytest.raises(ModelLoadError, match="Received: a text, which is not shown") as caught:
+        audit(tmp_path / "net.h5")
+    assert "password" not in str(caught.value)
