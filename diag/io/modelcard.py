@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 4 * 2**20
 _DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){40}""")
+_LONG_NUMBER = re.compile(r"0[xob][0-9A-Fa-f_]{100,}")  # TOML has 64 bits; Python would refuse to print it
 _TOP = ("title", "description", "class_names", "output", "history", "data", "preprocessing", "results")
 
 
@@ -98,6 +99,8 @@ def read_toml(path: Path, what: str, most: int) -> dict[str, Any]:
         text = raw.decode("utf-8")
         if _DEEP_KEY.search(text):  # tomllib keeps each beginning of such a key: gigabytes for some kB
             raise RecursionError
+        if _LONG_NUMBER.search(text):
+            raise ValueError("a number of more than a hundred digits")
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         reason = "values that lie too deep in one another" if isinstance(error, RecursionError) else str(error)

@@ -45,6 +45,8 @@ CRASHERS = (
     crash("lambda config", {"function": {"class_name": "__tuple__", "items": [CODE, None, 3]}}),
     crash("lambda config", {"function": [CODE, {"class_name": "__tuple__", "items": 3}, None]}),
     crash("lambda config", {"function": [CODE, {"class_name": "__numpy__", "config": 1}, None]}),
+    crash("ensemble", b"title = 0x" + b"9" * 4000),
+    crash("card", b"title = 0x" + b"9" * 4000),
     crash("lambda code", spoiled("x[1:2]", ("BUILD_SLICE", 0))),
     crash("lambda code", spoiled("tf.nn.softmax(x, axis=-1)", ("CALL", 0))),
     crash("lambda code", spoiled("x[[1, 2, 3, *x]]", ("LIST_EXTEND", 1))),
