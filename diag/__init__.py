@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from diag.filters.embedding import embed as embed
     from diag.filters.layers import activations as activations
     from diag.filters.layers import kernels as kernels
-    from diag.io.isolated import audit as audit
     from diag.io.datasets import Dataset as Dataset
     from diag.io.datasets import load_dataset as load_dataset
     from diag.io.ensembles import ensemble as ensemble
     from diag.io.histories import load_history as load_history
+    from diag.io.isolated import audit as audit
     from diag.io.models import Model as Model
     from diag.io.models import load_model as load_model
     from diag.io.preprocessing import Preprocessing as Preprocessing

@@ -121,7 +121,10 @@ def test_any_name_of_a_layer_is_loaded_and_told_apart(tmp_path, rng, keras):
 @pytest.mark.parametrize(("steps", "legal"), [(100_000, True), (100_001, False)])
 def test_steps_of_a_sequence_are_bounded_before_they_are_gone(tmp_path, steps, legal):
     config = sequential(image(4), layer("RepeatVector", "r", n=steps), layer("SimpleRNN", "s", units=1), dense("d", 3))
-    weights = {"s": {"k": np.ones((4, 1)), "r": np.ones((1, 1)), "b": np.ones(1)}, "d": {"k": np.ones((1, 3)), "z": np.ones(3)}}
+    weights = {
+        "s": {"k": np.ones((4, 1)), "r": np.ones((1, 1)), "b": np.ones(1)},
+        "d": {"k": np.ones((1, 3)), "z": np.ones(3)},
+    }
     path = write_h5(tmp_path / "a.h5", config, weights, keras=2)
     if legal:
         assert load_keras(path).layers[-1].units == 3
