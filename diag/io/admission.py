@@ -83,7 +83,7 @@ class _Walk:
     def __init__(self, name: str, limits: Limits) -> None:
         self.name, self.limits = name, limits
         self.label = "model"
-        self.layers = 0
+        self.layers, self.times = 0, 1
         self.problems: list[Problem] = []
 
     # ------------------------------------------------------------ models and their layers
@@ -110,17 +110,25 @@ class _Walk:
         if not isinstance(node.get("config"), dict | list if node["class_name"] in allowed.MODELS else dict):
             return self._damaged(f"layer {described(node['class_name'])!r} without a configuration")
         self.label = named(node)
-        calls = node.get("inbound_nodes")
-        self._count(max(1, len(calls)) if isinstance(calls, list) else 1)
+        nodes = node.get("inbound_nodes")
+        calls = max(1, len(nodes)) if isinstance(nodes, list) else 1
+        self._count(calls)
         kind = node["class_name"]
         if kind in allowed.MODELS:
-            return self.model(node)
+            return self._inner(node, calls)
         if kind == "Lambda":
             return self._lambda(node)
         own = kind in allowed.TF_OPERATIONS or (kind in KERAS_OPERATIONS and "module" not in node)
         if own or self._is_substituted(node):
             return self._node(node, kind, self.value(node["config"], "config"), node.get("module"))
         return self.object(node, of_model=True)
+
+    def _inner(self, node: dict[str, Any], calls: int) -> Any:
+        """Return a model within; each call of it calls all that is in it."""
+        before, self.times = self.times, self.times * calls
+        fresh = self.model(node)
+        self.times = before
+        return fresh
 
     def _lambda(self, node: dict[str, Any]) -> Any:
         """Return a Lambda layer as it stands: Keras never sees it, `diag.io.lambdas` reads it."""
@@ -270,7 +278,7 @@ class _Walk:
     def _count(self, calls: int = 1) -> None:
         """Count layers, a layer that is called several times as several: each call costs as much."""
         before, limit = self.layers, self.limits.layers
-        self.layers += calls
+        self.layers = min(self.layers + calls * self.times, 2**61)  # a number that the limit can be set to
         if before <= limit < self.layers:
             error = ModelLoadError(
                 f"{self.name}: expected at most {limit:,} layers and calls of layers. Received: more. "

@@ -23,6 +23,9 @@ _SIZES = {
     **dict.fromkeys(("pool_size", "pool_length", "dilation_rate", "atrous_rate"), 2**12),
     **dict.fromkeys(("fft_length", "sequence_length", "num_mel_bins", "nb_feature"), 2**16),
 }  # fmt: skip
+_ROUNDS = ("num_ops", "num_chains", "chain_depth")
+"""Of layers that change an image over and over."""
+_MOST_ROUNDS = 64
 _FILLED = ("Dense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose", "Embedding",
            "LSTM", "GRU", "SimpleRNN", "BatchNormalization", "Convolution2D")  # fmt: skip
 MAX_BATCH = 2**12
@@ -52,6 +55,12 @@ def refuse_oversized(file: ModelFile) -> None:
                 raise ModelLoadError(
                     f"{name}: layer {named(part)!r} claims {key}={size:,}; the largest weight in the file has "
                     f"{stored:,}. The file is damaged or was tampered with."
+                )
+        for key in _ROUNDS:
+            if (rounds := _largest(inner.get(key))) > _MOST_ROUNDS:
+                raise ModelLoadError(
+                    f"{name}: layer {named(part)!r}: expected {key} of at most {_MOST_ROUNDS}. Received: {rounds:,}. "
+                    "The file is damaged or was tampered with."
                 )
         for key in ("batch_shape", "batch_input_shape"):
             _refuse_shape(inner.get(key), named(part), name)

@@ -59,6 +59,20 @@ def _branches(count: int) -> Config:
     return _pooled(*ups, (add, [node(*(f"u{number}" for number in range(count)))]))
 
 
+def _doubled(trap: Trap) -> Config:
+    """Return a network in a network in a network, each of which calls the next one twice, one after the other."""
+    inner = functional(
+        [(source(), []), (thing("Activation", name="end", activation="relu"), [node("input_layer")])], "end"
+    )
+    for number in range(25):
+        inner = {**inner, "name": f"n{number}", "config": {**inner["config"], "name": f"n{number}"}}
+        inner = functional([(source(), []), (inner, [node("input_layer"), node(f"n{number}")])], f"n{number}")
+        inner["config"]["output_layers"] = [[f"n{number}", 1, 0]]
+    inner = {**inner, "name": "twice", "config": {**inner["config"], "name": "twice"}}
+    ends = [(thing("Flatten", name="f"), [node("twice")]), (dense(), [node("f")])]
+    return functional([(source(), []), (inner, [node("input_layer")]), *ends], "dense")
+
+
 def _heads(trap: Trap) -> Config:
     layers = [
         (source([None, 64, 64, 1]), []),
@@ -98,5 +112,8 @@ GROWTH = (
     _operation("pads_batch", "Pad", pad_width=[[10**7, 10**7], [0, 0], [0, 0], [0, 0]]),
     _operation("tiles_batch", "Tile", repeats=[10**6, 100, 100, 1]),
     _attack("heads", _MEMORY, _heads, _HEADS),
+    _attack("calls", _TIME, _doubled),
+    _attack("rounds", _TIME, lambda t: with_layer(thing("RandAugment", name="r", num_ops=10**6))),
+    _attack("chains", _TIME, lambda t: with_layer(thing("AugMix", name="r", num_chains=10**6, chain_depth=10**6))),
     _attack("branches", _MEMORY, lambda t: _branches(40), _DENSE_1, harmless=True),
 )  # fmt: skip

@@ -144,6 +144,21 @@ def test_limits_can_be_raised_as_the_message_says(monkeypatch):
     assert len(admitted(config, "a.keras")["config"]["layers"]) == 2001
 
 
+@pytest.mark.parametrize(("calls", "fits"), [(999, True), (1001, False)])
+def test_each_call_of_a_network_within_counts_all_that_is_in_it(calls, fits):
+    inner = {**sequential(dense("a", 3)), "inbound_nodes": [[["i", 0, 0]]] * calls}
+    found = problems(sequential(inner), "a.keras")
+    assert [problem.crowd for problem in found] == ([] if fits else [True])
+
+
+def test_calls_that_double_from_network_to_network_are_counted_not_made():
+    inner = sequential(dense("a", 3))
+    for _ in range(80):
+        inner = sequential({**inner, "inbound_nodes": [[["i", 0, 0]]] * 2})
+    with pytest.raises(ModelLoadError, match=r"calls of layers.*DIAG_LIMITS=layers="):
+        admitted(inner, "a.keras")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
