@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from diag.checks.case import Case
 from diag.checks.registry import CHECKS
-from diag.errors import CheckNotApplicable, DiagError, InvalidInputError
+from diag.errors import CheckNotApplicable, DiagError, InvalidInputError, UnsupportedModelError
 from diag.io import store
 from diag.io.histories import history_digest
 from diag.results.diagnosis import SEVERITIES, Diagnosis, Finding, Outcome
@@ -70,6 +71,8 @@ def diagnose(
     ------
     InvalidInputError
         If `n` is less than 2.
+    ModelLoadError
+        If its network cannot be built.
     UnsupportedModelError
         If the model is no classifier: its output is no row of classes.
 
@@ -83,12 +86,20 @@ def diagnose(
     kept = store.load("diagnoses", key) if cache else None
     if kept is None:
         _ = model.n_classes  # raises: no check could say anything of what is no classifier
+        _refuse_unbuilt(model)
         case = Case(model, data, train, run=run, rivals=rivals, n=n, seed=seed, cache=cache)
         meta = _run(case, progress or (lambda done, total: None))
         kept = store.Entry(meta=meta)
         if cache:
             store.save("diagnoses", key, kept)
     return _diagnosis(model, data, kept, n, seed)
+
+
+def _refuse_unbuilt(model: Model) -> None:
+    """Raise if a network cannot be built: each check would say so, and all together that nothing was found."""
+    if model.is_keras:
+        with contextlib.suppress(UnsupportedModelError):  # of one that is built, and hard to look into
+            model.run("structure")
 
 
 def kept_diagnosis(

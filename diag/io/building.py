@@ -56,7 +56,7 @@ class Budget:
                 "far more parameters than the file stores. The file is damaged or was tampered with."
             )
 
-    def check(self, layer: str, kind: str, given: list[Any], out: list[Any]) -> None:
+    def check(self, layer: str, entry: dict[str, Any], given: list[Any], out: list[Any]) -> None:
         """Look at what a layer takes and gives, which Keras knows before anything is computed.
 
         Raises
@@ -64,6 +64,7 @@ class Budget:
         ModelLoadError
             If it is too large.
         """
+        kind = str(entry["class_name"])
         for tensor in out:
             refuse_numbers(tuple(getattr(tensor, "shape", ()))[1:], layer, self.name, self.limits)
         if kind in _RECURRENT and given and len(given[0].shape) > 2 and (given[0].shape[1] or 1) > self.limits.steps:
@@ -74,7 +75,15 @@ class Budget:
             )
         if kind in _ATTENTION and given:
             lengths = [tensor.shape[1] or 1 for tensor in given[:2] if len(tensor.shape) > 2]
-            refuse_numbers((lengths[0], lengths[-1]) if lengths else (), layer, self.name, self.limits)
+            scores = (_heads(entry["config"]), lengths[0], lengths[-1]) if lengths else ()
+            refuse_numbers(scores, layer, self.name, self.limits)
+
+
+def _heads(config: Any) -> int:
+    """Return how many tables of scores, each position against each, a layer makes for one image."""
+    named = config if isinstance(config, dict) else {}
+    heads = [named.get(key) for key in ("num_heads", "num_query_heads")]
+    return max([1, *(size for size in heads if isinstance(size, int))])
 
 
 def _shown(sizes: list[Any]) -> str:

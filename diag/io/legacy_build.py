@@ -262,7 +262,7 @@ class _Graph:
                 "The file is damaged or was tampered with."
             )
         out = self._applied(made, entry, args, kwargs, spread)
-        self.builder.budget.check(name, str(entry["class_name"]), given, flat(out))
+        self.builder.budget.check(name, entry, given, flat(out))
         return out
 
     def _applied(

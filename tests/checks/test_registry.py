@@ -12,6 +12,7 @@ import diag
 from diag.checks.api import run_check
 from diag.checks.case import Case
 from diag.checks.registry import CHECKS
+from diag.errors import ModelLoadError
 from diag.results.diagnosis import SEVERITIES, Finding
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,3 +64,16 @@ def test_findings_survive_being_written_down():
     finding = CHECKS[0].finding("note", "a <b>", "do", measured={"x": 1.5}, samples=np.array([4, 2]))
     assert Finding.from_dict(finding.to_dict()).to_dict() == finding.to_dict()
     assert finding.samples == (4, 2)
+
+
+def test_a_network_that_cannot_be_built_is_no_network_without_findings(tmp_path, monkeypatch):
+    import keras
+
+    given = keras.Input((256, 1))
+    attention = keras.layers.MultiHeadAttention(1, key_dim=1)(given, given)
+    out = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling1D()(attention))
+    keras.Model(given, out).save(tmp_path / "a.keras")
+    monkeypatch.setenv("DIAG_LIMITS", "image_numbers=20000")
+    model = diag.load_model(tmp_path / "a.keras")
+    with pytest.raises(ModelLoadError, match="numbers an image"):
+        diag.diagnose(model, cache=False)

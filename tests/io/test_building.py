@@ -68,6 +68,22 @@ def test_attention_over_very_many_places(tmp_path):
         load_keras(tmp_path / "a.keras")
 
 
+@pytest.mark.parametrize("heads", [1, 5])
+def test_each_head_of_attention_counts(tmp_path, heads):
+    """Four heads over 4,096 places make as many numbers as one layer may give."""
+    import keras
+
+    given = keras.Input((2**12, 1))
+    attention = keras.layers.MultiHeadAttention(heads, key_dim=1)(given, given)
+    out = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling1D()(attention))
+    keras.Model(given, out).save(tmp_path / "a.keras")
+    if heads == 1:
+        load_keras(tmp_path / "a.keras")
+    else:
+        with pytest.raises(ModelLoadError, match="83,886,080 numbers an image"):  # 5 times 2**12 squared
+            load_keras(tmp_path / "a.keras")
+
+
 def test_a_limit_that_was_raised_lets_it_pass(tmp_path, monkeypatch):
     path = write_h5(tmp_path / "a.h5", sequential(image(9000, 9000, 1), layer("GlobalMaxPooling2D", "g")), {})
     assert "DIAG_LIMITS=image_numbers=81000000" in audit(path).refusal  # 9,000 squared
