@@ -86,8 +86,8 @@ def diagnose(
     kept = store.load("diagnoses", key) if cache else None
     if kept is None:
         _ = model.n_classes  # raises: no check could say anything of what is no classifier
-        _refuse_unbuilt(model)
         case = Case(model, data, train, run=run, rivals=rivals, n=n, seed=seed, cache=cache)
+        _refuse_unbuilt(case)
         meta = _run(case, progress or (lambda done, total: None))
         kept = store.Entry(meta=meta)
         if cache:
@@ -95,11 +95,11 @@ def diagnose(
     return _diagnosis(model, data, kept, n, seed)
 
 
-def _refuse_unbuilt(model: Model) -> None:
+def _refuse_unbuilt(case: Case) -> None:
     """Raise if a network cannot be built: each check would say so, and all together that nothing was found."""
-    if model.is_keras:
-        with contextlib.suppress(UnsupportedModelError):  # of one that is built, and hard to look into
-            model.run("structure")
+    if case.model.is_keras:
+        with contextlib.suppress(UnsupportedModelError, CheckNotApplicable):  # built, and hard to look into
+            _ = case.structure
 
 
 def kept_diagnosis(

@@ -11,7 +11,7 @@ from diag.checks import border, budget, linear_baseline, noise, units, wrong_pre
 from diag.checks.api import diagnose, run_check
 from diag.checks.case import Case
 from diag.checks.parts import part
-from diag.errors import CheckNotApplicable, ModelLoadError
+from diag.errors import CheckNotApplicable, ModelLoadError, UnsupportedModelError
 from diag.io.datasets import load_dataset
 from diag.io.models import load_model
 from diag.io.preprocessing import Preprocessing
@@ -112,7 +112,7 @@ def test_a_model_that_fails_is_asked_once_for_all_checks(tmp_path, monkeypatch):
 
     def fail(self, operation, *rest):
         asked.append(operation)
-        raise ModelLoadError("m.keras: the model process died")
+        raise UnsupportedModelError("m.keras: the model process died")
 
     monkeypatch.setattr(type(model), "run", fail)
     diagnosis = diagnose(model, cache=False)
