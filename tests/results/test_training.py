@@ -136,7 +136,7 @@ def test_models_without_a_history_say_why_in_one_line_without_folders(tmp_path):
     assert [run.name for run in found.told] == ["told"]
     assert len(found.runs) == 3
     missing, bare = found.notes()
-    assert missing.startswith("missing: missing.json: expected a training history")
+    assert missing.startswith("missing: 'missing.json': no such training history")
     assert str(tmp_path) not in missing
     assert bare == "bare: The model card names no training history."
 

@@ -436,6 +436,7 @@ def test_a_finding_folds_out_to_charts_and_images(made, tmp_path, chromium, widt
         first.locator("figure svg").wait_for()
         assert first.locator(".samples .tile").count() == 12
         second.locator(":scope > summary").click()
+        second.locator(".samples .tile").first.wait_for()
         assert second.locator(".samples .tile").count() == 4
         second.locator(".samples button").first.click()
         page.locator("#zoom .training").wait_for()

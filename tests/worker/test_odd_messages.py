@@ -49,7 +49,7 @@ def test_odd_messages_are_a_channel_that_failed(name, monkeypatch):
         theirs.sendall(ODD[name])
         theirs.shutdown(socket.SHUT_WR)
         with pytest.raises(ChannelError):
-            Worker("reader")._reply(SimpleNamespace(socket=ours), lambda done, total: None)
+            Worker("reader")._reply(SimpleNamespace(socket=ours, wait=lambda: None), lambda done, total: None)
 
 
 @pytest.mark.parametrize(

@@ -104,15 +104,15 @@ def test_progress_is_told_and_what_it_raises_ends_the_request(worker):
 
 
 def test_an_interrupted_caller_leaves_no_process(worker, monkeypatch):
-    import diag.worker.process as process
+    from diag.worker.spawned import Child
 
     pid = ask(worker, "environment").body["pid"]
 
-    def interrupted(sock, most_bytes):
+    def interrupted(child):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(process, "receive", interrupted)
+        patch.setattr(Child, "wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
             ask(worker, "hang")
     with pytest.raises(ProcessLookupError):
