@@ -51,7 +51,7 @@ def metadata_beside(
     try:
         with open_regular(found, "table", DataError) as file:
             data = file.read(MAX_BYTES + 1)
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig") if len(data) <= MAX_BYTES else ""
     except (OSError, UnicodeDecodeError, DataError) as error:
         return None, (f"{NAME} was not used: it cannot be read ({printable(str(error))[:80]}).",), ""
     rows, problem = _rows(text) if len(data) <= MAX_BYTES else ([], f"it is larger than {MAX_BYTES // 2**20} MB")
