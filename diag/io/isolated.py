@@ -119,6 +119,7 @@ class WorkerBackend:
     def __init__(self, file: ModelFile, source: dict[str, Any]) -> None:
         self._file = file
         self._spec = {**source, "output": file.output if len(file.outputs) > 1 else None, "digest": file.bytes_digest}
+        self._granted = _granted(file.path)
         self._here: KerasBackend | None = None
         self._lock = threading.Lock()
 
@@ -175,6 +176,6 @@ class WorkerBackend:
         return {
             "what": self._file.path.name,
             "seconds": seconds,
-            "granted": _granted(self._file.path),
+            "granted": self._granted,
             "error": UnsupportedModelError,
         }
