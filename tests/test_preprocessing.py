@@ -249,3 +249,12 @@ def test_a_wrong_card_is_refused_in_one_line(tmp_path, text, said):
 def test_images_of_other_than_three_axes_are_refused_in_one_line(image):
     with pytest.raises(InvalidInputError, match=r"expected images \(n, height, width, channels\)\. Received: "):
         Preprocessing().resolve((10,), np.zeros((1, *image)))
+
+
+def test_what_two_channels_need_is_read_back_as_it_was_written():
+    """A network of two channels was evaluated once; its kept detection and its new card were then refused."""
+    found, _ = Preprocessing(scale=0.5).shaped((9, 31, 2), (9, 31, 2))
+    again = Preprocessing.from_dict(found.to_dict())
+    images = np.random.default_rng(0).integers(0, 255, (3, 9, 31, 2), dtype=np.uint8)
+    np.testing.assert_array_equal(again.apply(images), found.apply(images))
+    assert again.apply(images).shape == (3, 9, 31, 2)

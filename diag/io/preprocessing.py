@@ -30,6 +30,8 @@ ORDERS: tuple[ChannelOrder, ...] = ("rgb", "bgr")
 _SIDE = 16_384  # pixels of a side that is asked for, at most
 CONVERTIBLE = ((1, 3), (3, 1), (4, 1), (4, 3))
 """Numbers of channels (of the data, of the model) that images can be brought from and to."""
+_CHANNELS = (1, 3)
+"""What a card or an option can ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +264,13 @@ class Preprocessing:
         return height, width, self.channels if self.channels is not None else int(shape[2])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields that are set, as plain values for JSON; `from_dict` reads them back."""
+        """Return the fields that are set, as plain values for JSON; `from_dict` reads them back.
+
+        Without a number of channels that no image is brought to: there it is only what the model has.
+        """
         values = dataclasses.asdict(self)
+        if self.channels not in _CHANNELS:
+            values["channels"] = None
         return {key: value for key, value in values.items() if value is not None}
 
     def written(self) -> dict[str, str]:
@@ -333,7 +340,7 @@ def _size(value: Any, where: str) -> tuple[int, int]:
 
 
 def _channels(value: Any, where: str) -> int:
-    if value in (1, 3):
+    if value in _CHANNELS:
         return int(value)
     raise InvalidInputError(f"{where}: expected 1 or 3. Received: {value!r}. Write 1 for grey, 3 for colour.")
 
