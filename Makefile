@@ -40,7 +40,7 @@ screenshots: $(VENV)/.diag-dev
 lock: $(TOOLS)/.installed
 	for extra in "" dev; do \
 	    $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	        --no-emit-index-url $${extra:+--extra $$extra} --output-file requirements$${extra:+-$$extra}.lock pyproject.toml || exit; \
+	        --no-emit-index-url --no-strip-extras $${extra:+--extra $$extra} --output-file requirements$${extra:+-$$extra}.lock pyproject.toml || exit; \
 	    sed -i.bak -E "s/ ; python_full_version < '3.14' and \(\(platform_machine == 'arm64' and sys_platform == 'darwin'\) or sys_platform == 'linux'\)//" \
 	        requirements$${extra:+-$$extra}.lock && rm requirements$${extra:+-$$extra}.lock.bak; \
 	done
