@@ -258,6 +258,7 @@ def open_comparison() -> Comparison | None:
         data = load_data(tuple(path for path, _ in good), tuple(stamp for _, stamp in good), source)
     except DiagError as error:
         st.error(plain(error))
+        st.info("Name other data on the left, under *Data*, or bring a file with *Add data*.")
         return None
     for path, stamp in good:
         try:

@@ -210,58 +210,8 @@ def test_subset_and_frame_and_batches():
     assert load_dataset(data) is data
 
 
-def test_mnist_in_kerass_cache_needs_no_tensorflow(tmp_path):
-    folder = tmp_path / "datasets"
-    folder.mkdir()
-    x, y = np.random.default_rng(0).integers(0, 256, (4, 28, 28), dtype=np.uint8), np.array([7, 2, 1, 0])
-    np.savez(folder / "mnist.npz", x_train=x, y_train=y, x_test=x[:2], y_test=y[:2])
-    code = (
-        "import sys, diag; d = diag.load_dataset('mnist')\n"
-        "print(d.labels.tolist(), d.images.shape, 'tensorflow' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={"KERAS_HOME": str(tmp_path)}, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "[7, 2] (2, 28, 28, 1) False"
-
-
-def test_a_failed_download_says_where_to_put_the_file(monkeypatch):
-    from diag._lazy import import_keras
-
-    def fail():
-        raise Exception("URL fetch failure on https://...: no network")
-
-    monkeypatch.setattr(import_keras().datasets.cifar10, "load_data", fail)
-    with pytest.raises(DataError, match=r"could not be fetched.*--data with a .npz"):
-        load_dataset("cifar10")
-
-
 def test_names_are_one_printable_line():
     assert printable("a\u2028b\n\x00c  d") == "a b c d"
-
-
-def test_a_download_writes_nothing_to_standard_output(monkeypatch, capsys):
-    from diag._lazy import import_keras
-
-    part = np.zeros((2, 32, 32, 3), np.uint8), np.array([[3], [9]])
-
-    def load_data():
-        print("Downloading: 100%")
-        return part, part
-
-    monkeypatch.setattr(import_keras().datasets.cifar10, "load_data", load_data)
-    data = load_dataset("cifar10")
-    assert capsys.readouterr().out == ""
-    assert [data.class_names[label] for label in data.labels] == ["cat", "truck"]  # 3 and 9 in CIFAR-10's list
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04junk", b"\x80\x04K\x01."])
-def test_a_damaged_mnist_in_kerass_cache_is_one_line(tmp_path, monkeypatch, content):
-    (tmp_path / "datasets").mkdir()
-    (tmp_path / "datasets" / "mnist.npz").write_bytes(content)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    with pytest.raises(DataError, match="Delete the file and try again"):
-        load_dataset("mnist")
 
 
 def test_reading_files_imports_no_tensorflow(tmp_path):

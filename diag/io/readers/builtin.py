@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from diag._lazy import import_keras
 from diag.errors import DataError
 from diag.io.readers.arrays import member
 from diag.io.sources import Parts, file_digest
+from diag.printable import printable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +43,47 @@ _CLASSES: dict[str, tuple[str, ...] | None] = {
     ),
 }  # fmt: skip
 NAMES = tuple(_CLASSES)
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What Keras keeps of a set: in words, its place, how its names begin, and where it comes from."""
+
+    said: str
+    patterns: tuple[str, ...]
+    origin: str
+    folder: str = ""
+    rename: str = ""
+
+
+_STORE, _TORONTO = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/", "https://www.cs.toronto.edu/~kriz/"
+_IDX = tuple(f"{part}-ubyte.gz" for part in (
+    "train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1",
+))  # fmt: skip
+_FILES = {
+    "mnist": _Files("mnist.npz", ("mnist.npz",), f"{_STORE}mnist.npz"),
+    "fashion_mnist": _Files(
+        f"the four files {', '.join(_IDX)}",
+        tuple(f"fashion-mnist/{file}" for file in _IDX),
+        f"{_STORE}",
+        folder="fashion-mnist",
+    ),
+    "cifar10": _Files(
+        "cifar-10-batches-py-target_archive",
+        ("cifar-10-*",),
+        f"{_TORONTO}cifar-10-python.tar.gz",
+        rename=", rename it",
+    ),
+    "cifar100": _Files(
+        "cifar-100-python-target_archive",
+        ("cifar-100-*",),
+        f"{_TORONTO}cifar-100-python.tar.gz",
+        rename=", rename it",
+    ),
+}
+"""The sets that Keras fetches; a test holds names and addresses to Keras's own."""
+_SECONDS = 10
+"""How long a server may be silent until it counts as not there."""
 N_TEST = 797
 
 
@@ -107,21 +150,63 @@ def _enlarged(images: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _keras(name: str) -> tuple[Any, str]:
-    """Return a set of Keras. MNIST that lies in Keras's cache already is read without importing TensorFlow."""
-    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
-    kept = folder / "mnist.npz"
+    """Return a set of Keras. MNIST that lies in Keras's cache already is read without importing TensorFlow.
+
+    Without its files, the server is asked whether it is there before TensorFlow is imported: on a machine without a
+    network the refusal comes at once.
+    """
+    home = keras_folder()
+    kept = home / "mnist.npz"
     if name == "mnist" and kept.is_file():
         return _kept_mnist(kept), file_digest(kept)
+    files = _FILES[name]
+    if not all(any(home.glob(pattern)) for pattern in files.patterns):
+        reason = _unreachable(files.origin)
+        if reason:
+            raise DataError(_missing(name, reason))
     source = getattr(import_keras().datasets, name)
     try:
         with contextlib.redirect_stdout(sys.stderr):  # Keras's progress bar is no part of what a command prints
             arrays = source.load_data()
     except Exception as error:  # Keras raises a plain Exception when a download fails
-        raise DataError(
-            f"{name}: could not be fetched ({' '.join(str(error).split())[:120]}). Put Keras's file for it into "
-            f"{folder}, or pass --data with a .npz of your own."
-        ) from error
+        raise DataError(_missing(name, str(error).rpartition(" -- ")[2])) from error
+    if name == "mnist" and kept.is_file():  # as it will be read from now on: kept results are found again
+        return _kept_mnist(kept), file_digest(kept)
     return arrays, "|".join(_short_digest(np.asarray(array)) for part in arrays for array in part)
+
+
+def keras_folder() -> Path:
+    """Return the folder in which Keras keeps the sets that it fetched."""
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+
+
+def _unreachable(origin: str) -> str:
+    """Return why nothing can be fetched from an address; empty when its server answers, whatever it says."""
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
+    from urllib.request import Request as Asked
+    from urllib.request import urlopen
+
+    try:
+        asked = Asked(origin, method="HEAD")  # noqa: S310 - an address of ours
+        with urlopen(asked, timeout=_SECONDS):  # noqa: S310
+            return ""
+    except HTTPError:  # an answer, if only to the way of asking
+        return ""
+    except (OSError, HTTPException) as error:
+        found = error.reason if isinstance(error, URLError) else error
+        return str(getattr(found, "strerror", None) or found or type(error).__name__)
+
+
+def _missing(name: str, reason: str) -> str:
+    """Return the one line that says which files are missing, and what to do without a network."""
+    files = _FILES[name]
+    instead = ", or judge on other digits: --data digits" if name == "mnist" else ""
+    return (
+        f"{name}: expected {files.said} in {keras_folder() / files.folder}. Received: nothing there, and it could not "
+        f"be fetched ({printable(reason, 80)}). Take it from {files.origin}{files.rename} and put it there, or pass "
+        f"--data with a .npz of your own{instead}."
+    )
 
 
 def _kept_mnist(path: Path) -> Any:
