@@ -8,16 +8,13 @@ import streamlit as st
 from diag_added import add_data, add_models, mine, numbered_names
 from diag_arguments import arguments, roots
 from diag_state import get, put, widget
-from diag_uploads import ENDINGS
 
+from diag.io.model_folders import model_files
 from diag.printable import name_text
 from diag.worker.roots import inside
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-LISTED = (*ENDINGS, ".ensemble.toml")
-"""Endings of what a folder of models shows."""
 
 
 def sidebar() -> dict[str, Path]:
@@ -25,7 +22,7 @@ def sidebar() -> dict[str, Path]:
     with st.sidebar:
         st.header("diag")
         add_models()
-        files = model_files()
+        files = listed_files()
         chosen = choose_models(list(files))
         add_data()
         source = st.text_input(
@@ -42,13 +39,11 @@ def sidebar() -> dict[str, Path]:
     return {name: files[name] for name in chosen}
 
 
-def model_files() -> dict[str, Path]:
+def listed_files() -> dict[str, Path]:
     """Return the model files that can be chosen, by name; links that lead out of the folders shown are left out."""
     folders = roots()
     files: list[tuple[str, Path]] = []
-    for place in arguments().models:
-        found = sorted(path for path in place.iterdir() if path.name.endswith(LISTED)) if place.is_dir() else [place]
-        files += [(name_text(path.name), path) for path in found if inside(path, folders)]
+    files += [(name_text(path.name), path) for path in model_files(arguments().models) if inside(path, folders)]
     files += [(name_text(upload.path.name), upload.path) for upload in mine("model")]
     return numbered_names(files)
 

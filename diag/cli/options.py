@@ -42,9 +42,22 @@ class TextType(click.ParamType):  # type: ignore[type-arg]
         return text
 
 
+def _files(ctx: click.Context, param: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return the model files that MODELS names: a folder stands for those in it. Say what of them is left out."""
+    from diag.cli.terminal import echo
+    from diag.io.model_folders import model_files
+
+    found = model_files(paths)
+    beside = [path.name for path in paths if path not in found and not path.is_dir()]
+    if beside:
+        more = f" and {len(beside) - 3} more" if len(beside) > 3 else ""
+        echo(f"note: no models, but beside them and named after them: {', '.join(beside[:3])}{more}.", err=True)
+    return tuple(found)
+
+
 TEXT = TextType()
 MODEL = click.argument("model", type=path_type())
-MODELS = click.argument("models", nargs=-1, required=True, type=path_type())
+MODELS = click.argument("models", nargs=-1, required=True, type=path_type(), callback=_files)
 DATA = click.option(
     "--data",
     type=TEXT,

@@ -11,6 +11,7 @@ import click
 
 from diag.cli.terminal import cell, echo
 from diag.errors import DataError
+from diag.io.model_folders import MODEL_ENDINGS, in_folder
 from diag.io.store import plain
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from diag.results.comparison import Comparison
     from diag.results.diagnosis import Diagnosis
     from diag.results.faithfulness import Faithfulness
-
-MODEL_ENDINGS = (".keras", ".h5", ".hdf5", ".skops", ".ensemble.toml")
 
 
 def print_table(comparison: Comparison) -> None:
@@ -128,7 +127,7 @@ def map_bytes(found: Sequence[Attribution], ending: str) -> bytes:
 
     if ending == ".html":
         return maps_html(found).encode()
-    return maps_npz(found[0]) if ending == ".npz" else attribution_figure(found)
+    return maps_npz(found[0]) if ending == ".npz" else attribution_figure(found).png
 
 
 def print_trust(found: Sequence[Faithfulness], as_json: bool) -> None:
@@ -194,7 +193,7 @@ def shipped_models(folder: Path | None) -> list[Path]:
         If there are none.
     """
     place = folder or Path(__file__).resolve().parents[2] / "saved_models" / "digits"
-    files = sorted(path for path in place.glob("*") if path.name.endswith(MODEL_ENDINGS)) if place.is_dir() else []
+    files = in_folder(place) if place.is_dir() else []
     if not files:
         advice = "pass a folder with model files." if folder else "clone the repository, or pass --models FOLDER."
         raise DataError(
