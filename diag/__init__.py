@@ -15,6 +15,7 @@ import diag.explain  # noqa: F401
 del explain  # noqa: F821
 
 if TYPE_CHECKING:
+    from diag import views as views
     from diag.checks.api import diagnose as diagnose
     from diag.detection.api import detect as detect
     from diag.engines.embedding_map import embedding_map as embedding_map
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from diag.results import Prototypes as Prototypes
     from diag.results import Ranks as Ranks
     from diag.results import Slices as Slices
+    from diag.results.accuracies import accuracies as accuracies
     from diag.results.agreement import agreement as agreement
     from diag.results.attribution import disagreement as disagreement
     from diag.results.calibration import calibration as calibration
@@ -125,6 +127,7 @@ _HOMES = {
     "Prototypes": "diag.results.prototypes",
     "Ranks": "diag.results.ranking",
     "Slices": "diag.results.slices",
+    "accuracies": "diag.results.accuracies",
     "agreement": "diag.results.agreement",
     "calibration": "diag.results.calibration",
     "disagreement": "diag.results.attribution",
@@ -138,11 +141,13 @@ _HOMES = {
     "training_frame": "diag.results.training",
     "report": "diag.views.report",
 }
-__all__ = sorted([*_HOMES, "__version__"])
+__all__ = sorted([*_HOMES, "__version__", "views"])
 
 
 def __getattr__(name: str) -> object:
     """Import a public name from its home (PEP 562)."""
+    if name == "views":
+        return import_module("diag.views")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'diag' has no attribute {name!r}")

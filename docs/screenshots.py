@@ -61,6 +61,16 @@ def main() -> None:
         finally:
             server.terminate()
         browser.close()
+    save_grids()
+
+
+def save_grids() -> None:
+    """Write the pictures of docs/figures.md."""
+    import diag
+
+    run = diag.evaluate(diag.load_model(ROOT / "saved_models/digits/cnn_sd.h5"), diag.load_dataset("digits"))
+    diag.views.confusion_grid(run).save(IMAGES / "confusion_grid.png")
+    diag.views.class_grid(run, run.errors()).save(IMAGES / "class_grid.png")
 
 
 if __name__ == "__main__":

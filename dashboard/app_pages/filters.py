@@ -19,9 +19,9 @@ if comparison is not None:
                 continue
             layer, kernel = next(iter(kernels.items()))
             st.caption(f"Kernels of the first convolution, {plain(layer)}: each on its own scale, black to white")
-            st.image(kernel_figure(kernel))
+            st.image(kernel_figure(kernel).png)
             for layer, values in load_activations(run.model.digest, run.data.digest, index, run).items():
                 st.caption(
                     f"Activations of {plain(layer)}, {values.shape[1]}×{values.shape[2]}, {values.shape[3]} filters"
                 )
-                st.image(activation_figure(values[0]))
+                st.image(activation_figure(values[0]).png)

@@ -18,6 +18,7 @@ from diag.errors import DataError, InvalidInputError
 from diag.io.class_names import class_names_beside, class_names_from
 from diag.io.extra_inputs import WithInputs, inputs_of
 from diag.io.labels import frozen, label_numbers, renamed
+from diag.io.overview import class_counts_of, description_of, figures_of
 from diag.io.sources import ArrayImages, ImageSource, Parts, Request, Selected, StoredArray
 from diag.printable import distinct, name_text, printable
 from diag.worker import isolated
@@ -127,6 +128,36 @@ class Dataset:
         for name, values in (self.metadata or {}).items():
             frame[f"meta_{name}" if name in frame else name] = values
         return frame
+
+    def class_counts(self) -> pd.DataFrame:
+        """Return one row a class: ``images``, and their ``share`` of all, 0..1; a `DataError` without labels."""
+        return class_counts_of(self)
+
+    def summary(self) -> pd.DataFrame:
+        """Return one row on all images, each of which is read for it.
+
+        Returns
+        -------
+        DataFrame
+            Index ``data``. ``split``, ``n``, ``height``, ``width``, ``channels``, ``dtype``, ``lowest`` and ``highest``
+            pixel, ``missing`` (images with NaN or infinity in them, or that cannot be decoded; a table with blank cells
+            is refused by `load_dataset`), ``n_classes``, ``majority_class``, ``majority_share`` (its share of the
+            images: the accuracy of always answering it).
+        """
+        import pandas as pd
+
+        return pd.DataFrame([figures_of(self)]).set_index("data")
+
+    def description(self) -> str:
+        """Return `summary` in words.
+
+        Examples
+        --------
+        >>> load_dataset("digits").description()  # doctest: +NORMALIZE_WHITESPACE
+        'digits, test: 797 images of 28x28x1, uint8 from 0 to 255. No missing values. 10 classes; always answering 1
+        would have 10.2% right.'
+        """
+        return description_of(self)
 
 
 def load_dataset(

@@ -13,9 +13,10 @@ from diag.metrics.confusion import normalize_confusion
 from diag.metrics.confusion_order import top_confusions
 from diag.metrics.summaries import Summary
 from diag.printable import distinct, name_text
+from diag.results.verdict import run_verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from diag.metrics.confusion import Normalize
     from diag.results.detection import Detection
 
-_ERROR_ORDER = {"confidence": ("confidence", True), "loss": ("loss", True), "margin": ("margin", True)}
+_ERROR_ORDERS = ("confidence", "loss", "margin", "random")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,41 +178,88 @@ class Evaluation:
             frame.insert(1, "sample_name", np.asarray(self.data.sample_names, dtype=object)[rows])
         return frame
 
+    def verdict(self) -> str:
+        """Return how many images are right, and which class has the most errors, in words."""
+        return run_verdict(self)
+
+    def probabilities(self, indices: Sequence[int] | NDArray[Any] | None = None) -> pd.DataFrame:
+        """Return the predicted probabilities of images, one row an image and one column a class.
+
+        Parameters
+        ----------
+        indices : sequence of int, optional
+            Which images of the data set, in the order wished; all when left out.
+
+        Returns
+        -------
+        DataFrame
+            Index ``index`` and ``true_class``; the columns are the class names.
+
+        Raises
+        ------
+        InvalidInputError
+            If an index is not that of an image, or the probabilities were too many to be kept (see `proba`).
+        """
+        import pandas as pd
+
+        if self.proba is None:
+            raise InvalidInputError(
+                f"{self.name}: expected probabilities that were kept. Received: {len(self):,} images of "
+                f"{self.n_classes:,} classes, more than 1 GiB. Ask diag.predict for a part: data.subset([...])."
+            )
+        rows = np.arange(len(self)) if indices is None else np.asarray(indices)
+        if rows.ndim != 1 or (rows.size and (rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= len(self))):
+            raise InvalidInputError(f"indices: expected 0..{len(self) - 1}. Received: {indices!r}. Choose among them.")
+        rows = rows.astype(np.int64)
+        true = np.asarray(self.class_names, dtype=object)[self.samples["y_true"][rows]]
+        index = pd.MultiIndex.from_arrays([self.samples["index"][rows], true], names=["index", "true_class"])
+        return pd.DataFrame(np.asarray(self.proba[rows]), index=index, columns=pd.Index(self.class_names, name="class"))
+
     def errors(
         self,
         per_class: int | None = 10,
-        by: Literal["confidence", "loss", "margin"] = "confidence",
+        by: Literal["confidence", "loss", "margin", "random"] = "confidence",
         group: Literal["true", "predicted"] = "true",
+        *,
+        n: int | None = None,
+        seed: int = 0,
     ) -> pd.DataFrame:
-        """Return the worst errors of each class.
+        """Return the worst errors of each class, or of all classes together.
 
         Parameters
         ----------
         per_class : int or None
             At most so many a class; None for all.
-        by : {"confidence", "loss", "margin"}
+        by : {"confidence", "loss", "margin", "random"}
             What makes an error bad: largest confidence in the wrong class, smallest probability of the true class,
-            or largest distance to the second choice.
+            or largest distance to the second choice. Or drawn at random.
         group : {"true", "predicted"}
             Whether a class means the true or the predicted one.
+        n : int, optional
+            The worst so many of all classes together, in place of `per_class`.
+        seed : int
+            For ``by="random"``.
 
         Returns
         -------
         DataFrame
-            Rows of `frame` with ``class`` (the group) in front; sorted by class, worst first, ties by index.
+            Rows of `frame` with ``class`` (the group) in front; sorted by class, worst first, ties by index. With `n`,
+            by how bad they are alone.
         """
-        if by not in _ERROR_ORDER:
-            raise InvalidInputError(f"by: expected one of {', '.join(_ERROR_ORDER)}. Received: {by!r}.")
-        column, _ = _ERROR_ORDER[by]
-        return self._ranked(~self.correct_mask, -self.samples[column], per_class, group)
+        if by not in _ERROR_ORDERS:
+            raise InvalidInputError(f"by: expected one of {', '.join(_ERROR_ORDERS)}. Received: {by!r}.")
+        key = self._random(seed) if by == "random" else -self.samples[by]
+        return self._ranked(~self.correct_mask, key, per_class, group, n)
 
     def correct(
         self,
         per_class: int | None = 10,
         order: Literal["most_confident", "least_confident", "random"] = "most_confident",
         seed: int = 0,
+        *,
+        n: int | None = None,
     ) -> pd.DataFrame:
-        """Return correctly classified samples of each class.
+        """Return correctly classified samples of each class, or of all classes together.
 
         Parameters
         ----------
@@ -220,16 +268,14 @@ class Evaluation:
         order : {"most_confident", "least_confident", "random"}
         seed : int
             For ``order="random"``.
+        n : int, optional
+            The first so many of all classes together, in place of `per_class`.
         """
         confidence = self.samples["confidence"]
-        keys = {
-            "most_confident": -confidence,
-            "least_confident": confidence,
-            "random": np.random.default_rng(seed).random(len(self)),
-        }
+        keys = {"most_confident": -confidence, "least_confident": confidence, "random": self._random(seed)}
         if order not in keys:
             raise InvalidInputError(f"order: expected one of {', '.join(keys)}. Received: {order!r}.")
-        return self._ranked(self.correct_mask, keys[order], per_class, "true")
+        return self._ranked(self.correct_mask, keys[order], per_class, "true", n)
 
     def cell(self, y_true: int, y_pred: int) -> NDArray[np.int64]:
         """Return the indices of the samples in one cell of the confusion matrix, most confident first."""
@@ -238,17 +284,25 @@ class Evaluation:
         indices: NDArray[np.int64] = self.samples["index"][rows[order]]
         return indices
 
-    def _ranked(self, chosen: NDArray[np.bool_], key: NDArray[Any], per_class: int | None, group: str) -> pd.DataFrame:
+    def _random(self, seed: int) -> NDArray[np.float64]:
+        return np.random.default_rng(seed).random(len(self))
+
+    def _ranked(
+        self, chosen: NDArray[np.bool_], key: NDArray[Any], per_class: int | None, group: str, n: int | None
+    ) -> pd.DataFrame:
         if group not in ("true", "predicted"):
             raise InvalidInputError(f"group: expected 'true' or 'predicted'. Received: {group!r}.")
-        if per_class is not None and per_class < 1:
-            raise InvalidInputError(f"per_class: expected at least 1, or None for all. Received: {per_class}.")
+        for name, most in (("per_class", per_class), ("n", n)):
+            if most is not None and most < 1:
+                raise InvalidInputError(f"{name}: expected at least 1, or None. Received: {most}.")
         classes = self.samples["y_true" if group == "true" else "y_pred"]
         rows = np.flatnonzero(chosen)
-        rows = rows[np.lexsort((rows, key[rows], classes[rows]))]
-        if per_class is not None and len(rows):
+        if n is not None:
+            rows = rows[np.lexsort((rows, key[rows]))][:n]
+        else:
+            rows = rows[np.lexsort((rows, key[rows], classes[rows]))]
             starts = np.searchsorted(classes[rows], classes[rows], side="left")
-            rows = rows[np.arange(len(rows)) - starts < per_class]
+            rows = rows if per_class is None else rows[np.arange(len(rows)) - starts < per_class]
         frame = self._rows(rows)
         frame.insert(0, "class", frame["true_class" if group == "true" else "predicted_class"])
         return frame

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from diag.errors import DataError
 from diag.views import theme
 
 if TYPE_CHECKING:
@@ -106,6 +108,32 @@ def confusion_chart(
         title=alt.Title(title, fontWeight="normal", fontSize=12),
         view=alt.ViewBackground(fill=palette[0], stroke=None),  # a cell without images, also in a dark page
     )
+
+
+def confusion_pair_chart(run: Evaluation, *, max_classes: int = MAX_CLASSES, size: int = 380) -> alt.HConcatChart:
+    """Return two confusion matrices side by side: per cent of the true class, and counts without the right answers.
+
+    Each has colours of its own: in the second they span the errors alone. A click on a cell picks it out in both.
+
+    Parameters
+    ----------
+    run : Evaluation
+    max_classes, size : int
+        As in `confusion_chart`.
+    """
+    shares = confusion_chart(run, max_classes=max_classes, size=size)
+    errors = confusion_chart(run, None, blank_diagonal=True, max_classes=max_classes, size=size)
+    return side_by_side(shares, errors)
+
+
+def side_by_side(*charts: Any) -> alt.HConcatChart:
+    """Return charts in a row, each with colours of its own; what is selected in one is selected in all."""
+    import altair as alt
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Automatically deduplicated selection parameter")
+        row: alt.HConcatChart = alt.hconcat(*charts).resolve_scale(color="independent")
+    return row
 
 
 def confusion_rows(run: Evaluation, max_classes: int) -> tuple[pd.DataFrame, list[int], int]:
@@ -210,11 +238,29 @@ def confidence_histogram(run: Evaluation) -> Any:
     )
 
 
-def class_balance_chart(data: Dataset, class_names: tuple[str, ...], labels: NDArray[Any]) -> Any:
-    """Return how many images each class has; with many classes, the largest and smallest ones."""
+def class_balance_chart(
+    data: Dataset, class_names: tuple[str, ...] | None = None, labels: NDArray[Any] | None = None
+) -> Any:
+    """Return how many images each class has; with many classes, the largest and smallest ones.
+
+    Parameters
+    ----------
+    data : Dataset
+    class_names, labels : tuple of str, ndarray of int
+        As a model names and numbers them; the data's own when left out.
+
+    Raises
+    ------
+    DataError
+        If there are no labels.
+    """
     import altair as alt
     import pandas as pd
 
+    class_names = data.class_names if class_names is None else class_names
+    labels = data.labels if labels is None else labels
+    if labels is None:
+        raise DataError(f"{data.name}: expected labels to count. Received: images without labels. Pass labelled data.")
     counts = np.bincount(labels, minlength=len(class_names))
     frame = pd.DataFrame({"class": list(class_names), "images": counts})
     frame["share"] = frame["images"] / max(len(labels), 1)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from diag.errors import InvalidInputError
+from diag.printable import name_text
+from diag.results.activations import Activations
 from diag.results.attribution import Attribution
 from diag.views.images import attribution_png, colour_bar_png, full_colour, image_png, tile_sheet
+from diag.views.picture import FAINT, INK, PAPER, SHARP, Picture, fitting, font_of, picture_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,12 +23,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-# Twice the size that is meant, for sharp screens.
 CELL = 224
 GAP = 16
 HEAD = 44
 FOOT = 92
-INK, PAPER, FAINT = (28, 32, 38), (255, 255, 255), (110, 116, 124)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,8 +63,8 @@ def shared_limit(tiles: Sequence[MapTile]) -> float:
     return full_colour([tile.values for tile in tiles])
 
 
-def attribution_figure(attributions: Attribution | Sequence[Attribution]) -> bytes:
-    """Return a PNG: a row an image and model, first why the predicted class rather than another, then a column a class.
+def attribution_figure(attributions: Attribution | Sequence[Attribution]) -> Picture:
+    """Return a row an image and model, first why the predicted class rather than another, then a column a class.
 
     Red pixels speak for the class, blue ones against it. All maps of an image have one colour scale, also those of
     several models. The foot of each row says the outputs, the scale and the additivity error.
@@ -72,7 +74,7 @@ def attribution_figure(attributions: Attribution | Sequence[Attribution]) -> byt
     attributions : Attribution or sequence of Attribution
         Of the same images, one a model.
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     several = listed(attributions)
     rows = [(row, each, map_tiles(each, row)) for row in range(len(several[0])) for each in several]
@@ -81,20 +83,22 @@ def attribution_figure(attributions: Attribution | Sequence[Attribution]) -> byt
     height = 24 + len(rows) * (HEAD + CELL + FOOT) + 150
     page = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(page)
-    font, small = ImageFont.load_default(size=26), ImageFont.load_default(size=22)
+    font, small = font_of(26), font_of(22)
     for line, (row, each, tiles) in enumerate(rows):
         limit = shared_limit([tile for other, _, found in rows if other == row for tile in found])
         top = 24 + line * (HEAD + CELL + FOOT) + HEAD
         left = GAP
-        heading = each.model_name if len(several) > 1 else f"index {int(each.indices[row])}"
-        pictures = [(heading, f"index {int(each.indices[row])}", image_png(each.images[row]))]
+        heading, foot = f"index {int(each.indices[row])}", _answer(each, row)
+        if len(several) > 1:
+            heading, foot = each.model_name, f"{heading}, {foot}"
+        pictures = [(heading, foot, image_png(each.images[row]))]
         pictures += [(tile.label, _said(tile, each.target), attribution_png(tile.values, limit)) for tile in tiles]
         for title, foot, png in pictures:
-            draw.text((left, top - 34), _fitting(title, font, CELL + GAP), fill=INK, font=font)
+            draw.text((left, top - 34), fitting(title, font, CELL + GAP), fill=INK, font=font)
             with Image.open(io.BytesIO(png)) as tile_image:
                 page.paste(_fitted(tile_image.convert("RGB")), (left, top))
             draw.rectangle((left, top, left + CELL - 1, top + CELL - 1), outline=(214, 218, 222))
-            draw.text((left, top + CELL + 6), foot, fill=INK, font=small)
+            draw.text((left, top + CELL + 6), fitting(foot, small, CELL + GAP), fill=INK, font=small)
             left += CELL + GAP
         error = float(each.additivity_error[row])
         note = f"full colour from {limit:.3g} {_unit(each.target)}; additivity error {error:.1e}{_reached(each, row)}"
@@ -106,10 +110,9 @@ def attribution_figure(attributions: Attribution | Sequence[Attribution]) -> byt
     draw.text((GAP + 442, bottom), "for; white: no part in it", fill=INK, font=small)
     lines = [f"{each.model_name}: {each.method}. {each.background_note}" for each in several[:2]]
     for place, text in enumerate(lines):
-        draw.text((GAP, bottom + 40 + place * 34), _fitting(text, small, width - 2 * GAP), fill=FAINT, font=small)
-    buffer = io.BytesIO()
-    page.save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
+        draw.text((GAP, bottom + 40 + place * 34), fitting(text, small, width - 2 * GAP), fill=FAINT, font=small)
+    names = ", ".join(dict.fromkeys(each.model_name for each in several))
+    return picture_of(page, f"Attribution maps of {names}: {len(several[0])} images, a column a class")
 
 
 def listed(attributions: Attribution | Sequence[Attribution]) -> list[Attribution]:
@@ -134,23 +137,78 @@ def _reached(attribution: Attribution, row: int) -> str:
     return f"; {int(attribution.n_used[row])} references, standard error {attribution.relative_error[row]:.1%}"
 
 
-def _fitting(text: str, font: Any, width: float) -> str:
-    """Return a text, cut so that it is no wider than so many pixels."""
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text.rstrip() + "…"
+def _answer(attribution: Attribution, row: int) -> str:
+    """Return the true and the predicted class of an image, or its number where it has no label."""
+    predicted = attribution.class_names[int(attribution.y_pred[row])]
+    true = -1 if attribution.y_true is None else int(attribution.y_true[row])
+    if true < 0:
+        return f"predicted {predicted}"
+    return f"{attribution.class_names[true]}, taken for {predicted}" if true != attribution.y_pred[row] else "right"
 
 
-def kernel_figure(kernel: NDArray[Any], side: int = 48, most: int = 64) -> bytes:
-    """Return kernels (kh, kw, in, out) as one PNG: the mean over input channels, each filter on its own grey scale."""
-    filters = kernel.mean(axis=2) if kernel.shape[3] > 1 else kernel[..., 0]
-    return activation_figure(filters, side, most)
+def kernel_figure(kernels: NDArray[Any] | Mapping[str, NDArray[Any]], side: int = 48, most: int = 64) -> Picture:
+    """Return kernels: the mean over input channels, each filter on its own grey scale.
+
+    Parameters
+    ----------
+    kernels : ndarray of shape (kh, kw, in, out), or mapping of str to such
+        Of `diag.kernels`, the first layer is drawn: the kernels of later ones do not look at the image.
+    side : int
+        About how many pixels a kernel has.
+    most : int
+        Filters that are drawn.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no layer.
+    """
+    if isinstance(kernels, Mapping):
+        if not kernels:
+            raise InvalidInputError("kernel_figure: expected a 2-D convolution. Received: a network without one.")
+        name, kernel = next(iter(kernels.items()))
+        return _layers_page([(_layer_heading(name, kernel, "kernels"), _kernel_sheet(kernel, side, most))])
+    return _plain(_kernel_sheet(kernels, side, most), "Kernels of a convolution")
 
 
-def activation_figure(values: NDArray[Any], side: int = 64, most: int = 64) -> bytes:
-    """Return a layer's maps (h, w, filters) as one PNG, each on its own grey scale and about `side` pixels large."""
+def activation_figure(values: NDArray[Any] | Activations, side: int = 64, most: int = 64) -> Picture:
+    """Return what layers answer to an image: a tile a filter, each on its own grey scale.
+
+    Parameters
+    ----------
+    values : ndarray of shape (h, w, filters), or Activations
+        Of `diag.activations`, every layer is drawn, for its first image.
+    side : int
+        About how many pixels a tile has.
+    most : int
+        Filters of a layer that are drawn.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no layer or no image.
+    """
+    if not isinstance(values, Activations):
+        return _plain(_sheet(values, side, most), "Activations of a layer")
+    if not len(values) or not len(values.indices):
+        raise InvalidInputError(
+            "activation_figure: expected a layer and an image. Received: none. Choose images with indices=[...]."
+        )
+    layers = [(_layer_heading(name, maps[0], "filters"), _sheet(maps[0], side, most)) for name, maps in values.items()]
+    return _layers_page(layers, f"{name_text(values.model_name)}, image {int(values.indices[0])}")
+
+
+def _layer_heading(name: str, values: NDArray[Any], noun: str) -> str:
+    height, width, count = values.shape[0], values.shape[1], values.shape[-1]
+    return f"{name_text(name)}: {count} {noun} of {height}x{width}"
+
+
+def _kernel_sheet(kernel: NDArray[Any], side: int, most: int) -> bytes:
+    return _sheet(kernel.mean(axis=2) if kernel.shape[3] > 1 else kernel[..., 0], side, most)
+
+
+def _sheet(values: NDArray[Any], side: int, most: int) -> bytes:
+    """Return a layer's maps (h, w, filters) as one PNG, 16 a row, each about `side` pixels large."""
     maps = np.moveaxis(values[..., :most], -1, 0).astype(np.float32)
     low = maps.min(axis=(1, 2), keepdims=True)
     span = maps.max(axis=(1, 2), keepdims=True) - low
@@ -159,6 +217,34 @@ def activation_figure(values: NDArray[Any], side: int = 64, most: int = 64) -> b
     tiles = tiles.repeat(factor, axis=1).repeat(factor, axis=2)
     framed = np.pad(tiles, ((0, 0), (2, 2), (2, 2)), constant_values=255)
     return tile_sheet(framed[..., None], columns=16).data
+
+
+def _plain(sheet: bytes, alt: str) -> Picture:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(sheet)) as page:
+        return Picture(sheet, page.width, page.height, alt)
+
+
+def _layers_page(layers: list[tuple[str, bytes]], title: str = "") -> Picture:
+    """Return sheets below each other, each under its heading."""
+    from PIL import Image, ImageDraw
+
+    pages = []
+    for heading, sheet in layers:
+        with Image.open(io.BytesIO(sheet)) as small:
+            size = SHARP * small.width, SHARP * small.height
+            pages.append((heading, small.convert("RGB").resize(size, Image.Resampling.NEAREST)))
+    width = max(900, *(page.width for _, page in pages)) + 2 * GAP
+    whole = Image.new("RGB", (width, GAP + sum(HEAD + page.height + GAP for _, page in pages)), PAPER)
+    draw = ImageDraw.Draw(whole)
+    font = font_of(26)
+    top = GAP
+    for heading, page in pages:
+        draw.text((GAP, top), fitting(heading, font, width - 2 * GAP), fill=INK, font=font)
+        whole.paste(page, (GAP, top + HEAD))
+        top += HEAD + page.height + GAP
+    return picture_of(whole, "; ".join([*([title] if title else []), *(heading for heading, _ in layers)]))
 
 
 def _fitted(tile: Image.Image) -> Image.Image:
