@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from diag.errors import DataError
+from diag.io.datasets import load_dataset
 from diag.results import Comparison
 from diag.views import charts
 from tests.fakes import build_run
@@ -26,6 +28,27 @@ def test_confusion_rows_are_the_matrix():
     assert found == {(0, 0): (1, 0.5), (0, 1): (1, 0.5), (1, 0): (0, 0.0), (1, 1): (1, 1.0)}
     blank = rows(charts.confusion_chart(run, None, blank_diagonal=True))
     assert {(row["true_class"], row["predicted_class"]) for row in blank} == {("cat", "dog"), ("dog", "cat")}
+
+
+def test_two_matrices_side_by_side_have_colours_of_their_own():
+    # Of class 0 three right and one wrong, of class 1 two wrong: the errors alone span the second one's colours.
+    run = build_run([0, 0, 0, 0, 1, 1], np.eye(2)[[0, 0, 0, 1, 0, 0]])
+    spec = charts.confusion_pair_chart(run).to_dict()
+    assert spec["resolve"]["scale"]["color"] == "independent"
+    shares, errors = (part["layer"][0]["encoding"]["color"] for part in spec["hconcat"])
+    assert (shares["field"], shares["scale"]["domain"]) == ("share", [0, 1.0])
+    assert (errors["field"], errors["scale"]["domain"]) == ("count", [0, 2.0])
+    counts = [row["count"] for row in spec["datasets"][spec["hconcat"][1]["data"]["name"]]]
+    assert sorted(counts) == [1, 2]
+    assert [param["name"] for param in spec["params"]] == ["cell"]
+
+
+def test_class_balance_is_that_of_the_data():
+    data = load_dataset((np.zeros((4, 2, 2), np.uint8), np.array([1, 0, 1, 1])), class_names=["cat", "dog"])
+    found = {row["class"]: (row["images"], row["share"]) for row in rows(charts.class_balance_chart(data))}
+    assert found == {"cat": (1, 0.25), "dog": (3, 0.75)}
+    with pytest.raises(DataError, match="expected labels"):
+        charts.class_balance_chart(load_dataset(np.zeros((4, 2, 2), np.uint8)))
 
 
 def test_cells_can_be_clicked():

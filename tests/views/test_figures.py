@@ -1,0 +1,96 @@
+"""Kernels, activations and curves as a notebook shows them."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diag.errors import InvalidInputError
+from diag.io.histories import load_history
+from diag.results.activations import Activations
+from diag.results.training import training
+from diag.views.figures import activation_figure, kernel_figure
+from diag.views.training_figure import training_chart
+
+
+def pixels(picture):
+    with Image.open(io.BytesIO(picture.png)) as page:
+        return np.asarray(page.convert("RGB"))
+
+
+def some_activations(layers, n=1):
+    return Activations(layers=layers, indices=np.arange(7, 7 + n), model_name="model", model_digest="m")
+
+
+def test_a_layer_alone_is_black_to_white_a_tile_a_filter():
+    # Two filters of 2x2, enlarged 32 times: a tile of 64 pixels in a frame of 2.
+    values = np.array([[[0, 5], [1, 5]], [[2, 5], [4, 9]]], np.float32)
+    page = pixels(activation_figure(values))[..., 0]
+    assert page.shape == (68, 136)
+    assert page[2:66:32, 2:66:32].tolist() == [[0, 64], [128, 255]]
+    assert page[2:66:32, 70:134:32].tolist() == [[0, 0], [0, 255]]
+
+
+def test_every_layer_is_drawn_under_its_name():
+    rng = np.random.default_rng(0)
+    layers = {"first": rng.random((1, 6, 6, 4)), "second": rng.random((1, 3, 3, 8))}
+    picture = activation_figure(some_activations(layers))
+    assert picture.alt == "model, image 7; first: 4 filters of 6x6; second: 8 filters of 3x3"
+    one, two = (pixels(activation_figure(values[0])) for values in layers.values())
+    page = pixels(picture)
+    for sheet in (one, two):
+        # Each layer's sheet stands in the page, twice as large.
+        large = sheet.repeat(2, axis=0).repeat(2, axis=1)
+        places = range(page.shape[0] - large.shape[0] + 1)
+        assert any((page[y : y + large.shape[0], 16 : 16 + large.shape[1]] == large).all() for y in places)
+
+
+def test_of_several_images_the_first_is_drawn():
+    layers = {"first": np.random.default_rng(0).random((2, 6, 6, 4))}
+    both = activation_figure(some_activations(layers, 2))
+    assert both.png == activation_figure(some_activations({"first": layers["first"][:1]})).png
+
+
+def test_of_all_kernels_those_of_the_first_layer_are_drawn():
+    rng = np.random.default_rng(0)
+    kernels = {"first": rng.random((3, 3, 1, 4)), "second": rng.random((5, 5, 4, 8))}
+    picture = kernel_figure(kernels)
+    assert picture.alt == "first: 4 kernels of 3x3"
+    assert picture.png == kernel_figure({"first": kernels["first"]}).png
+    # Over several input channels a kernel is their mean.
+    deep = rng.random((3, 3, 2, 4))
+    assert kernel_figure(deep).png == kernel_figure(deep.mean(axis=2, keepdims=True)).png
+
+
+def test_no_layer_and_no_image_are_said():
+    with pytest.raises(InvalidInputError, match="network without one"):
+        kernel_figure({})
+    with pytest.raises(InvalidInputError, match="expected a layer and an image"):
+        activation_figure(some_activations({}))
+    with pytest.raises(InvalidInputError, match="expected a layer and an image"):
+        activation_figure(some_activations({"first": np.zeros((0, 2, 2, 1))}, 0))
+
+
+def test_loss_and_accuracy_stand_side_by_side(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("epoch,loss,accuracy,val_loss,val_accuracy\n0,2.0,0.5,1.5,0.6\n1,1.0,0.7,1.2,0.8\n")
+    spec = training_chart(training({"one": load_history(path), "two": load_history(path)})).to_dict()
+    drawn = [spec["datasets"][part["data"]["name"]] for part in spec["hconcat"]]
+    for values, metric, last in zip(drawn, ("loss", "accuracy"), (1.2, 0.8), strict=True):
+        assert {row["metric"] for row in values} == {metric}
+        assert {(row["model"], row["split"]) for row in values} == {
+            (model, split) for model in ("one", "two") for split in ("train", "validation")
+        }
+        assert [row["value"] for row in values if row["epoch"] == 2 and row["split"] == "validation"] == [last, last]
+    # A legend in one chart picks the model out in both.
+    assert [param["name"] for param in spec["params"]] == ["run"]
+
+
+def test_a_history_without_loss_and_accuracy_is_said(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("epoch,lr\n0,0.1\n1,0.2\n")
+    with pytest.raises(InvalidInputError, match="with loss or accuracy"):
+        training_chart(training({"one": load_history(path)}))
