@@ -28,6 +28,8 @@ MAX_CLASSES = 60
 CROWDED = 24
 """With more bars than this their names stand upright, and those that do not fit are left out."""
 N_HISTOGRAM = 20
+_PERCENT = "datum.share < 0.005 ? '<1%' : datum.share >= 0.995 && datum.share < 1 ? '>99%' : format(datum.share, '.0%')"
+"""A share in whole per cent, where few errors are not none."""
 
 
 def confusion_chart(
@@ -91,10 +93,9 @@ def confusion_chart(
     )
     layers: list[Any] = [squares.add_params(cell)]
     if len(names) <= TEXT_LIMIT:
-        label = alt.Text("share:Q", format=".0%") if value == "share" else alt.Text("count:Q", format=",d")
-        shown = base.transform_filter("datum.count > 0").mark_text(
-            fontSize=11 if len(names) <= 12 else 9, cursor="pointer"
-        )
+        label = alt.Text("percent:N") if value == "share" else alt.Text("count:Q", format=",d")
+        shown = base.transform_filter("datum.count > 0").transform_calculate(percent=_PERCENT)
+        shown = shown.mark_text(fontSize=11 if len(names) <= 12 else 9, cursor="pointer")
         dark = f"datum.{value} > {top * 0.55}"
         layers.append(shown.encode(text=label, color=alt.condition(dark, alt.value("#FFFFFF"), alt.value("#1C2026"))))
     title = "per cent of the true class" if value == "share" else "number of images"

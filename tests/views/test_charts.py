@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+import vl_convert
 
 from diag.errors import DataError
 from diag.io.datasets import load_dataset
@@ -41,6 +44,15 @@ def test_two_matrices_side_by_side_have_colours_of_their_own():
     counts = [row["count"] for row in spec["datasets"][spec["hconcat"][1]["data"]["name"]]]
     assert sorted(counts) == [1, 2]
     assert [param["name"] for param in spec["params"]] == ["cell"]
+
+
+def test_few_errors_are_not_none_in_per_cent():
+    # Of class 0 one image in 400 is wrong (0.25 %), of class 1 none.
+    y_true = np.repeat([0, 1], 400)
+    run = build_run(y_true, np.eye(2)[np.where(np.arange(800) == 7, 1, y_true)])
+    svg = vl_convert.vegalite_to_svg(charts.confusion_chart(run).to_dict())
+    said = re.findall(r">([^<]*%)</text>", svg)
+    assert sorted(said) == ["&gt;99%", "&lt;1%", "100%"]
 
 
 def test_class_balance_is_that_of_the_data():
