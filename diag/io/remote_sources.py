@@ -49,10 +49,23 @@ def read(source: str, request: Request) -> Parts:
     DataError
         If it cannot be read, or makes the reader die, take too long or take too much memory.
     """
+    source = _upright(source)
     spec = {"source": source, "request": dataclasses.asdict(request), "folder": str(Path.cwd())}
     granted = tuple(_granted(source, request))
     reply = _call("data", {"spec": spec}, {}, source, granted)
     return _unpacked(reply[0], reply[1], Remote(json.dumps(spec, sort_keys=True), granted, str(reply[0]["content"])))
+
+
+def _upright(source: str) -> str:
+    """Return a source whose relative path goes up as one that begins at the root: the reader opens no other.
+
+    Examples
+    --------
+    >>> _upright("data.npz"), _upright("../data.npz::x") == f"{Path.cwd()}/../data.npz::x"
+    ('data.npz', True)
+    """
+    parts = [str(Path(part).absolute()) if ".." in Path(part).parts else part for part in source.split("::")]
+    return "::".join(parts)
 
 
 def _granted(source: str, request: Request) -> list[str]:

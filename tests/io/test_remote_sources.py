@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from diag.errors import DataError
 from diag.io import remote_sources, served_data
@@ -64,6 +65,24 @@ def test_relative_paths_begin_where_the_caller_is(tmp_path, monkeypatch):
     for folder in (tmp_path, tmp_path.parent):
         monkeypatch.chdir(folder)
         assert len(load_dataset(os.path.relpath(tmp_path / "a.npz"))) == 9
+
+
+def test_relative_paths_may_go_up(tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    written.npz(tmp_path, written.X, written.Y).rename(tmp_path / "above.npz")
+    images = tmp_path / "images"
+    images.mkdir()
+    Image.fromarray(written.X[0]).save(images / "0.png")
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "table.csv").write_text("path,label\n../images/0.png,3\n", encoding="utf-8")
+    monkeypatch.chdir(here)
+    assert_same(*both_ways("../above.npz", monkeypatch))
+    listed = load_dataset("../tables/table.csv", confined=False)
+    np.testing.assert_array_equal(listed.images[0][..., 0], written.X[0])
+    assert list(listed.labels) == [3]
+    monkeypatch.chdir(tmp_path)
+    np.testing.assert_array_equal(load_dataset("tables/table.csv", confined=False).labels, [3])
 
 
 def test_large_images_stay_in_the_reader_and_come_in_pieces(tmp_path, monkeypatch):

@@ -36,7 +36,8 @@ def listed_images(
         raise DataError(f"{where}: expected at least one row. Received: none. Save one row an image.")
     names = [value.strip().replace("\\", "/") for value in values]
     base, ending = _base(names[0], folder, where)
-    paths = tuple(base / f"{name}{ending}" for name in names)
+    root = base.absolute()  # a relative path that goes up is opened by no worker
+    paths = tuple(root / f"{name}{ending}" for name in names)
     try:
         missing = [path for path in paths if not path.is_file()]
         if missing:
@@ -46,7 +47,7 @@ def listed_images(
             )
         notes = _notes(paths, base, folder, where, confined=request.confined)
         images, sizes, more, done = pictures(Files(paths), request)
-        digest = files_digest(base, paths) + done
+        digest = files_digest(root, paths) + done
     except OSError as error:  # a name too long, or a file that may not be read
         raise DataError(
             f"{where}: expected images that can be read. Received: {printable(str(error), 160)}. Correct the paths."
