@@ -60,13 +60,11 @@ def description_of(data: Dataset) -> str:
     """Return `figures_of` in words."""
     found = figures_of(data)
     n, missing = found["n"], found["missing"]
-    said = (
-        f"{data.name}, {data.split}: {_counted(n, 'image')} of {found['height']}x{found['width']}x{found['channels']}"
-    )
+    said = f"{data.name}, {data.split}: {counted(n, 'image')} of {found['height']}x{found['width']}x{found['channels']}"
     said += f", {found['dtype']}"
     if found["lowest"] == found["lowest"]:
         said += f" from {found['lowest']:g} to {found['highest']:g}"
-    said += f". {_counted(missing, 'image')} with missing values." if missing else ". No missing values."
+    said += f". {counted(missing, 'image')} with missing values." if missing else ". No missing values."
     if found["majority_class"] is None:
         return f"{said} No labels."
     k = found["n_classes"]
@@ -90,5 +88,12 @@ def _readable(data: Dataset) -> Iterator[NDArray[Any] | None]:
                     yield None
 
 
-def _counted(n: int, noun: str) -> str:
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    Examples
+    --------
+    >>> counted(1, "image"), counted(2000, "image")
+    ('1 image', '2,000 images')
+    """
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.errors import InvalidInputError
+from diag.io.overview import counted
 from diag.results.evaluation import Evaluation
 from diag.views.charts import confusion_rows
 from diag.views.formats import percent
@@ -86,7 +87,7 @@ def image_grid(
     if len(indices) > len(shown):
         note = f"The first {len(shown)} of {len(indices):,} images. {note}"
     lines = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
-    return _drawn(source, lines, note=note, alt=f"{_counted(len(shown))} of {_title(source)}")
+    return _drawn(source, lines, note=note, alt=f"{counted(len(shown), 'image')} of {_title(source)}")
 
 
 def class_grid(
@@ -154,7 +155,7 @@ def class_grid(
         lines,
         labels=[names[place] for place in chosen],
         note=note,
-        alt=f"{_counted(sum(map(len, lines)))} of {_title(source)}, a row a class",
+        alt=f"{counted(sum(map(len, lines)), 'image')} of {_title(source)}, a row a class",
     )
 
 
@@ -349,7 +350,3 @@ def _indices(source: Dataset | Evaluation, rows: Any) -> NDArray[np.int64]:
             "Pass run.errors(), or [3, 14]."
         )
     return given.astype(np.int64)
-
-
-def _counted(n: int) -> str:
-    return f"{n:,} image{'' if n == 1 else 's'}"

@@ -11,8 +11,9 @@ from PIL import Image
 from diag.errors import InvalidInputError
 from diag.io.histories import load_history
 from diag.results.activations import Activations
+from diag.results.attribution import Attribution
 from diag.results.training import training
-from diag.views.figures import activation_figure, kernel_figure
+from diag.views.figures import activation_figure, attribution_figure, kernel_figure
 from diag.views.training_figure import training_chart
 
 
@@ -72,6 +73,39 @@ def test_no_layer_and_no_image_are_said():
         activation_figure(some_activations({}))
     with pytest.raises(InvalidInputError, match="expected a layer and an image"):
         activation_figure(some_activations({"first": np.zeros((0, 2, 2, 1))}, 0))
+
+
+def some_maps(name="model", y_true=(0, 1, -1)):
+    values = np.random.default_rng(0).normal(size=(3, 4, 4, 1, 2)).astype(np.float32)
+    return Attribution(
+        values=values,
+        base_values=np.zeros((3, 2)),
+        predictions=np.full((3, 2), 0.5, np.float32),
+        images=np.zeros((3, 4, 4, 1), np.float32),
+        indices=np.array([5, 8, 9]),
+        outputs=np.tile([0, 1], (3, 1)),
+        class_names=("cat", "dog"),
+        y_pred=np.zeros(3, int),
+        y_true=None if y_true is None else np.array(y_true),
+        model_name=name,
+    )
+
+
+def test_maps_say_which_image_it_is_and_what_it_was_taken_for(captions):
+    picture = attribution_figure(some_maps())
+    said = [text for text, _ in captions]
+    feet = [said[place + 1] for place, text in enumerate(said) if text.startswith("index")]
+    assert feet == ["right", "dog, taken for cat", "predicted cat"]
+    assert [text for text in said if text.startswith("index")] == ["index 5", "index 8", "index 9"]
+    assert picture.alt == "Attribution maps of model: 3 images, a column a class"
+    assert picture.width * 2 == pixels(picture).shape[1]
+
+
+def test_maps_of_two_models_have_their_names_and_the_image_below(captions):
+    attribution_figure([some_maps("one"), some_maps("two")])
+    said = [text for text, _ in captions]
+    place = said.index("two")
+    assert said[place + 1].startswith("index 5")
 
 
 def test_loss_and_accuracy_stand_side_by_side(tmp_path):

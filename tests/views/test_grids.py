@@ -51,22 +51,6 @@ def shown(picture, images):
     return found
 
 
-@pytest.fixture
-def captions(monkeypatch):
-    """Return the texts that are drawn, in order, each with its colour."""
-    from PIL import ImageDraw
-
-    drawn = []
-    text = ImageDraw.ImageDraw.text
-
-    def kept(self, xy, said, fill=None, *args, **more):
-        drawn.extend([(said, fill)] if said else [])
-        return text(self, xy, said, fill, *args, **more)
-
-    monkeypatch.setattr(ImageDraw.ImageDraw, "text", kept)
-    return drawn
-
-
 @pytest.mark.parametrize(("height", "width", "channels"), [(28, 28, 1), (9, 4, 3), (3, 48, 3)])
 def test_the_tile_of_an_image_is_that_image(height, width, channels):
     images = flat_images(12, height, width, channels)
