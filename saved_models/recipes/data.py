@@ -1,0 +1,167 @@
+"""The images that the recipes see: which are fitted, which decide, which are kept back, which are looked at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from diag import load_dataset
+from diag.io.readers.builtin import test_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Labelled = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+N_VALIDATION = {"mnist": 5_000, "digits": 200}
+N_POOL = {"mnist": 5_000, "digits": 200}
+N_HARDER = 12_000
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A data set, cut up. Images are uint8 (n, 28, 28, 1), or float32 of 0..255 where they were made harder.
+
+    Parameters
+    ----------
+    source : str
+        As a card names it.
+    fit, validation, pool, test : tuple of (images, labels)
+        For fitting; for choosing the epoch; for pseudo-labels, whose true labels no recipe looks at; for the end.
+    """
+
+    source: str
+    fit: Labelled
+    validation: Labelled
+    pool: Labelled
+    test: Labelled
+
+    @property
+    def is_small(self) -> bool:
+        """Whether an epoch is so short that there have to be many."""
+        return len(self.fit[1]) < 5_000
+
+    def named(self) -> dict[str, Labelled]:
+        """Return what is scored."""
+        return {"train": self.fit, "validation": self.validation, "test": self.test}
+
+
+def load_parts(source: str) -> Parts:
+    """Return MNIST or scikit-learn's digits; of either the last images of each class are held back.
+
+    Parameters
+    ----------
+    source : str
+        "mnist", "digits", or a file in the layout of Keras's ``mnist.npz``.
+    """
+    train, test = load_dataset(source, split="train"), load_dataset(source, split="test")
+    name = "digits" if source == "digits" else "mnist"
+    images, labels = np.asarray(train.images[:]), np.asarray(train.labels)
+    held = test_rows(labels, N_VALIDATION[name])
+    rest = np.flatnonzero(~held)
+    pool = np.zeros(len(labels), dtype=bool)
+    pool[rest[test_rows(labels[rest], N_POOL[name])]] = True
+    fit = ~held & ~pool
+    return Parts(
+        source=name,
+        fit=(images[fit], labels[fit]),
+        validation=(images[held], labels[held]),
+        pool=(images[pool], labels[pool]),
+        test=(np.asarray(test.images[:]), np.asarray(test.labels)),
+    )
+
+
+def with_pool(parts: Parts) -> Parts:
+    """Return the parts with the pool among the fitted images, as the shipped models of digits were trained."""
+    train = load_dataset(parts.source, split="train")
+    held = test_rows(train.labels, N_VALIDATION[parts.source])
+    return replace(parts, fit=(np.asarray(train.images[:])[~held], np.asarray(train.labels)[~held]))
+
+
+def made_harder(images: NDArray[np.uint8], seed: int = 0) -> NDArray[np.float32]:
+    """Return images that are harder to tell: rotated, a part covered, and noise over all.
+
+    Each image is rotated by up to 25 degrees (bilinear), a square of 4 to 9 pixels' side of one random brightness is
+    laid over a random place, and normal noise with a standard deviation of 10 to 70 is added; clipped to 0..255.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (n, 28, 28, 1)
+    seed : int
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 28, 28, 1)
+        One decimal, as the file holds it.
+    """
+    from scipy.ndimage import rotate
+
+    rng = np.random.default_rng(seed)
+    hard = np.empty(images.shape, dtype=np.float32)
+    for row, image in enumerate(images[..., 0]):
+        turned = rotate(image.astype(np.float32), rng.uniform(-25, 25), reshape=False, order=1)
+        side = int(rng.integers(4, 10))
+        top, left = rng.integers(0, 29 - side, size=2)
+        turned[top : top + side, left : left + side] = rng.uniform(0, 255)
+        noisy = turned + rng.normal(0, rng.uniform(10, 70), turned.shape)
+        hard[row, ..., 0] = np.clip(noisy, 0, 255)
+    return hard.round(1)
+
+
+def write_harder(parts: Parts, folder: Path) -> tuple[Path, Path]:
+    """Write *harder*'s two tables: 784 floats a row without a header, in the first one the label last.
+
+    Returns
+    -------
+    tuple of Path
+        ``train.csv`` of the first 12,000 fitted images, and ``test.csv`` of the test images, without labels.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    train, test = folder / "train.csv", folder / "test.csv"
+    images, labels = (array[:N_HARDER] for array in parts.fit)
+    for path, pixels, column in ((train, made_harder(images), labels), (test, made_harder(parts.test[0], 1), None)):
+        flat = pixels.reshape(len(pixels), -1)
+        with path.open("w", encoding="ascii") as file:
+            for row, values in enumerate(flat):
+                cells = [f"{value:.1f}" for value in values]
+                file.write(",".join(cells if column is None else [*cells, str(column[row])]) + "\n")
+    return train, test
+
+
+def harder_parts(parts: Parts, folder: Path) -> Parts:
+    """Return the parts that *harder* had: its tables are written, read again with diag, and cut 80 to 20 in order."""
+    train, test = write_harder(parts, folder)
+    labelled, unlabelled = load_dataset(train), load_dataset(test)
+    images, labels = np.asarray(labelled.images[:], dtype=np.float32), np.asarray(labelled.labels)
+    n = len(labels) * 4 // 5
+    return replace(
+        parts,
+        fit=(images[:n], labels[:n]),
+        validation=(images[n:], labels[n:]),
+        test=(np.asarray(unlabelled.images[:], dtype=np.float32), parts.test[1]),
+    )
+
+
+def write_kaggle(parts: Parts, folder: Path) -> tuple[Path, Path]:
+    """Write *haby*'s two tables: a header, then ``label`` (in the first file) and ``pixel0`` to ``pixel783``.
+
+    Returns
+    -------
+    tuple of Path
+        ``train.csv`` of the fitted images, and ``test.csv`` of the test images, without labels.
+    """
+    import pandas as pd
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = folder / "train.csv", folder / "test.csv"
+    for path, (images, labels) in zip(paths, (parts.fit, parts.test), strict=True):
+        flat = images.reshape(len(images), -1)
+        table = pd.DataFrame(flat, columns=[f"pixel{number}" for number in range(flat.shape[1])])
+        if path == paths[0]:
+            table.insert(0, "label", labels)
+        table.to_csv(path, index=False)
+    return paths
