@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from diag.engines.near_duplicates import near_duplicates as near_duplicates
     from diag.engines.pseudo_labels import pseudo_labels as pseudo_labels
     from diag.engines.slices import find_slices as find_slices
+    from diag.engines.submission import submission as submission
     from diag.errors import DiagError as DiagError
     from diag.explain.api import explain as explain
     from diag.explain.evidence import different_evidence as different_evidence
@@ -88,6 +89,7 @@ _HOMES = {
     "predict": "diag.engines.local",
     "near_duplicates": "diag.engines.near_duplicates",
     "find_slices": "diag.engines.slices",
+    "submission": "diag.engines.submission",
     "embedding_map": "diag.engines.embedding_map",
     "pseudo_labels": "diag.engines.pseudo_labels",
     "DiagError": "diag.errors",

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from diag.cli import cli, main
-from diag.cli.commands import COMMANDS, submission
+from diag.cli.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "saved_models" / "digits"
@@ -165,7 +165,7 @@ def test_trust_says_how_far_maps_can_be_trusted():
 
 def test_predict_writes_a_submission(tmp_path):
     # Pixels are whole numbers, no header, no label: the third layout of the notebooks.
-    from diag import load_dataset, load_model
+    from diag import load_dataset, load_model, submission
 
     data = load_dataset("digits")
     source, out = tmp_path / "test.csv", tmp_path / "Submission.csv"
@@ -188,10 +188,21 @@ def test_predict_writes_a_submission(tmp_path):
     expected = load_model(DENSE).predict_proba(data.images[:5]).argmax(axis=1)
     assert rows[0] == ["ImageId", "Label"]
     assert rows[1:] == [[str(place + 1), str(label)] for place, label in enumerate(expected)]
+    # What a notebook calls: the same table, and by default the columns that the command has by default.
+    frame = submission(load_model(DENSE), load_dataset(source), tmp_path / "same.csv", id_column="ImageId", id_start=1)
+    assert frame.columns.tolist() == ["ImageId", "Category"]
+    assert frame.astype(str).to_numpy().tolist() == rows[1:]
+    assert (tmp_path / "same.csv").read_text() == out.read_text().replace("Label", "Category")
 
 
 def test_submission_keeps_the_datas_own_ids():
-    assert submission(("a", "b"), [1, 0], ("7", "x,y"), "Id", "Category", 0) == 'Id,Category\n7,b\n"x,y",a\n'
+    from diag.engines.submission import submission_frame
+    from diag.io.csv_out import csv_text
+
+    frame = submission_frame(("a", "b"), np.array([1, 0]), ("7", "x,y"))
+    assert csv_text(frame) == 'Id,Category\n7,b\n"x,y",a\n'
+    doubled = submission_frame(("=a", "b"), np.array([0]), None, ("x", "x"), 5)
+    assert csv_text(doubled) == "x,x\n5,'=a\n"
 
 
 def test_cache_commands(empty_cache):

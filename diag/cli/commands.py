@@ -261,49 +261,15 @@ def trust(
 )
 def predict(model: Path, out: Path, id_column: str, label_column: str, id_start: int, **given: Any) -> None:
     """Write the predicted class of every image of unlabelled data to a CSV."""
-    from diag.engines.local import predict as run_predict
-    from diag.io.out_files import check_output, write_output
+    from diag.engines.submission import submission
+    from diag.io.out_files import check_output
 
     check_output(out, endings=(".csv",), inputs=(model, given["data"]))
     opened = open_models([model], given)[0]
     data = open_data([opened], given)
-    proba = run_predict(opened, data)
-    write_output(
-        out,
-        submission(
-            opened.class_names,
-            proba.argmax(axis=1).tolist(),
-            data.sample_names,
-            id_column,
-            label_column,
-            id_start,
-        ),
-    )
-    echo(f"{len(proba):,} predictions by {opened.name}.")
+    rows = submission(opened, data, out, id_column=id_column, label_column=label_column, id_start=id_start)
+    echo(f"{len(rows):,} predictions by {opened.name}.")
     echo(str(out))
-
-
-def submission(
-    class_names: tuple[str, ...],
-    predicted: list[int],
-    sample_names: tuple[str, ...] | None,
-    id_column: str,
-    label_column: str,
-    id_start: int,
-) -> str:
-    """Return a CSV with one row an image: its Id (the data's own where it has one) and the predicted class."""
-    import csv
-    import io
-
-    from diag.io.csv_out import escaped
-
-    names = sample_names or [str(id_start + row) for row in range(len(predicted))]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([escaped(id_column), escaped(label_column)])
-    classes = [escaped(name) for name in class_names]
-    writer.writerows(zip(map(escaped, names), (classes[number] for number in predicted), strict=True))
-    return buffer.getvalue()
 
 
 @click.command()
