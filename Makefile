@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 TOOLS  := .venv-tools
 RIGHT_PYTHON := import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "diag needs Python 3.11, 3.12 or 3.13: run make clean, then make PYTHON=python3.12")
 
-.PHONY: demo test lint fuzz models dashboard lock audit sbom screenshots clean
+.PHONY: demo test lint fuzz models zoo dashboard lock audit sbom screenshots clean
 
 demo: $(VENV)/.diag
 	$(BIN)/diag demo
@@ -28,9 +28,15 @@ fuzz: $(VENV)/.diag-fuzz
 dashboard: $(VENV)/.diag
 	$(BIN)/streamlit run dashboard/app.py
 
-# Trains the shipped models again (a few minutes on two cores).
-models: $(VENV)/.diag
-	$(BIN)/python saved_models/recipes/train.py
+# Trains shipped models again: make models (digits, minutes), make models DATA=mnist ONLY=sd (all of MNIST: about an hour on
+# two cores). DATA is digits, mnist (from Keras's cache or a network) or a file like Keras's mnist.npz; ONLY a notebook or a model.
+DATA ?= digits
+models: $(VENV)/.diag-dev
+	$(BIN)/python -m saved_models.recipes --data $(DATA) $(if $(ONLY),--only $(ONLY))
+
+# Prints the accuracies of all models beside those that the notebooks wrote down: make zoo DATA=mnist
+zoo: $(VENV)/.diag
+	$(BIN)/python -m saved_models.recipes.table --data $(DATA)
 
 # Makes the README's pictures again from the shipped models (needs Chromium).
 screenshots: $(VENV)/.diag-dev
