@@ -79,7 +79,7 @@ def _by_batch(step: Step, values: list[Any]) -> list[Any]:
 def as_saved(
     network: Any, arrays: Mapping[str, NDArray[Any]], options: Mapping[str, Any], progress: Progress | None
 ) -> Entry:
-    """Return the outputs with what the file itself switches on, twice; the network keeps its state.
+    """Return the outputs with what the file itself switches on, several times; the network keeps its state.
 
     Parameters
     ----------
@@ -87,14 +87,14 @@ def as_saved(
     arrays : mapping
         ``inputs``, float32, shape (n, ...): images as the network takes them.
     options : mapping
-        Nothing is needed.
+        ``times``: how often; twice when left out.
     progress : callable, optional
         Gets (runs done, in all).
 
     Returns
     -------
     Entry
-        ``arrays["one"]`` and ``arrays["two"]``, float32, shape (n, outputs).
+        ``arrays["outputs"]``, float32, shape (times, n, outputs).
 
     Raises
     ------
@@ -103,15 +103,16 @@ def as_saved(
     """
     if len(network.inputs) != 1:
         raise UnsupportedModelError(f"expected a network with one input. Received: {len(network.inputs)} inputs.")
-    found = {}
-    for done, (name, outputs) in enumerate(zip(("one", "two"), _runs(network, arrays["inputs"]), strict=True), 1):
-        found[name] = outputs
+    times = options.get("times", 2)
+    found = []
+    for done, outputs in enumerate(_runs(network, arrays["inputs"], times), 1):
+        found.append(outputs)
         if progress is not None:
-            progress(done, 2)
-    return Entry(meta={}, arrays=found)
+            progress(done, times)
+    return Entry(meta={}, arrays={"outputs": np.stack(found)})
 
 
-def _runs(network: Any, inputs: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+def _runs(network: Any, inputs: NDArray[np.float32], times: int) -> Iterator[NDArray[np.float32]]:
     trainable = [variable.value for variable in network.trainable_variables]
     states = [variable.value for variable in network.non_trainable_variables]
 
@@ -119,7 +120,7 @@ def _runs(network: Any, inputs: NDArray[np.float32]) -> Iterator[NDArray[np.floa
         outputs, states[:] = network.stateless_call(trainable, list(states), batch)
         return outputs
 
-    for _ in range(2):
+    for _ in range(times):
         yield _answers(network.inputs[0].shape[0], inputs, call)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from diag.checks.base import Check
-from diag.errors import CheckNotApplicable
+from diag.errors import CheckNotApplicable, DiagError
 from diag.results.diagnosis import Evidence
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 IMAGES, FEWER_IMAGES = 32, 8
 """Images that are asked about; of a large network so few."""
+EVALUATIONS = 5
+"""How often the accuracy is measured with what the file switches on."""
 TOTAL_NUMBERS = 2**28
 """Numbers that all layers together compute for them, about."""
 SAME_BATCH = 1e-4
@@ -93,27 +95,50 @@ def _switched_on(case: Case, inputs: NDArray[np.float32], shown: NDArray[np.floa
     found = case.structure.switched_on
     if not found:
         return
-    answers = case.ask_network("as_saved", {"inputs": inputs}).arrays
-    one, two = answers["one"], answers["two"]
+    one, two = case.ask_network("as_saved", {"inputs": inputs}).arrays["outputs"]
     scale = max(float(np.abs(shown).max()), 1e-12)
     changes = np.maximum(np.abs(one - shown), np.abs(two - one)).max(axis=1) / scale
     flips = np.mean((_classes(one) != _classes(shown)) | (_classes(two) != _classes(shown)))
     names = ", ".join(f"{name} ({kind})" for name, kind in found[:5]) + (" and others" if len(found) > 5 else "")
     kind = "normalises by the batch" if all(kind == "BatchNormalization" for _, kind in found) else "is random"
+    said, measured, evidence = _accuracies(case)
     yield CHECK.finding(
         "warning",
         f"The file calls {names} with training=True: used as it was saved the model {kind}, and {flips:.0%} of "
-        f"{len(inputs)} {'images' if case.data is not None else 'noise images'} change their class.",
+        f"{len(inputs)} {'images' if case.data is not None else 'noise images'} change their class{said}.",
         "Save the model with these layers called without training=True; Keras 3 and this report switch them off, "
         "Keras 2 does not.",
         measured={
             "layers": [name for name, _ in found],
             "class_changes": float(flips),
             "largest_change": float(changes.max()),
+            **measured,
         },
         samples=case.rows[np.argsort(-changes, kind="stable")].tolist() if case.data is not None else (),
-        evidence=[_changes(case, changes)],
+        evidence=[*evidence, _changes(case, changes)],
     )
+
+
+def _accuracies(case: Case) -> tuple[str, dict[str, float], list[Evidence]]:
+    """Return in words, in numbers and as a picture what accuracies the file as it was saved would have.
+
+    Nothing where there are no labels, or what the network gives is no class.
+    """
+    if case.data is None or case.data.labels is None:
+        return "", {}, []
+    n = int(np.clip(TOTAL_NUMBERS // case.structure.cost, FEWER_IMAGES, len(case.rows)))
+    try:
+        y_true = case.y_true[:n]
+    except DiagError:
+        return "", {}, []
+    runs = case.ask_network("as_saved", {"inputs": case.inputs[:n]}, {"times": EVALUATIONS}).arrays["outputs"]
+    right = [float((case.model.read_outputs(outputs).argmax(axis=1) == y_true).mean()) for outputs in runs]
+    off = float(case.run.correct_mask[case.rows[:n]].mean())
+    span = f"{min(right):.1%} to {max(right):.1%}"
+    said = f"; {EVALUATIONS} evaluations of {n} images have {span} right, without it {off:.1%}"
+    rows = tuple({"evaluation": number, "accuracy": value} for number, value in enumerate(right, 1))
+    picture = Evidence("Accuracy of each evaluation as it was saved", rows, "point", x="evaluation", y="accuracy")
+    return said, {"accuracy_low": min(right), "accuracy_high": max(right), "accuracy_off": off}, [picture]
 
 
 def _classes(outputs: NDArray[np.float32]) -> NDArray[np.int64]:

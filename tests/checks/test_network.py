@@ -235,6 +235,21 @@ def test_dropout_that_the_file_switches_on_is_named_and_measured(spoil, good):
     assert (found.severity, found.measured["layers"]) == ("warning", ["dropout"])
     assert found.measured["largest_change"] > 0.01
     assert "dropout (Dropout)" in found.message
+    # With a quarter of the units switched off at random, accuracies vary, and are below that of the whole network.
+    accuracies = found.evidence[0].frame()["accuracy"]
+    assert len(accuracies) == 5
+    assert accuracies.nunique() > 1
+    low, high, off = (found.measured[f"accuracy_{name}"] for name in ("low", "high", "off"))
+    assert (low, high) == (accuracies.min(), accuracies.max())
+    assert low < off
+    assert f"5 evaluations of 150 images have {low:.1%} to {high:.1%} right, without it {off:.1%}." in found.message
+
+
+def test_without_labels_no_accuracy_is_said_of_dropout_that_is_switched_on(spoil, good):
+    for data in (False, load_dataset(good.x[:40])):
+        found = only(nondeterministic.CHECK, spoil(lambda network: rewired(network, dropout=True), data=data))
+        assert "change their class." in found.message
+        assert len(found.evidence) == 1
 
 
 def test_batch_normalisation_that_the_file_switches_on_is_told_apart(spoil):
@@ -247,8 +262,8 @@ def test_asking_as_saved_leaves_the_network_as_it_was(layer, good):
     network = rewired(good.network, **{layer: True})
     before = [np.array(each) for each in network.variables]
     found = network_answers.as_saved(network, {"inputs": good.x[:20]}, {}, None).arrays
-    assert found["one"].shape == found["two"].shape == (20, 10)
-    assert not np.allclose(found["one"], network(good.x[:20], training=False), atol=1e-3)
+    assert found["outputs"].shape == (2, 20, 10)
+    assert not np.allclose(found["outputs"][0], network(good.x[:20], training=False), atol=1e-3)
     for old, new in zip(before, network.variables, strict=True):
         np.testing.assert_array_equal(old, np.asarray(new))
 
