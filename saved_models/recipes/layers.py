@@ -64,5 +64,5 @@ def altered(*, rotation: float = 0, zoom: float = 0, shift: float = 0, shear: fl
     if shift:
         parts.append(layers.RandomTranslation(shift, shift, fill_mode="constant", seed=3))
     if shear:
-        parts.append(layers.RandomShear(shear, fill_mode="constant", value_range=(0, 1), seed=4))
+        parts.append(layers.RandomShear(shear, fill_mode="constant", seed=4))
     return parts
