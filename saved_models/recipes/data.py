@@ -61,10 +61,11 @@ def load_parts(source: str) -> Parts:
     train, test = load_dataset(source, split="train"), load_dataset(source, split="test")
     name = "digits" if source == "digits" else "mnist"
     images, labels = np.asarray(train.images[:]), np.asarray(train.labels)
-    held = test_rows(labels, N_VALIDATION[name])
+    fifth = len(labels) // 5  # of a smaller file
+    held = test_rows(labels, min(N_VALIDATION[name], fifth))
     rest = np.flatnonzero(~held)
     pool = np.zeros(len(labels), dtype=bool)
-    pool[rest[test_rows(labels[rest], N_POOL[name])]] = True
+    pool[rest[test_rows(labels[rest], min(N_POOL[name], fifth))]] = True
     fit = ~held & ~pool
     return Parts(
         source=name,
