@@ -177,6 +177,22 @@ def _measured(network: Any, recipe: Recipe, parts: Parts, chosen: NDArray[np.int
     return row
 
 
+def dropout_left_on(path: str | Path, out: Path) -> Path:
+    """Save a network of layers in a row so that its dropout stays on, and return where.
+
+    So the author used his: Keras's learning phase was left at 1, and every evaluation gave another accuracy.
+    """
+    import keras
+
+    network = keras.saving.load_model(path, compile=False)
+    images = outputs = keras.Input(network.input_shape[1:])
+    for layer in network.layers:
+        outputs = layer(outputs, training=True) if isinstance(layer, keras.layers.Dropout) else layer(outputs)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    keras.Model(images, outputs).save(out)
+    return out
+
+
 def optimism(right: NDArray[np.bool_], seed: int = SEED) -> float:
     """Return by how much the accuracy of a round that is chosen on test images is flattered by the choice.
 
