@@ -20,7 +20,7 @@ def recipes() -> list[Recipe]:
                 cnn,
                 epochs=4,
                 augmentation=lambda: altered(rotation=10, zoom=0.1, shift=0.1, shear=0.1),
-                rmsprop=True,
+                optimizer="RMSprop",
                 schedule=lambda epoch, epochs: 0.9**epoch,
             ),
             history="log",

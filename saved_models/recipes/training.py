@@ -42,8 +42,7 @@ class Network:
     augmentation : callable, optional
         Returns layers that alter the images while training; they are no part of the saved network.
     learning_rate : float
-    rmsprop : bool
-        RMSprop in place of Adam.
+    optimizer : {"Adam", "RMSprop", "SGD"}
     schedule : callable, optional
         Epoch from 0, number of epochs -> what the learning rate is multiplied by.
     plateau : bool
@@ -55,7 +54,7 @@ class Network:
     batch: int = 128
     augmentation: Callable[[], Sequence[Any]] | None = None
     learning_rate: float = 1e-3
-    rmsprop: bool = False
+    optimizer: str = "Adam"
     schedule: Callable[[int, int], float] | None = None
     plateau: bool = False
 
@@ -81,7 +80,7 @@ class Network:
             if name != "test"
         }
         trained = self.altering(network)
-        optimizer = (keras.optimizers.RMSprop if self.rmsprop else keras.optimizers.Adam)(self.learning_rate)
+        optimizer = getattr(keras.optimizers, self.optimizer)(self.learning_rate)
         trained.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
         with tempfile.TemporaryDirectory() as folder:
             best = Path(folder) / "best.weights.h5"
