@@ -10,7 +10,7 @@ import numpy as np
 
 from saved_models.recipes.layers import altered, convolution
 from saved_models.recipes.recipe import AS_STORED, Recipe
-from saved_models.recipes.training import Network, fresh, labelled, predictions, save_network, scored
+from saved_models.recipes.training import Network, fresh, predictions, save_network, scored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -199,7 +199,7 @@ class PseudoLabelled:
         print(f"  {recipe.name}: {found.sentence()}", flush=True)
         chosen = found.indices
         images = np.concatenate([parts.fit[0], parts.pool[0][chosen]])
-        more = replace(parts, fit=labelled(images, np.concatenate([parts.fit[1], found.y_pred[chosen]])))
+        more = replace(parts, fit=(images, np.concatenate([parts.fit[1], found.y_pred[chosen]])))
         fresh()
         net = keras.saving.load_model(out / f"{self.start}.keras", compile=False)
         trainer = Network(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from saved_models.recipes.data import Labelled, Parts
+    from saved_models.recipes.data import Parts
     from saved_models.recipes.recipe import Recipe, Scores
 
 SEED = 0
@@ -283,8 +283,3 @@ def say_epoch(name: str, epoch: int, epochs: int, logs: Mapping[str, float], sec
         f"validation {logs['val_loss']:.4f} and {logs['val_accuracy']:.4f}, {seconds:.0f} s",
         flush=True,
     )
-
-
-def labelled(images: NDArray[Any], labels: NDArray[Any]) -> Labelled:
-    """Return images and labels as a part."""
-    return images, labels.astype(np.int64)
