@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 TOOLS  := .venv-tools
 RIGHT_PYTHON := import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "diag needs Python 3.11, 3.12 or 3.13: run make clean, then make PYTHON=python3.12")
 
-.PHONY: demo test lint fuzz models zoo dashboard lock audit sbom screenshots clean
+.PHONY: demo test lint fuzz models zoo dashboard lock audit sbom notebooks screenshots clean
 
 demo: $(VENV)/.diag
 	$(BIN)/diag demo
@@ -37,6 +37,10 @@ models: $(VENV)/.diag-dev
 # Prints the accuracies of all models beside those that the notebooks wrote down: make zoo DATA=mnist
 zoo: $(VENV)/.diag
 	$(BIN)/python -m saved_models.recipes.table --data $(DATA)
+
+# Executes docs/notebooks/*.ipynb in place (wants MNIST, from Keras's cache or a network).
+notebooks: $(VENV)/.diag-dev
+	$(BIN)/python docs/notebooks/run.py
 
 # Makes the README's pictures again from the shipped models (needs Chromium).
 screenshots: $(VENV)/.diag-dev
