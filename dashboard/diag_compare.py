@@ -12,7 +12,7 @@ from diag_parts import clicked, draw_chart, frame_table, gallery, say
 from diag_state import get, get_choice, plain, put, selected
 
 from diag.results.changes import change_title, changed_samples
-from diag.views.agreement_charts import agreement_chart, ensembles_chart, overlap_chart
+from diag.views.agreement_charts import agreement_chart, ensembles_chart, overlap_chart, shown_ensembles
 from diag.views.comparison_charts import (
     class_difference_chart,
     confusion_difference_chart,
@@ -22,9 +22,12 @@ from diag.views.comparison_charts import (
 from diag.views.glossary import TERMS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from diag.results import Comparison
 
 PARTS = {"pair": "Two models", "all": "All models", "ensembles": "Ensembles"}
+MOST_PAIRS, EVERY_PAIR = 45, "All pairs"
 QUADRANTS = ("both_right", "only_a", "only_b", "both_wrong")
 FIGURES = {
     "metric": ("figure", None),
@@ -74,7 +77,7 @@ TOGETHER = {
 
 def choose_pair(comparison: Comparison) -> tuple[str, str]:
     """Draw the choice of two models; the best and the second best at first."""
-    ranked = [str(name) for name in comparison.table().index]
+    ranked = list(comparison.ranked())
     places = get("pair").split("-")
     names = [comparison.names[int(place)] for place in places if place.isdigit() and int(place) < len(comparison.names)]
     if len(names) == 2:
@@ -160,7 +163,7 @@ def draw_all(comparison: Comparison) -> None:
     picked = clicked(drawn(difference_chart, comparison), "forest", "pick")
     if picked:
         open_pair(picked[0]["pair"])
-    pairs = comparison.pairs()
+    pairs = listed_pairs(comparison)
     row = frame_table(pairs[list(PAIRS)], "pairs", PAIRS, pick=True)
     if row is not None:
         open_pair("-".join(str(comparison.names.index(pairs.iloc[row][key])) for key in "ab"))
@@ -169,6 +172,17 @@ def draw_all(comparison: Comparison) -> None:
         ranks = comparison.ranks()
         draw_chart(drawn(ranks_chart, comparison), key="ranks")
         st.caption(plain(ranks.sentence()))
+
+
+def listed_pairs(comparison: Comparison) -> pd.DataFrame:
+    """Return the pairs that are listed; of many those with a model that is chosen, the best at first."""
+    pairs = comparison.pairs()
+    if len(pairs) <= MOST_PAIRS:
+        return pairs
+    chosen = selected("Pairs with", "with", [*comparison.ranked(), EVERY_PAIR])
+    if chosen == EVERY_PAIR:
+        return pairs
+    return pairs[(pairs["a"] == chosen) | (pairs["b"] == chosen)]
 
 
 def ranks_chart(comparison: Comparison) -> Any:
@@ -213,7 +227,7 @@ def draw_ensembles(comparison: Comparison) -> None:
     picked = clicked(drawn(ensembles_chart, found), "ensembles", "ensemble")
     if picked:
         put("ensemble", picked[0]["key"])
-    frame = found.frame()
+    frame = shown_ensembles(found)
     row = frame_table(frame[list(TOGETHER)], "together", TOGETHER, pick=True)
     if row is not None:
         put("ensemble", frame.iloc[row]["key"])

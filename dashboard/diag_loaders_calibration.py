@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def load_calibrations(comparison: Comparison) -> dict[str, Calibration]:
-    """Return how far each model's probabilities can be believed."""
-    return {name: _calibration(identity(run), run) for name, run in zip(comparison.names, comparison.runs, strict=True)}
+    """Return how far each model's probabilities can be believed, the best model first."""
+    return {name: _calibration(identity(run), run) for name, run in comparison.ranked().items()}
 
 
 @kept("Resampling")
@@ -29,8 +29,7 @@ def _calibration(key: str, _run: Evaluation) -> Calibration:
 
 def load_discriminations(comparison: Comparison) -> dict[str, Discrimination]:
     """Return how well each model tells classes apart."""
-    runs = zip(comparison.names, comparison.runs, strict=True)
-    return {name: _discrimination(identity(run), run) for name, run in runs}
+    return {name: _discrimination(identity(run), run) for name, run in comparison.ranked().items()}
 
 
 @kept("Ranking")
@@ -40,8 +39,7 @@ def _discrimination(key: str, _run: Evaluation) -> Discrimination:
 
 def load_costs(comparison: Comparison, costs: Costs | None) -> dict[str, ExpectedCost]:
     """Return what each model's decisions cost."""
-    runs = zip(comparison.names, comparison.runs, strict=True)
-    return {name: _costs(identity(run), costs, run) for name, run in runs}
+    return {name: _costs(identity(run), costs, run) for name, run in comparison.ranked().items()}
 
 
 @kept()

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
-from diag_loaders import load_tile
-from diag_state import get_choice, numbered, plain, put
+from diag_loaders import load_comparison, load_tile
+from diag_state import get, get_choice, numbered, plain, put, widget
 
 from diag.errors import DiagError
 from diag.io.csv_out import escaped
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 CARD = 136
 SIDE = 84
+MOST_BESIDE, BESIDE = 6, 4
+"""Models that a page draws side by side, at most; of more these so many at first."""
 MANY = 3
 """Models that an image's card lists; of more it shows the chosen one."""
 SHORT = 40
@@ -192,6 +194,23 @@ def gallery(comparison: Comparison, title: str, indices: Sequence[int], key: str
     """Draw a heading with the number of images, and the first of them with what every model says."""
     st.markdown(f"**{plain(title)}**: {len(indices):,} image{'' if len(indices) == 1 else 's'}")
     cards(comparison, indices, key, limit)
+
+
+def some_models(comparison: Comparison) -> Comparison:
+    """Return the models that are drawn one beside the other: all, or of many those that are chosen.
+
+    At first these are the chosen one and the best of the others.
+    """
+    ranked = list(comparison.ranked())
+    if len(ranked) <= MOST_BESIDE:
+        return comparison
+    places = [place for place in get("shown").split("-") if place.isdigit() and int(place) < len(ranked)]
+    known = [comparison.names[int(place)] for place in places][:MOST_BESIDE]
+    first = get_choice("model", ranked)
+    begin = known or [first, *(name for name in ranked if name != first)][:BESIDE]
+    chosen = st.multiselect("Models side by side", ranked, key=widget("shown", begin), max_selections=MOST_BESIDE)
+    put("shown", "-".join(str(comparison.names.index(name)) for name in chosen))
+    return load_comparison([comparison.run(name) for name in chosen or begin])
 
 
 @contextlib.contextmanager

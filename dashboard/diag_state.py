@@ -15,7 +15,7 @@ KEYS = (
     "data", "train", "models", "model", "cell", "index", "view", "list", "group", "target", "method", "over", "part",
     "class", "severity", "zoom", "find", "versus", "sort", "pair", "quadrant", "change", "ensemble", "bin", "combo",
     "slice", "metric", "curve", "bins", "roc",
-    "issue", "color", "map", "mapclass", "mapanswer", "points",
+    "with", "shown", "issue", "color", "map", "mapclass", "mapanswer", "points",
 )  # fmt: skip
 MOST_IN_URL = 100
 """Images that a link can name one by one."""

@@ -36,32 +36,37 @@ COLUMNS = {
 COLOURS = {"warning": "orange", "note": "blue"}
 
 
-def draw_curves(trained: Training) -> None:
+def draw_curves(trained: Training, best: list[str]) -> None:
     """Draw the curves of one metric, which can be chosen."""
     metrics = trained.metrics()[:MAX_METRICS]
     chosen = segmented("Metric", "curve", metrics, {each: plain(metric_label(each)) for each in metrics})
-    draw_chart(drawn(curve_chart, trained, chosen), 100 + LEGEND * ((len(trained.told) + 1) // 2))
-    st.caption("A colour a model, training dashed; the dot marks the best epoch. Click a model in the legend.")
+    draw_chart(drawn(curve_chart, trained, chosen, best), 100 + LEGEND * ((len(trained.told) + 1) // 2))
+    st.caption(
+        "A colour a model, training dashed; the dot marks the best epoch. Click a model in the legend, with Shift "
+        "another one too; of many models the five best are in colour at first."
+    )
 
 
-def draw_table(trained: Training) -> None:
+def draw_table(trained: Training, best: list[str]) -> None:
     """Draw the table of all models."""
-    frame_table(trained.frame(), "training", COLUMNS)
+    frame = trained.frame()
+    ranks = frame["model"].map(best.index)
+    frame_table(frame.loc[ranks.sort_values().index], "training", COLUMNS)
 
 
-def draw_signs(trained: Training) -> None:
+def draw_signs(trained: Training, best: list[str]) -> None:
     """Write what each model's curves are a sign of."""
     say("signs", "What the curves are a sign of")
-    for run in trained.told:
+    for run in sorted(trained.told, key=lambda run: best.index(run.name)):
         said = [f":{COLOURS[sign.severity]}-badge[{sign.severity}] {plain(sign.text)}" for sign in run.signs]
         st.markdown(f"**{plain(run.name)}**  \n" + ("  \n".join(said) or "Nothing to note."))
     for note in trained.notes():
         st.caption(plain(note))
 
 
-def draw_gap(trained: Training) -> None:
+def draw_gap(trained: Training, best: list[str]) -> None:
     """Draw training minus validation accuracy by epoch, where there are both."""
     if not len(trained.gaps()):
         return
     say("gap_by_epoch", "Gap between training and validation")
-    draw_chart(drawn(gap_chart, trained), 100 + LEGEND * ((len(trained.told) + 1) // 2))
+    draw_chart(drawn(gap_chart, trained, best), 100 + LEGEND * ((len(trained.told) + 1) // 2))

@@ -37,7 +37,8 @@ def printed(*arguments):
 
 
 @pytest.mark.parametrize("command", ["evaluate", "compare", "doctor", "labels", "report"])
-def test_a_folder_is_all_models_in_it_for_every_command(command, folder, tmp_path):
+def test_a_folder_is_all_models_in_it_for_every_command(command, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # "labels" writes a file
     printed("evaluate", folder)  # so that both find the same kept results
     out = ["--out", tmp_path / "out.html", "--no-checks"] if command == "report" else []
     found = json.loads(printed(command, folder, "--json", *out).stdout)

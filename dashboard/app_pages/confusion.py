@@ -4,7 +4,7 @@ import streamlit as st
 from diag_blocks import draw_blocks
 from diag_loaders import open_comparison
 from diag_loaders_charts import drawn
-from diag_parts import SHORT, cards, clicked, section
+from diag_parts import SHORT, cards, clicked, section, some_models
 from diag_state import get_cell, get_choice, plain, put, segmented
 
 from diag.views.blocks import MANY_CLASSES
@@ -23,9 +23,10 @@ if comparison is not None:
         with section():
             draw_blocks(comparison, view)
     else:
+        shown = some_models(comparison)
         st.caption("Click a cell to see its images.")
         with st.container(horizontal=True, gap="medium"):
-            for name, run in zip(names, comparison.runs, strict=True):
+            for name, run in zip(shown.names, shown.runs, strict=True):
                 with st.container(width=WIDTH), section():
                     st.markdown(f"**{plain(name, SHORT)}**")
                     counts = view == "errors"

@@ -3,7 +3,7 @@
 import streamlit as st
 from diag_loaders import open_comparison
 from diag_maps import METHODS, TARGETS, draw_blocks, load_blocks
-from diag_parts import choose_image
+from diag_parts import choose_image, some_models
 from diag_state import segmented, slid
 
 comparison = open_comparison()
@@ -13,4 +13,4 @@ if comparison is not None:
         target = segmented("What is explained", "target", list(TARGETS), TARGETS, labelled=True)
         method = segmented("Method", "method", list(METHODS), METHODS, labelled=True)
         strength = slid("Map over image", "over", width=260)
-    draw_blocks(load_blocks(comparison, index, target, method), target, strength)
+    draw_blocks(load_blocks(some_models(comparison), index, target, method), target, strength)

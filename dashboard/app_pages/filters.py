@@ -2,7 +2,7 @@
 
 import streamlit as st
 from diag_loaders import load_activations, load_kernels, open_comparison
-from diag_parts import choose_image, section
+from diag_parts import choose_image, section, some_models
 from diag_state import plain
 
 from diag.views.figures import activation_figure, kernel_figure
@@ -10,7 +10,8 @@ from diag.views.figures import activation_figure, kernel_figure
 comparison = open_comparison()
 if comparison is not None:
     index = choose_image(comparison)
-    for name, run in zip(comparison.names, comparison.runs, strict=True):
+    shown = some_models(comparison)
+    for name, run in zip(shown.names, shown.runs, strict=True):
         st.subheader(plain(name))
         with section():
             kernels = load_kernels(run.model.digest, run.model)

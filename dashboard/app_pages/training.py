@@ -15,6 +15,7 @@ if comparison is not None:
             st.info(plain(note))
         st.caption('Name a history in the model card, such as history = "cnn.hist".')
     else:
+        best = list(comparison.ranked())
         for draw in (draw_curves, draw_table, draw_signs, draw_gap):
             with section():
-                draw(trained)
+                draw(trained, best)

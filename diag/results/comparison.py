@@ -90,6 +90,10 @@ class Comparison:
             raise InvalidInputError(f"expected one of {', '.join(self.names)}. Received: {name!r}.")
         return self.runs[self.names.index(name)]
 
+    def ranked(self) -> dict[str, Evaluation]:
+        """Return the runs by name, best first: in the order of `table`."""
+        return {str(name): self.run(str(name)) for name in self.table().index}
+
     def table(self) -> pd.DataFrame:
         """Return `Evaluation.summary` of every run, best accuracy first (ties by log loss).
 

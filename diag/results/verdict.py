@@ -16,6 +16,8 @@ WORTH_SAYING = 0.001
 """The verdict names the optimism of choosing the best from 0.1 points on."""
 MOST_NAMED = 3
 """Classes with equally many errors that a sentence names."""
+MOST_RIVALS = 6
+"""Models that a sentence names; of more it names the first half, which are the closest, and counts the others."""
 
 
 def pair_sentence(pair: Mapping[str, Any], n: int, level: float, margin: float) -> str:
@@ -163,17 +165,24 @@ def _clauses(comparison: Comparison, against: Mapping[str, Sequence[Mapping[str,
         interval = f"{per_cent(1 - comparison.level)} {low} to {high}, {p_text(float(better[0]['p_adjusted']))}"
         clauses.append(f"{better[0]['b']} by {size} points ({interval})")
     elif better:
-        clauses.append(listed([str(pair["b"]) for pair in better]))
+        clauses.append(_rivals(better))
     if len(equal) == 1:
         subject = "it is" if better else "is"
         clauses.append(f"{subject} equivalent to {equal[0]['b']}{_margin(equal[0], comparison)}")
     elif equal:
-        names = listed([str(pair["b"]) for pair in equal])
-        clauses.append(f"{'it is' if better else 'is'} equivalent to {names} within {_points_of(comparison.margin)}")
+        subject = "it is" if better else "is"
+        clauses.append(f"{subject} equivalent to {_rivals(equal)} within {_points_of(comparison.margin)}")
     if undecided:
-        names = listed([str(pair["b"]) for pair in undecided])
-        clauses.append(f"the data cannot separate it from {names}{power_clause(undecided, n)}")
+        clauses.append(f"the data cannot separate it from {_rivals(undecided)}{power_clause(undecided, n)}")
     return clauses
+
+
+def _rivals(pairs: Sequence[Mapping[str, Any]]) -> str:
+    """Return the second model of each pair, in words; of many the first."""
+    names = [str(pair["b"]) for pair in pairs]
+    if len(names) > MOST_RIVALS:
+        names = [*names[: MOST_RIVALS // 2], f"{len(names) - MOST_RIVALS // 2} others"]
+    return listed(names)
 
 
 def _margin(pair: Mapping[str, Any], comparison: Comparison) -> str:

@@ -25,6 +25,10 @@ TITLES = {
 }
 TEXT_LIMIT = 12
 """Up to so many models a heat map has its numbers in the cells."""
+LARGE, CELL = 320, 21
+"""Width of a heat map of few models, and of a cell in one of many, in pixels: a name beside each line can be read."""
+MAX_MEMBERS = 10
+"""Models that are drawn beside ensembles, at most: the best."""
 MAX_SUBSETS = 8
 """Averages of a part of the models that are drawn, at most: the most accurate."""
 MAX_BARS, FEW = 20, 6
@@ -34,7 +38,7 @@ DOT, BARS = 18, 130
 
 
 def agreement_chart(
-    agreement: Agreement, measure: str = "kappa", *, size: int = 320
+    agreement: Agreement, measure: str = "kappa", *, size: int | None = None
 ) -> alt.LayerChart | alt.FacetChart:
     """Return a measure of every pair of models as a heat map.
 
@@ -43,8 +47,8 @@ def agreement_chart(
     agreement : Agreement
     measure : str
         One of `diag.results.agreement.MEASURES`.
-    size : int
-        Width and height in pixels.
+    size : int, optional
+        Width and height in pixels; more for many models when left out.
 
     Returns
     -------
@@ -58,7 +62,9 @@ def agreement_chart(
     form = ".1%" if share else ".2f"
     low, high = _ends(rows["value"].to_numpy(dtype=float))
     names = list(agreement.names)
-    axis = alt.Axis(title=None, labelLimit=95, ticks=False, domain=False, labelAngle=-40, labelOverlap=False)
+    size = size or max(LARGE, CELL * len(names))
+    angle = -40 if len(names) <= TEXT_LIMIT else -90
+    axis = alt.Axis(title=None, labelLimit=95, ticks=False, domain=False, labelAngle=angle, labelOverlap=False)
     upright = alt.Axis(title=None, labelLimit=95, ticks=False, domain=False, labelOverlap=False)
     chosen = alt.selection_point(name="pair", fields=["pair"], on="click", empty=True)
     base = alt.Chart(rows).encode(
@@ -196,8 +202,18 @@ def _dots(agreement: Agreement, sets: pd.DataFrame) -> tuple[pd.DataFrame, pd.Da
     return pd.DataFrame(dots, columns=columns), pd.DataFrame(lines, columns=["key", "model", "last"])
 
 
+def shown_ensembles(ensembles: Ensembles) -> pd.DataFrame:
+    """Return the rows of `Ensembles.frame` that are shown: of many models the ten best, after the ensembles."""
+    frame = ensembles.frame()
+    member = frame["kind"] == "member"
+    if member.sum() <= MAX_MEMBERS:
+        return frame
+    members = frame.index[member]  # the best first
+    return frame.loc[[members[0], *frame.index[~member], *members[1:MAX_MEMBERS]]].reset_index(drop=True)
+
+
 def ensembles_chart(ensembles: Ensembles, max_subsets: int = MAX_SUBSETS) -> alt.LayerChart | alt.FacetChart:
-    """Return the accuracy of models, ensembles and the oracle, with 95 % intervals.
+    """Return the accuracy of models - of many the ten best -, ensembles and the oracle, with 95 % intervals.
 
     Returns
     -------
@@ -207,7 +223,7 @@ def ensembles_chart(ensembles: Ensembles, max_subsets: int = MAX_SUBSETS) -> alt
     """
     import altair as alt
 
-    frame = ensembles.frame()
+    frame, n_models = shown_ensembles(ensembles), len(ensembles.names)
     subsets = frame.index[frame["kind"] == "subset"]
     frame = frame.drop(index=subsets[max_subsets:])
     frame["group"] = frame["kind"].map({"member": "model", "oracle": "oracle"}).fillna("ensemble")
@@ -246,4 +262,8 @@ def ensembles_chart(ensembles: Ensembles, max_subsets: int = MAX_SUBSETS) -> alt
     naive = base.transform_filter("isValid(datum.naive_accuracy)").mark_point(size=60, strokeWidth=1.5)
     best = alt.Chart(frame.head(1)).mark_rule(strokeDash=[3, 3], color=theme.NEUTRAL).encode(x="accuracy:Q")
     layers = [best, rules.add_params(chosen), points, naive.encode(x="naive_accuracy:Q", color=color)]
-    return alt.layer(*layers).properties(width="container", height=24 * max(len(frame), 2))
+    chart = alt.layer(*layers).properties(width="container", height=24 * max(len(frame), 2))
+    if n_models <= MAX_MEMBERS:
+        return chart
+    title = f"ensembles, and the {MAX_MEMBERS} best of {n_models} models"
+    return chart.properties(title=alt.Title(title, fontWeight="normal", fontSize=12))

@@ -30,7 +30,7 @@ WHEN = ("before", "after")
 
 
 def shown_models(names: Sequence[str], chosen: str | None = None) -> list[str]:
-    """Return the models that a chart shows: the first ten, the chosen one among them."""
+    """Return the models that a chart shows: the first ten - give the best first -, the chosen one among them."""
     shown = list(names[:MOST_MODELS])
     return shown if chosen is None or chosen in shown else [chosen, *shown[:-1]]
 
@@ -56,7 +56,8 @@ def reliability_chart(
 ) -> alt.LayerChart | alt.FacetChart:
     """Return the reliability diagram of several models, with intervals and consistency bands of the chosen one.
 
-    The area of a point says how many images it stands for.
+    The area of a point says how many images it stands for. Of more than ten models the chosen one has a colour, and
+    nine others are grey.
 
     Returns
     -------
@@ -72,6 +73,8 @@ def reliability_chart(
     x = alt.X("confidence:Q", title="mean confidence", scale=_unit(), axis=_percent())
     y = alt.Y("accuracy:Q", title="right answers", scale=_unit(), axis=_percent())
     color = _model_color(list(results), chosen)
+    if len(results) > MOST_MODELS:
+        color = alt.condition("datum.chosen", alt.value(theme.RIGHT), alt.value(theme.NEUTRAL))
     tooltip = [
         alt.Tooltip("model:N"),
         alt.Tooltip("sure:N", title="bin"),

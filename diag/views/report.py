@@ -18,7 +18,7 @@ from diag.views.report_compare import compare_page
 from diag.views.report_data import data_page
 from diag.views.report_evidence import filters
 from diag.views.report_findings import diagnoses, finding_charts, finding_samples, findings_page, training_sheet
-from diag.views.report_maps import explanations
+from diag.views.report_maps import explanations, is_network, left_out, mapped
 from diag.views.report_pages import (
     PageContext,
     build_pages,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from diag.io.datasets import Dataset
+    from diag.results.comparison import Comparison
     from diag.results.diagnosis import Diagnosis
 
     Stage = Callable[[str, int, int], None]
@@ -71,8 +72,8 @@ def report(
     out : str or Path
         The file to write. It is written beside its place and renamed: never half a report.
     explain : int
-        How many images to explain in each Keras model: one right answer a class (at most half), then the most
-        confident errors. 0: none.
+        How many images to explain in each Keras model, of more than ten in the best: one right answer a class (at most
+        half), then the most confident errors. 0: none.
     background : int or str
         References for maps, as `explain` takes them: a number, or ``"kmeans:N"``.
     seed : int
@@ -102,10 +103,9 @@ def report(
         raise InvalidInputError(f"out={path}: expected a folder that exists. Received: {path.parent}. Create it first.")
     stage = progress or (lambda name, done, total: None)
     found = _findings(comparison.runs, checks, train, seed, stage, cache)
-    maps = explanations(comparison.runs, explain, background, seed, stage, cache)
     evidence = [
-        {**each, **map_checks(run, explain, seed, stage, cache), **filters(run, comparison.runs, stage, cache)}
-        for run, each in zip(comparison.runs, maps, strict=True)
+        {**each, **filters(run, comparison.runs, stage, cache)}
+        for run, each in zip(comparison.runs, _maps(comparison, explain, background, seed, stage, cache), strict=True)
     ]
     for each, diagnosis in zip(evidence, found, strict=False):
         each |= finding_samples(diagnosis)
@@ -129,6 +129,19 @@ def report(
     write_output(path, html)
     stage("Write the report", 1, 1)
     return path
+
+
+def _maps(
+    comparison: Comparison, explain: int, background: int | str, seed: int, stage: Stage, cache: bool
+) -> list[dict[str, Any]]:
+    """Return for each model its maps and how far to trust them, or why there are none."""
+    runs = mapped(comparison) if explain else list(comparison.runs)
+    found = explanations(runs, explain, background, seed, stage, cache)
+    checked = {
+        id(run): {**each, **map_checks(run, explain, seed, stage, cache)} for run, each in zip(runs, found, strict=True)
+    }
+    networks = sum(is_network(run) for run in comparison.runs)
+    return [checked.get(id(run)) or left_out(run, networks) for run in comparison.runs]
 
 
 def _findings(

@@ -13,7 +13,7 @@ from diag.views import calibration_charts as charts
 from diag.views.report_pages import PageContext, ReportPage, records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from diag.results.comparison import Comparison
 
@@ -30,12 +30,12 @@ def calibration_page(comparison: Comparison, context: PageContext) -> ReportPage
     names = comparison.names
     calibrated: dict[str, Calibration] = {}
     ranked: dict[str, Discrimination] = {}
-    for place, (name, run) in enumerate(zip(names, comparison.runs, strict=True)):
+    for place, (name, run) in enumerate(comparison.ranked().items()):
         context.stage("Calibration", place, len(names))
         calibrated[name] = calibration(run, context.seed, context.cache)
         ranked[name] = discrimination(run, context.seed, context.cache)
     context.stage("Calibration", len(names), len(names))
-    ranking = [str(name) for name in comparison.table().index]
+    ranking = list(calibrated)
     first = ranking[0]
     drawn: dict[str, Any] = {
         "reliability": charts.reliability_chart(calibrated, first),
@@ -43,14 +43,16 @@ def calibration_page(comparison: Comparison, context: PageContext) -> ReportPage
         "coverage": charts.coverage_chart(ranked),
         "topk": charts.top_k_chart(ranked),
     }
-    curves = _curves(ranked, drawn)
+    curves = _curves(ranked, names, drawn)
     costs = _costs(comparison, context.seed, drawn)
     models = [_model(name, calibrated[name], ranked[name]) for name in names]
     payload: dict[str, Any] = {
         "first": names.index(first),
+        "ranking": [names.index(name) for name in ranking],
+        "most": charts.MOST_MODELS,
         "models": models,
-        "reliability": records(charts.reliability_rows(calibrated, first)),
-        "temperature": records(charts.temperature_rows(calibrated, first)),
+        "reliability": _each(charts.reliability_rows, calibrated, first),
+        "temperature": _each(charts.temperature_rows, calibrated, first),
         "curves": curves,
         "costs": costs,
         "sampled": any(0 < len(found.rows) < len(found.run) for found in calibrated.values()),
@@ -62,12 +64,19 @@ def calibration_page(comparison: Comparison, context: PageContext) -> ReportPage
         "sentences": [calibrated[name].sentence(name) for name in ranking],
         "notes": _notes(calibrated, ranked),
         "temperature": bool(payload["temperature"]),
+        "most": charts.MOST_MODELS if len(names) > charts.MOST_MODELS else None,
         "classes": comparison.runs[0].n_classes,
         "curves": None if curves is None else len(curves["options"]),
         "searchable": comparison.runs[0].n_classes > ALL_CLASSES,
         "two": comparison.runs[0].n_classes == 2 and "cost" in drawn,
     }
     return ReportPage("calibration", "Calibration", content, payload, drawn, list(_samples(models)))
+
+
+def _each(rows: Callable[..., Any], results: Mapping[str, Calibration], first: str) -> list[dict[str, Any]]:
+    """Return the rows of a chart for every model, of which it shows those that are chosen; `first` is in front."""
+    found = [row for name, each in results.items() for row in records(rows({name: each}, name))]
+    return [{**row, "chosen": row["model"] == first} for row in found]
 
 
 def _model(name: str, found: Calibration, ranked: Discrimination) -> dict[str, Any]:
@@ -99,7 +108,7 @@ def _class_rows(ranked: Discrimination) -> list[dict[str, Any]] | None:
     return records(frame[["class_number", "count", *AREAS]])
 
 
-def _curves(ranked: Mapping[str, Discrimination], drawn: dict[str, Any]) -> dict[str, Any] | None:
+def _curves(ranked: Mapping[str, Discrimination], names: Sequence[str], drawn: dict[str, Any]) -> dict[str, Any] | None:
     """Return the curves of averages and classes as lists of numbers, and draw the first; None where there are none."""
     known = {name: found for name, found in ranked.items() if found.n_used}
     if not known:
@@ -107,14 +116,14 @@ def _curves(ranked: Mapping[str, Discrimination], drawn: dict[str, Any]) -> dict
     some = next(iter(known.values()))
     classes = _chosen_classes(known)
     points = int(np.clip(CURVE_NUMBERS // (4 * max(len(classes), 1) * len(known)), 42, 200))
-    places = {name: place for place, name in enumerate(ranked)}
+    places = {name: place for place, name in enumerate(names)}
     roc, pr = charts.curve_rows(known, "macro")
     drawn["roc"] = charts.roc_chart(roc, list(ranked))
     drawn["pr"] = charts.precision_recall_chart(pr, list(ranked))
     lists = {str(which): _lists(known, which, points, places) for which in ("macro", "micro", *classes)}
-    names = [("macro", "Macro average"), ("micro", "Micro average")]
-    names += [(str(number), some.run.class_names[number]) for number in classes]
-    return {"options": names, "lists": lists}
+    options = [("macro", "Macro average"), ("micro", "Micro average")]
+    options += [(str(number), some.run.class_names[number]) for number in classes]
+    return {"options": options, "lists": lists}
 
 
 def _chosen_classes(ranked: Mapping[str, Discrimination]) -> list[int]:
@@ -141,7 +150,7 @@ def _lists(
 
 def _costs(comparison: Comparison, seed: int, drawn: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what decisions cost when every mistake costs 1; for two classes, draw the cost by threshold."""
-    found = {name: expected_cost(run, seed=seed) for name, run in zip(comparison.names, comparison.runs, strict=True)}
+    found = {name: expected_cost(run, seed=seed) for name, run in comparison.ranked().items()}
     if comparison.runs[0].n_classes == 2:
         known = {name: each for name, each in found.items() if each.run.proba is not None and len(each.run)}
         if known:

@@ -17,10 +17,14 @@ from diag.views.report_pages import PageContext, ReportPage, records
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pandas as pd
+
     from diag.results.comparison import Comparison
 
 MAX_PAIRS = 45
-"""Pairs that can be opened; with more models those with the best one, then the others in order."""
+"""Pairs with their classes and cells: with more models those with the best one, then those among the next best."""
+MAX_LISTED = 2000
+"""Pairs that are listed and can be opened at all, in the same order."""
 MATRIX_CLASSES = 24
 """Up to so many classes the difference of two confusion matrices is drawn; beyond, its largest cells are listed."""
 MAX_ROWS = 40
@@ -32,13 +36,14 @@ def compare_page(comparison: Comparison, context: PageContext) -> ReportPage | N
     """Return the page; None for a single model."""
     if len(comparison.runs) < 2:
         return None
-    chosen = _chosen_pairs(comparison)
-    pairs = [_pair(comparison, each) for each in chosen]
+    metrics = dict(list(comparison.differences().groupby(["a", "b"], sort=False)))
+    rows = _ordered_pairs(comparison)
+    pairs = [_pair(comparison, row, metrics[row["a"], row["b"]], place < MAX_PAIRS) for place, row in enumerate(rows)]
     charts: dict[str, Any] = {
         "differences": comparison_charts.difference_chart(comparison),
     }
     matrix = comparison.runs[0].n_classes <= MATRIX_CLASSES
-    for pair in pairs:
+    for pair in pairs[:MAX_PAIRS]:
         names = comparison.names[pair["a"]], comparison.names[pair["b"]]
         charts[f"classes-{pair['key']}"] = comparison_charts.class_difference_chart(comparison, *names)
         if matrix:
@@ -52,6 +57,8 @@ def compare_page(comparison: Comparison, context: PageContext) -> ReportPage | N
     content = {
         "verdict": comparison.verdict(),
         "pairs": pairs,
+        "detailed": MAX_PAIRS if len(pairs) > MAX_PAIRS else None,
+        "many": len(comparison.names) > agreement_charts.TEXT_LIMIT,
         "matrix": matrix,
         "ranks": ranks_said,
         "overlap": agreed["overlap"],
@@ -63,6 +70,8 @@ def compare_page(comparison: Comparison, context: PageContext) -> ReportPage | N
         "pairs": pairs,
         "first": next(pair["key"] for pair in pairs if {pair["name_a"], pair["name_b"]} == {best, second}),
         "best": best,
+        "ranking": [comparison.names.index(name) for name in comparison.ranked()],
+        "only_with": comparison.names.index(best) if len(pairs) > MAX_PAIRS else None,
         "sets": agreed["sets"],
         "agreement": agreed["pairs"],
         "ensembles": together["rows"],
@@ -71,20 +80,25 @@ def compare_page(comparison: Comparison, context: PageContext) -> ReportPage | N
     return ReportPage("compare", "Compare", content, payload, charts, list(_samples(comparison, payload)))
 
 
-def _chosen_pairs(comparison: Comparison) -> list[dict[str, Any]]:
-    """Return the pairs to open, those with the best model first when there are too many."""
+def _ordered_pairs(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return the pairs, of too many those with the best model first, then those among the next two, three, ..."""
     rows = records(comparison.pairs())
     if len(rows) <= MAX_PAIRS:
         return rows
-    best = str(comparison.table().index[0])
-    return sorted(rows, key=lambda row: best not in (row["a"], row["b"]))[:MAX_PAIRS]
+    rank = {name: place for place, name in enumerate(comparison.ranked())}
+
+    def last(row: dict[str, Any]) -> tuple[bool, int, int]:
+        places = rank[row["a"]], rank[row["b"]]
+        return min(places) > 0, max(places), min(places)
+
+    return sorted(rows, key=last)[:MAX_LISTED]
 
 
-def _pair(comparison: Comparison, row: dict[str, Any]) -> dict[str, Any]:
-    """Return all that the page says of one pair."""
+def _pair(comparison: Comparison, row: dict[str, Any], differences: pd.DataFrame, detailed: bool) -> dict[str, Any]:
+    """Return all that the page says of one pair; with `detailed`, also class by class and cell by cell."""
     a, b = row["a"], row["b"]
     place = {name: number for number, name in enumerate(comparison.names)}
-    metrics = shown_differences(comparison, comparison.differences(), a, b)
+    metrics = shown_differences(comparison, differences, a, b)
     largest = max(("only_a", "only_b"), key=lambda key: row[key])
     return {
         **row,
@@ -97,8 +111,9 @@ def _pair(comparison: Comparison, row: dict[str, Any]) -> dict[str, Any]:
         "relation_text": RELATIONS[row["relation"]],
         "sentence": comparison.sentence(a, b),
         "metrics": [{**each, "share": each["metric"] != "log_loss"} for each in records(metrics)],
-        "classes": _classes(comparison, a, b),
-        "cells": changed_cells(comparison.run(a), comparison.run(b)),
+        "detailed": detailed,
+        "classes": _classes(comparison, a, b) if detailed else [],
+        "cells": changed_cells(comparison.run(a), comparison.run(b)) if detailed else [],
     }
 
 
@@ -155,12 +170,14 @@ def _ensembles(comparison: Comparison, charts: dict[str, Any]) -> dict[str, Any]
         return {"rows": None, "notes": [str(error)]}
     charts["ensembles"] = agreement_charts.ensembles_chart(found)
     rows = []
-    for row in records(found.frame()):
+    for row in records(agreement_charts.shown_ensembles(found)):
         if row["kind"] not in ("member", "oracle"):
             key = row["key"]
             row |= {"mended": found.mended(key)[:ITEMS].tolist(), "broken": found.broken(key)[:ITEMS].tolist()}
         rows.append(row)
-    return {"rows": rows, "notes": list(found.notes)}
+    n_models, most = len(comparison.names), agreement_charts.MAX_MEMBERS
+    some = [f"Of {n_models} models the {most} best stand beside the ensembles."] if n_models > most else []
+    return {"rows": rows, "notes": [*found.notes, *some]}
 
 
 def _overlap_said(agreed: Agreement) -> str:

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from diag.results.attribution import Attribution
+    from diag.results.comparison import Comparison
     from diag.results.evaluation import Evaluation
 
     Stage = Callable[[str, int, int], None]
 
+MOST_MODELS = 10
+"""Networks with maps in one file: of more the best, as explaining one and checking its maps takes half a minute."""
 MAX_COLUMNS = 12
 MAX_MAP = 64
 """Maps with a longer side are summed over blocks: in full size they would not fit into the file."""
@@ -56,6 +59,31 @@ class _Maps:
     values: NDArray[np.float32]
     block: int
     note: str
+
+
+def mapped(comparison: Comparison) -> list[Evaluation]:
+    """Return the runs that are explained: all, or of more networks than a file holds maps of, the best of them."""
+    networks = [run for run in comparison.ranked().values() if is_network(run)]
+    if len(networks) <= MOST_MODELS:
+        return list(comparison.runs)
+    best = networks[:MOST_MODELS]
+    return [run for run in comparison.runs if run in best]
+
+
+def is_network(run: Evaluation) -> bool:
+    """Return whether there can be maps of a model: of a network, and of an ensemble of networks."""
+    members = run.model.members
+    return run.model.is_keras or (bool(members) and all(member.is_keras for member in members))
+
+
+def left_out(run: Evaluation, networks: int) -> dict[str, Any]:
+    """Return what the page of a run says that is not `mapped`."""
+    if not is_network(run):
+        return {"explain_message": f"{run.name}: maps are made of Keras networks, and this is {run.model.kind}."}
+    return {
+        "explain_message": f"Of {networks} networks the {MOST_MODELS} best have maps in this file. For this one: "
+        f"diag report {run.model.path.name}, or diag explain {run.model.path.name} --index N."
+    }
 
 
 def explanations(

@@ -22,11 +22,13 @@ def training_page(comparison: Comparison, context: PageContext) -> ReportPage:
     if not trained.told:
         return ReportPage("training", "Training", {"message": _nothing(notes)})
     metrics = trained.metrics()[:MAX_METRICS]
-    charts: dict[str, Any] = {f"curves-{each}": training_charts.curve_chart(trained, each) for each in metrics}
+    best = list(comparison.ranked())
+    charts: dict[str, Any] = {f"curves-{each}": training_charts.curve_chart(trained, each, best) for each in metrics}
     has_gap = len(trained.gaps()) > 0
     if has_gap:
-        charts["gap"] = training_charts.gap_chart(trained)
-    content = {"rows": _rows(trained), "notes": notes, "gap": has_gap, "first": metrics[0]}
+        charts["gap"] = training_charts.gap_chart(trained, best)
+    content = {"rows": _rows(trained, best), "notes": notes, "gap": has_gap, "first": metrics[0]}
+    content["many"] = len(trained.told) > training_charts.MANY
     options = [[each, training_charts.metric_label(each)] for each in metrics]
     return ReportPage("training", "Training", content, {"metrics": options}, charts)
 
@@ -37,7 +39,7 @@ def _nothing(notes: list[str]) -> str:
     return f'{said} Name it in the card, such as history = "cnn.hist": .hist, a CSVLogger file, JSON or a log folder.'
 
 
-def _rows(trained: Training) -> list[dict[str, Any]]:
-    """Return the table's rows, with the signs as a list."""
+def _rows(trained: Training, best: list[str]) -> list[dict[str, Any]]:
+    """Return the table's rows, the best model first, with the signs as a list."""
     return [{**run.figures(), "signs": [{"text": sign.text, "severity": sign.severity} for sign in run.signs]}
-            for run in trained.told]  # fmt: skip
+            for run in sorted(trained.told, key=lambda run: best.index(run.name))]  # fmt: skip

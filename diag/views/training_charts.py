@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from diag.results.training import Training
 
+MANY = 10
+"""Models up to which each has its own colour; of more, these so many of the best have one at first."""
 DECADES = 50
 """Largest over smallest value from which on a scale is logarithmic."""
 _NAMES = {"lr": "learning rate"}
@@ -32,7 +34,7 @@ def metric_label(metric: str) -> str:
     return _NAMES.get(metric, metric.replace("_", " "))
 
 
-def curve_chart(trained: Training, metric: str = "loss") -> alt.LayerChart | alt.FacetChart:
+def curve_chart(trained: Training, metric: str = "loss", best: Sequence[str] = ()) -> alt.LayerChart | alt.FacetChart:
     """Return a metric by epoch of all models: a colour a model, training dashed, the best epoch marked.
 
     Parameters
@@ -40,6 +42,9 @@ def curve_chart(trained: Training, metric: str = "loss") -> alt.LayerChart | alt
     trained : Training
     metric : str
         One of `Training.metrics`.
+    best : sequence of str
+        Names of models, the best first. Of more than ten models the first five have colours, the others are grey until
+        they are clicked in the legend.
 
     Returns
     -------
@@ -51,8 +56,8 @@ def curve_chart(trained: Training, metric: str = "loss") -> alt.LayerChart | alt
 
     frame = trained.curves(metric)
     share = any(word in metric for word in _SHARES) and bool(len(frame)) and float(frame["value"].max()) <= 1
-    names = [run.name for run in trained.told]
-    run = alt.selection_point(name="run", fields=["model"], bind="legend")
+    names = _in_order(trained, best)
+    run = _chosen(names)
     wide = _spans_decades(frame)
     scale = alt.Scale(type="log", nice=False, padding=6) if wide else alt.Scale(zero=False, padding=6)
     axis = alt.Axis(format="%") if share else alt.Axis(format="~g", values=_decades(frame)) if wide else alt.Axis()
@@ -82,19 +87,23 @@ def curve_chart(trained: Training, metric: str = "loss") -> alt.LayerChart | alt
     return alt.layer(lines, marks, points).properties(width="container", height=300)
 
 
-def gap_chart(trained: Training) -> alt.LayerChart | alt.FacetChart:
-    """Return training minus validation accuracy by epoch, in percentage points; above 0 training is better."""
+def gap_chart(trained: Training, best: Sequence[str] = ()) -> alt.LayerChart | alt.FacetChart:
+    """Return training minus validation accuracy by epoch, in percentage points; above 0 training is better.
+
+    `best` is as `curve_chart` takes it.
+    """
     import altair as alt
 
     frame = trained.gaps()
     frame = frame.assign(points=100 * frame["gap"].astype(float))
-    run = alt.selection_point(name="run", fields=["model"], bind="legend")
+    names = _in_order(trained, best)
+    run = _chosen(names)
     tooltip = [
         alt.Tooltip("model:N"),
         alt.Tooltip("epoch:Q"),
         alt.Tooltip("points:Q", title="gap in points", format="+.1f"),
     ]
-    base = _base(frame, [each.name for each in trained.told], run).encode(
+    base = _base(frame, names, run).encode(
         y=alt.Y("points:Q", title="training − validation accuracy, points", scale=alt.Scale(padding=6)),
         tooltip=tooltip,
     )
@@ -119,17 +128,37 @@ def _decades(frame: pd.DataFrame) -> list[float]:
     return [place for place in places if low <= math.log10(place) <= high]
 
 
+def _in_order(trained: Training, best: Sequence[str]) -> list[str]:
+    """Return the names of the models with a history; of many the best first."""
+    names = [run.name for run in trained.told]
+    if len(names) <= MANY:
+        return names
+    return [*(name for name in best if name in names), *(name for name in names if name not in best)]
+
+
+def _chosen(names: Sequence[str]) -> Any:
+    """Return the selection of models by the legend: at first all, of many the best."""
+    import altair as alt
+
+    options: dict[str, Any] = {"name": "run", "fields": ["model"], "bind": "legend"}
+    if len(names) > MANY:
+        options["value"] = [{"model": name} for name in names[: MANY // 2]]
+    return alt.selection_point(**options)
+
+
 def _base(frame: pd.DataFrame, names: Sequence[str], run: Any) -> alt.Chart:
-    """Return what both charts share: epochs, a colour a model, and others faint when one is chosen."""
+    """Return what both charts share: epochs, a colour a model, and others faint when some are chosen."""
     import altair as alt
 
     present = [name for name in names if name in set(frame["model"])]
     colours = [theme.MODELS[list(names).index(name) % len(theme.MODELS)] for name in present]
     legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=150, labelFontSize=12, symbolType="stroke")
+    color = alt.Color("model:N", scale=alt.Scale(domain=present, range=colours), legend=legend)
+    many = len(names) > MANY
     return alt.Chart(frame).encode(
         x=alt.X(
             "epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d"), scale=alt.Scale(zero=False, nice=False)
         ),
-        color=alt.Color("model:N", scale=alt.Scale(domain=present, range=colours), legend=legend),
-        opacity=alt.condition(run, alt.value(1.0), alt.value(0.12)),
+        color=alt.condition(run, color, alt.value(theme.NEUTRAL)) if many else color,
+        opacity=alt.condition(run, alt.value(1.0), alt.value(0.25 if many else 0.12)),
     )

@@ -74,7 +74,8 @@ def test_a_single_model_has_no_such_page():
 def test_from_one_image_to_many_models_and_classes(k, n, m):
     section = compare_page(random_runs(k, n, m), CONTEXT)
     assert section.content["matrix"] == (k <= 24)
-    assert len(section.payload["pairs"]) == min(45, m * (m - 1) // 2)
+    assert len(section.payload["pairs"]) == m * (m - 1) // 2
+    assert sum(pair["detailed"] for pair in section.payload["pairs"]) == min(45, m * (m - 1) // 2)
     matrices = [name for name in section.charts if name.startswith("matrix-")]
     assert bool(matrices) == section.content["matrix"]
     assert all(isinstance(chart.to_dict(), dict) for chart in section.charts.values())

@@ -178,6 +178,15 @@ const report = (() => {
       else if (key !== "datasets") shortLabels(value, limit);
     }
   }
+  // A legend below a chart has as many columns as there is room for.
+  const ENTRY = 190;
+  function broadLegends(part, columns) {
+    if (part === null || typeof part !== "object") return;
+    for (const [key, value] of Object.entries(part)) {
+      if (key === "legend" && value && value.orient === "bottom" && value.columns) value.columns = columns;
+      else if (key !== "datasets") broadLegends(value, columns);
+    }
+  }
   async function draw(figure, spec, number) {
     const fit = structuredClone(spec);
     if (figure.dataset.square !== undefined) {
@@ -185,6 +194,7 @@ const report = (() => {
       fit.width = side;
       fit.height = side;
     }
+    broadLegends(fit, Math.max(2, Math.floor(figure.clientWidth / ENTRY)));
     if (figure.clientWidth < NARROW) shortLabels(fit, figure.dataset.square === undefined ? Math.floor(0.36 * figure.clientWidth) : 72);
     const { view } = await window.vegaEmbed(figure, fit, {
       ast: true, renderer: "svg", actions: false, defaultStyle: false, mode: "vega-lite", config: chartConfig(),

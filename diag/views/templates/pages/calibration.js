@@ -12,17 +12,18 @@
   const plain = (key, tip, format, label) => ({ key, tip, label, numeric: true, format });
   const named = (columns) => [{ key: "name", label: "Model" }, ...columns].map((column) => ({ ...column,
     label: column.label || (data.terms[column.tip] || [column.key])[0] }));
+  const ranked = (section) => section.ranking.map((place) => section.models[place]);
   const whole = (section) => state.whole("model", section.models.length) ?? section.first;
 
   function figures(root, section) {
-    table(root.querySelector(".calibration-figures"), { name: "calibration", rows: section.models,
+    table(root.querySelector(".calibration-figures"), { name: "calibration", rows: ranked(section),
       onRow: (row) => state.set({ model: section.models.indexOf(row), bin: null }), columns: named([
         { ...withRange("overconfidence", points, true), tip: "overconfidence", label: "Over-confidence, points (95%)" },
         { ...withRange("ece", three), tip: "ece", label: "ECE (95%)" }, plain("ece_by_chance", "ece_by_chance", three),
         plain("ece_p_value", "ece_p_value", p), plain("ece_equal_mass", "ece_equal_mass", three),
         plain("debiased_error", "debiased_error", three), plain("classwise_ece", "classwise_ece", (value) => number(value, 4)),
       ]) });
-    table(root.querySelector(".brier-parts"), { name: "brier score", rows: section.models, columns: named([
+    table(root.querySelector(".brier-parts"), { name: "brier score", rows: ranked(section), columns: named([
         plain("log_loss", "log_loss", three), plain("brier", "brier", three),
         ...(section.sampled ? [plain("brier_of_parts", "brier_of_parts", three)] : []),
         plain("reliability", "brier_reliability", three),
@@ -31,9 +32,13 @@
   }
 
   // ---- reliability: the chosen model in front ----
-  const inFront = (rows, model) => rows.map((row) => ({ ...row, chosen: row.model === model }));
+  // Beside it the best of the others, as many as a chart shows.
+  function inFront(section, rows, model) {
+    const shown = ranked(section).map(({ name }) => name).filter((name) => name !== model).slice(0, section.most - 1);
+    return rows.filter((row) => row.model === model || shown.includes(row.model)).map((row) => ({ ...row, chosen: row.model === model }));
+  }
   function reliability(root, section) {
-    report.select(root.querySelector(".reliability-tools"), { label: "Model", key: "model", options: section.models.map((model, place) => [place, model.name]) });
+    report.select(root.querySelector(".reliability-tools"), { label: "Model", key: "model", options: section.ranking.map((place) => [place, section.models[place].name]) });
     const box = root.querySelector(".reliability-tools select");
     const [wrong, right] = [root.querySelector(".bin-wrong"), root.querySelector(".bin-right")];
     const pick = (datum) => {
@@ -46,12 +51,12 @@
     report.onClick("calibration.bins", pick);
     state.on(["model"], () => {
       const place = whole(section);
-      const rows = inFront(section.reliability, section.models[place].name);
+      const rows = inFront(section, section.reliability, section.models[place].name);
       box.value = place;
       report.chart(root.querySelector("#reliability"), "calibration.reliability", rows);
       report.chart(root.querySelector("#reliability-bins"), "calibration.bins", rows);
       const after = root.querySelector("#temperature");
-      if (after) report.chart(after, "calibration.temperature", inFront(section.temperature, section.models[place].name));
+      if (after) report.chart(after, "calibration.temperature", inFront(section, section.temperature, section.models[place].name));
       const own = rows.filter((row) => row.chosen);
       table(root.querySelector(".bin-table"), { name: `bins ${section.models[place].name}`, rows: [...own].reverse(), all: () => own,
         csv: ["expected_low", "expected_high"].map((key) => [key, (row) => row[key]]),
@@ -83,7 +88,7 @@
     if (!target) return;
     const change = (key, label, tip) => ({ key: `${key}_after`, label, tip, numeric: true,
       csv: ["before", "after"].map((when) => [`${key}_${when}`, (row) => row[`${key}_${when}`]]), cell: (row) => `${three(row[`${key}_before`])} → ${three(row[`${key}_after`])}` });
-    table(target, { name: "temperature", rows: section.models,
+    table(target, { name: "temperature", rows: ranked(section),
       onRow: (row) => state.set({ model: section.models.indexOf(row), bin: null }), columns: named([
         { ...withRange("temperature", (value) => number(value, 2)), tip: "temperature_range", label: "Temperature (between folds)" },
         change("ece", "ECE", "after_scaling"), change("log_loss", "Log loss", "after_scaling"), change("brier", "Brier", "after_scaling"),
@@ -111,7 +116,7 @@
       }
     });
     const area = (key, tip, label) => ({ ...withRange(key, (value) => number(value, 4)), tip, label });
-    table(root.querySelector(".average-table"), { name: "averages", rows: section.models, columns: named([
+    table(root.querySelector(".average-table"), { name: "averages", rows: ranked(section), columns: named([
         area("macro_auc", "macro_average", "AUC, macro (95%)"), area("micro_auc", "micro_average", "AUC, micro (95%)"),
         area("macro_average_precision", "macro_average", "Average precision, macro (95%)"),
         area("micro_average_precision", "micro_average", "Average precision, micro (95%)") ]) });
@@ -135,7 +140,7 @@
     state.on(["model", "roc"], list);
   }
   function ranking(root, section) {
-    table(root.querySelector(".coverage-table"), { name: "coverage", rows: section.models, columns: named([
+    table(root.querySelector(".coverage-table"), { name: "coverage", rows: ranked(section), columns: named([
         { ...withRange("accuracy_at_coverage", (value) => percent(value, 1)), tip: "accuracy_at_coverage", label: "Accuracy at 90% (95%)" },
         { ...withRange("coverage_at_accuracy", (value) => percent(value, 1)), tip: "coverage_at_accuracy", label: "Coverage at 99% (95%)" },
         { ...withRange("aurc", (value) => number(value, 4)), tip: "aurc", label: "AURC (95%)" },

@@ -37,7 +37,7 @@
   function choosers(root, section) {
     const target = root.querySelector(".choose-pair");
     const boxes = ["A", "B"].map((label) => {
-      const box = make("select", { "aria-label": `Model ${label}` }, data.models.map((model, place) => make("option", { value: place }, model.name)));
+      const box = make("select", { "aria-label": `Model ${label}` }, section.ranking.map((place) => make("option", { value: place }, data.models[place].name)));
       target.append(make("label", { class: "pick" }, label, box));
       return box;
     });
@@ -136,16 +136,31 @@
     quadrantTable(root, pair);
     metricTable(root, pair);
     changedCells(root, pair);
+    const left = root.querySelector(".not-detailed");
+    left.hidden = pair.detailed;
+    left.textContent = `Of ${section.pairs.length} pairs not all are in this file class by class. For this one: diag report A B, with the files of ${pair.name_a} and ${pair.name_b}.`;
+    root.querySelector(".by-class").hidden = !pair.detailed;
     report.chart(root.querySelector("#class-differences"), `compare.classes-${pair.key}`);
     const matrix = root.querySelector("#confusion-difference");
     if (matrix) report.chart(matrix, `compare.matrix-${pair.key}`);
   }
   const inPoints = report.csvRange("difference", { ends: "", points: true });
+  // Of many pairs those with one model are listed, the best at first.
+  const ALL = "all";
+  const withModel = (section) => (state.get("with") === ALL ? null : state.whole("with", data.models.length) ?? section.only_with);
+  function pairsWith(root, section) {
+    if (section.only_with === null) return;
+    const options = [...section.ranking.map((place) => [place, data.models[place].name]), [ALL, `all ${section.pairs.length} pairs`]];
+    report.select(root.querySelector(".pairs-with"), { label: "With", key: "with", options });
+    state.on(["with"], () => allPairs(root, section));
+  }
   function allPairs(root, section) {
     const target = root.querySelector(".all-pairs");
     const gap = (row) => `${points(row.difference)} (${points(row.difference_low)} to ${points(row.difference_high)})`;
     const p = (value) => (value < 1e-4 ? "< 0.0001" : value.toFixed(4));
-    table(target, { name: "pairs", rows: section.pairs, chosen: (row) => row.key === chosenPair(section).key, columns: [
+    const only = withModel(section);
+    const rows = only === null ? section.pairs : section.pairs.filter((pair) => pair.a === only || pair.b === only);
+    table(target, { name: "pairs", rows, all: () => section.pairs, chosen: (row) => row.key === chosenPair(section).key, columns: [
       { key: "name_a", label: "A" }, { key: "name_b", label: "B" },
       { key: "only_a", label: "Only A", csv: "only_a_images", tip: "quadrants", numeric: true }, { key: "only_b", label: "Only B", csv: "only_b_images", tip: "quadrants", numeric: true },
       { key: "difference", label: "A − B, points (95%)", tip: "paired_difference", numeric: true, cell: gap, csv: inPoints },
@@ -219,6 +234,7 @@
     state.on(["pair"], () => { shown(); showPair(root, section); allPairs(root, section); });
     state.on(["pair", "quadrant"], () => { quadrantTable(root, chosenPair(section)); quadrantImages(root, chosenPair(section)); });
     state.on(["pair", "change"], () => changeImages(root, chosenPair(section), section.n));
+    pairsWith(root, section);
     together(root, section);
     ensembles(root, section);
     reportSide.sideBySide();
