@@ -212,6 +212,10 @@ def _widest(model: Any) -> int:
     return max(1, own, *(_widest(layer) for layer in model.layers if hasattr(layer, "layers")))
 
 
+_SLIGHTLY_LESS = np.float32(1 - 1e-6)
+"""Outlives that a row is divided by its sum, and is far below every figure that is shown."""
+
+
 class SklearnBackend:
     """A scikit-learn estimator saved with skops, loaded on first use."""
 
@@ -248,7 +252,8 @@ class SklearnBackend:
                 f"{type(estimator).__name__}. Wrap it in CalibratedClassifierCV and save it again."
             )
         try:
-            return np.asarray(estimator.predict_proba(inputs), dtype=np.float32)
+            proba = np.array(estimator.predict_proba(inputs), dtype=np.float32)
+            return _led_by_the_answer(proba, estimator, inputs)
         except DiagError:
             raise
         except Exception as error:
@@ -266,6 +271,24 @@ class SklearnBackend:
     ) -> Entry:
         """Refuse: an estimator is no network."""
         raise UnsupportedModelError(f"{self._file.path.name}: expected a Keras network. Received: an estimator.")
+
+
+def _led_by_the_answer(proba: NDArray[np.float32], estimator: Any, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return probabilities (n, k); where several are highest, the class that ``predict`` gives stays so, alone.
+
+    Estimators of a class against the rest, such as `sklearn.linear_model.SGDClassifier`, answer by scores, of which
+    several may have a sigmoid of 1: equal probabilities, of which the first is no answer.
+    """
+    if proba.ndim != 2 or not hasattr(estimator, "classes_"):
+        return proba
+    highest = proba == proba.max(axis=1, keepdims=True)
+    tied = np.flatnonzero(highest.sum(axis=1) > 1)
+    if not len(tied):
+        return proba
+    answers = np.asarray(estimator.predict(inputs[tied]))[:, None] == np.asarray(estimator.classes_)
+    led = (answers & highest[tied]).any(axis=1)
+    proba[tied[led]] = np.where(highest[tied[led]] & ~answers[led], proba[tied[led]] * _SLIGHTLY_LESS, proba[tied[led]])
+    return proba
 
 
 def _load_skops(file: ModelFile) -> Any:
