@@ -177,7 +177,8 @@ class GradientDescent:
         classes = np.unique(parts.fit[1])
         images, labels = data["train"]
         best, least, rows = estimator, np.inf, []
-        for epoch in range(self.epochs * (4 if parts.is_small else 1)):
+        epochs = self.epochs * (4 if parts.is_small else 1)
+        for epoch in range(epochs):
             started = time.perf_counter()
             order = rng.permutation(len(labels))
             estimator.partial_fit(images[order], labels[order], classes)
@@ -188,7 +189,7 @@ class GradientDescent:
                 row[f"{prefix}accuracy"] = float((classes[proba.argmax(axis=1)] == true).mean())
                 row[f"{prefix}loss"] = float(log_loss(true, np.clip(proba, 1e-7, 1), labels=classes))
             rows.append(row)
-            say_epoch(recipe.name, epoch + 1, self.epochs, row, time.perf_counter() - started)
+            say_epoch(recipe.name, epoch + 1, epochs, row, time.perf_counter() - started)
             if row["val_loss"] < least:
                 best, least = copy.deepcopy(estimator), row["val_loss"]
         if recipe.history == "hist":
