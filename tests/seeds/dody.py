@@ -15,9 +15,9 @@ from tests.seeds.place import answers, counted, findings
 
 CNN = "dody_cnn.h5"
 ALL = [
-    "dody_logistic.skops",
-    "dody_logistic_l1.skops",
-    "dody_logistic_l2.skops",
+    "dody_logistic.h5",
+    "dody_logistic_l1.h5",
+    "dody_logistic_l2.h5",
     "dody_dense.h5",
     "dody_dense_dropout.h5",
     CNN,

@@ -11,7 +11,7 @@ from scipy.signal import correlate2d
 
 import diag
 from diag.checks import nondeterministic
-from tests.checks.conftest import rewired
+from saved_models.recipes.sd import dropout_left_on
 from tests.seeds.pictures import letters, page_of, rows_of, tiles
 from tests.seeds.place import answers, counted, findings
 
@@ -216,11 +216,12 @@ def results_table(place, folder):
 
 def dropout_left_on(place, folder):
     """The slip: with the learning phase at 1, dropout stayed on, and every evaluation gave another accuracy."""
+    import keras
+
     names = [layer.name for layer in place.network(CNN).layers if type(layer).__name__ == "Dropout"]
     assert len(names) == 3
-    network = rewired(place.network(CNN), **dict.fromkeys(names, True))
-    path = folder / "wavering.h5"
-    _save(network, path)
+    path = dropout_left_on(place.path(CNN), folder / "wavering.h5")
+    network = keras.saving.load_model(path, compile=False)
     images, labels = place.pixels()[..., None] / np.float32(255), place.labels()
     evaluated = [(np.asarray(network(images)).argmax(axis=1) == labels).mean() for _ in range(4)]
     assert len(set(evaluated)) > 1  # it wavers
@@ -234,14 +235,6 @@ def dropout_left_on(place, folder):
     assert found[0].evidence[0].frame()["accuracy"].between(low, high).all()
     assert "without training=True" in found[0].remedy
     assert not findings(place.model(CNN), place.data(), nondeterministic.CHECK)
-
-
-def _save(network, path):
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Keras's advice against its own older format
-        network.save(path)
 
 
 def chosen_on_the_test_set(place, folder):

@@ -15,8 +15,9 @@ SHOWN = {
     """,
     "dody": """
         sample grid of 10 x 10 by class; class histogram; class percentages; missing-value check;
-        what a constant classifier would score; table of training and testing accuracy; curves of two runs in one
-        figure; confusion matrix; worst predictions; activations of every convolution; slip: activations of unscaled images
+        what a constant classifier would score; table of training and testing accuracy;
+        curves of two runs in one figure; confusion matrix; worst predictions; activations of every convolution;
+        slip: activations of unscaled images
     """,
     "lungu": """
         channels first, normalised inside; Lambda layer; validation accuracies of thirteen steps; ten random correct;

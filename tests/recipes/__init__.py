@@ -1,0 +1,1 @@
+"""What trains the shipped models, and what was trained."""
