@@ -18,7 +18,7 @@ def recipes() -> list[Recipe]:
             "Four 3x3 convolutions with batch normalisation and dropout, augmented, RMSprop.",
             Network(
                 cnn,
-                epochs=4,
+                epochs=8,
                 augmentation=lambda: altered(rotation=10, zoom=0.1, shift=0.1, shear=0.1),
                 optimizer="RMSprop",
                 schedule=lambda epoch, epochs: 0.9**epoch,

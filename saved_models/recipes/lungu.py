@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MEAN, STD = 33.318, 78.567
 MAX_ERROR = 0.01
 AUGMENTED = {"rotation": 8, "zoom": 0.05, "shift": 0.08}
-AVERAGED = ("lungu_08_batch_normalisation", "lungu_09_dropout", "lungu_10_augmentation", "lungu_11_annealing")
+AVERAGED = ("lungu_11_annealing", "lungu_11_annealing_2", "lungu_11_annealing_3")
 
 
 def recipes() -> list[Recipe]:
@@ -67,10 +67,21 @@ def recipes() -> list[Recipe]:
         *made,
         _step(10, "augmentation", "augmentation", "Rotated, zoomed and shifted images.", full, 0.9927),
         _step(11, "annealing", "learning-rate annealing", "The learning rate falls along a cosine.", annealed, 0.9939),
+        *(
+            _step(
+                11,
+                f"annealing_{seed}",
+                f"annealing, run {seed}",
+                "Step 11 with another seed.",
+                replace(annealed, seed=seed),
+                None,
+            )
+            for seed in (2, 3)
+        ),
         Recipe(
             "lungu_12_average.ensemble.toml",
             "lungu 12: average",
-            "The mean of the probabilities of steps 8 to 11.",
+            "The mean of the probabilities of the three runs of step 11.",
             Average(AVERAGED),
             noted=0.995,
             noted_on="validation",
@@ -79,7 +90,7 @@ def recipes() -> list[Recipe]:
     ]
 
 
-def _step(number: int, name: str, title: str, description: str, trainer: Any, noted: float) -> Recipe:
+def _step(number: int, name: str, title: str, description: str, trainer: Any, noted: float | None) -> Recipe:
     return Recipe(
         f"lungu_{number:02d}_{name}.keras",
         f"lungu {number}: {title}",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag._lazy import import_keras
 from saved_models.recipes.layers import SHAPE, altered, convolution, dense
 from saved_models.recipes.recipe import Recipe
 from saved_models.recipes.training import (
@@ -182,8 +183,7 @@ def dropout_left_on(path: str | Path, out: Path) -> Path:
 
     So the author used his: Keras's learning phase was left at 1, and every evaluation gave another accuracy.
     """
-    import keras
-
+    keras = import_keras()
     network = keras.saving.load_model(path, compile=False)
     images = outputs = keras.Input(network.input_shape[1:])
     for layer in network.layers:

@@ -47,6 +47,8 @@ class Network:
         Epoch from 0, number of epochs -> what the learning rate is multiplied by.
     plateau : bool
         Halve the learning rate when the validation loss does not fall.
+    seed : int
+        Of the weights to begin with, of the order of the images and of dropout.
     """
 
     build: Callable[[], Any]
@@ -57,10 +59,11 @@ class Network:
     optimizer: str = "Adam"
     schedule: Callable[[int, int], float] | None = None
     plateau: bool = False
+    seed: int = SEED
 
     def train(self, recipe: Recipe, parts: Parts, out: Path) -> Scores:
         """Fit, save, and return the scores."""
-        fresh()
+        fresh(self.seed)
         network = self.build()
         n_epochs = self.fit(network, recipe, parts, out)
         save_network(network, out / recipe.file)
@@ -199,12 +202,12 @@ class GradientDescent:
         return save_estimator(best, recipe, parts, out) | {"epochs": len(rows)}
 
 
-def fresh() -> None:
+def fresh(seed: int = SEED) -> None:
     """Forget earlier networks and begin all random numbers anew."""
     import keras
 
     keras.backend.clear_session()
-    keras.utils.set_random_seed(SEED)
+    keras.utils.set_random_seed(seed)
 
 
 def flat(recipe: Recipe, images: NDArray[Any]) -> NDArray[np.float32]:
