@@ -189,7 +189,7 @@ class GradientDescent:
             for prefix, part in (("", "train"), ("val_", "validation")):
                 proba = estimator.predict_proba(data[part][0][:N_SCORED])
                 true = data[part][1][:N_SCORED]
-                row[f"{prefix}accuracy"] = float((classes[proba.argmax(axis=1)] == true).mean())
+                row[f"{prefix}accuracy"] = float((estimator.predict(data[part][0][:N_SCORED]) == true).mean())
                 row[f"{prefix}loss"] = float(log_loss(true, np.clip(proba, 1e-7, 1), labels=classes))
             rows.append(row)
             say_epoch(recipe.name, epoch + 1, epochs, row, time.perf_counter() - started)

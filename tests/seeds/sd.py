@@ -214,7 +214,7 @@ def results_table(place, folder):
     assert table.index[0].startswith("sd: CNN")
 
 
-def dropout_left_on(place, folder):
+def wavering_accuracy(place, folder):
     """The slip: with the learning phase at 1, dropout stayed on, and every evaluation gave another accuracy."""
     import keras
 
@@ -261,6 +261,6 @@ ROWS = {
     "kernels of the first convolution": first_kernels,
     "activations of the first convolution": first_activations,
     "results table": results_table,
-    "slip: dropout left on": dropout_left_on,
+    "slip: dropout left on": wavering_accuracy,
     "slip: chosen on the test set": chosen_on_the_test_set,
 }
