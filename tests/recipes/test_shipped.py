@@ -15,17 +15,22 @@ from saved_models.recipes import NOTEBOOKS, digits, recipes, sd, shipped
 from saved_models.recipes.lungu import AVERAGED
 
 FOLDER = Path(__file__).parents[2] / "saved_models"
-LEFT_OUT = {"harder_vgg16.h5"}  # 59 MB, nearly all of it VGG16 itself
+LEFT_OUT = "harder_vgg16"  # 59 MB, nearly all of it VGG16 itself
 LIMITS = {"digits": 15 * 10**6, "mnist": 40 * 10**6}  # bytes, all files together
 N_TEST = {"digits": 797, "mnist": 10_000}
 N_VALIDATION = {"digits": 200, "mnist": 5_000, "harder": 2_400}
-RECIPES = {data: [recipe for recipe in shipped(data) if recipe.file not in LEFT_OUT] for data in LIMITS}
+RECIPES = {data: [recipe for recipe in shipped(data) if recipe.name != LEFT_OUT] for data in LIMITS}
 MODELS = [(data, recipe) for data in RECIPES for recipe in RECIPES[data] if not recipe.is_ensemble]
 NETWORKS = [(data, recipe) for data, recipe in MODELS if not recipe.file.endswith(".skops")]
 
 
 def of(listed):
     return pytest.mark.parametrize(("data", "recipe"), listed, ids=[f"{data}-{recipe.name}" for data, recipe in listed])
+
+
+def files_of(data):
+    """Return what is shipped; what was not may lie there where it was trained."""
+    return [path for path in (FOLDER / data).iterdir() if not path.name.startswith(f"{LEFT_OUT}.")]
 
 
 def path_of(data, recipe):
@@ -40,13 +45,13 @@ def digits_test():
 @pytest.mark.parametrize("data", RECIPES)
 def test_every_recipe_is_shipped_and_every_model_has_a_recipe(data):
     endings = (".h5", ".keras", ".skops", ".ensemble.toml")
-    files = sorted(path.name for path in (FOLDER / data).iterdir() if path.name.endswith(endings))
+    files = sorted(path.name for path in files_of(data) if path.name.endswith(endings))
     assert files == sorted(recipe.file for recipe in RECIPES[data])
 
 
 @pytest.mark.parametrize("data", RECIPES)
 def test_all_formats_are_shipped_and_they_are_small(data):
-    files = list((FOLDER / data).iterdir())
+    files = files_of(data)
     assert {".h5", ".keras", ".skops", ".toml", ".log", ".hist"} <= {path.suffix for path in files}
     assert sum(path.stat().st_size for path in files) < LIMITS[data]
 
