@@ -16,7 +16,7 @@ out.mkdir(parents=True, exist_ok=True)
 mnist = np.load(sys.argv[1])
 images, labels = mnist["x_test"], mnist["y_test"]
 inputs = images[:, None].astype("float32")
-averaged = "lungu_08_batch_normalisation", "lungu_09_dropout", "lungu_10_augmentation", "lungu_11_annealing"
+averaged = "lungu_11_annealing", "lungu_11_annealing_2", "lungu_11_annealing_3"
 
 # Validation accuracies of all models
 rows, answers = [], {}
