@@ -105,8 +105,8 @@ def test_dody_in_the_order_of_the_notebook(mnist, some):
 
 
 def test_harder_in_the_order_of_the_notebook(mnist):
-    # On its 2,400 validation images: dense .801 < CNN .959 < deep CNN .976 < with augmentation .983; searched .976. Ours
-    # are .80 < .94 < .96, and these images cannot tell the two deep ones apart.
+    # On its 2,400 validation images: dense .801 < CNN .959 < deep CNN .976 < with augmentation .983; searched .976.
+    # Ours are .80 < .94 < .96, and these images cannot tell the two deep ones apart.
     parts = load_parts("mnist")
     held = slice(N_HARDER * 4 // 5, N_HARDER)
     data = diag.load_dataset((made_harder(parts.fit[0][:N_HARDER])[held], parts.fit[1][held]))
