@@ -28,7 +28,7 @@ fuzz: $(VENV)/.diag-fuzz
 dashboard: $(VENV)/.diag
 	$(BIN)/streamlit run dashboard/app.py
 
-# Trains shipped models again: make models (digits, minutes), make models DATA=mnist ONLY=sd (all of MNIST: about an hour on
+# Trains shipped models again: make models (digits, minutes), make models DATA=mnist ONLY=sd (all of MNIST: a good hour on
 # two cores). DATA is digits, mnist (from Keras's cache or a network) or a file like Keras's mnist.npz; ONLY a notebook or a model.
 DATA ?= digits
 models: $(VENV)/.diag-dev

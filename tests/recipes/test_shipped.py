@@ -177,3 +177,23 @@ def test_readme_has_the_figures_of_the_cards():
         results = tomllib.loads(card.read_text(encoding="utf-8"))["results"]
         scores = (results[f"{split}_accuracy"] for split in ("train", "validation", "test"))
         assert f"| `{recipe.file}` | " + " | ".join(f"{score:.4f}" for score in scores) in readme
+
+
+def test_the_table_in_the_docs_has_the_figures_of_the_cards():
+    page = (FOLDER.parent / "docs" / "mnist.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| `")
+    ]
+    table = {row[0].strip("`"): row for row in rows if len(row) == 7}
+    assert list(table) == [recipe.file for recipe in recipes("mnist")]
+    for data, recipe in MODELS:
+        if data == "mnist":
+            _, noted, _, likewise, above, test, _ = table[recipe.file]
+            results = load_card(path_of(data, recipe)).results
+            assert test == f"{results['test_accuracy']:.4f}"
+            assert likewise == f"{results[f'{recipe.noted_on}_accuracy']:.4f}"
+            assert noted == ("–" if recipe.noted is None else f"{recipe.noted:.4f}")
+            if recipe.noted is not None:
+                assert float(above.replace("−", "-")) == pytest.approx(
+                    (float(likewise) - recipe.noted) * 100, abs=0.011
+                )
