@@ -88,7 +88,7 @@ for name, chosen in (("correct", ~wrong), ("wrong", wrong)):
     indices = np.concatenate([surest(chosen & (labels == label), 1) for label in range(10)])
     values = explainer.shap_values(inputs[indices], check_additivity=False)
     maps = [values[..., label] for label in range(10)]
-    shap.image_plot(maps, inputs[indices], true_labels=labels[indices], show=False)
+    shap.image_plot(maps, inputs[indices], show=False)
     plt.savefig(out / f"shap_{name}.png")
 
 # Kernels, and activations for an image, of the first convolution layer
