@@ -112,7 +112,8 @@ def load(kind: str, key: str) -> Entry | None:
 def _columns(path: Path, written: list[int]) -> dict[str, NDArray[Any]]:
     from pyarrow import BufferReader, parquet
 
-    table = parquet.read_table(BufferReader(_whole(path, written)))
+    # Threads of pyarrow that are still starting when Python ends would abort the process.
+    table = parquet.read_table(BufferReader(_whole(path, written)), use_threads=False, pre_buffer=False)
     return {name: frozen(table[name].to_numpy()) for name in table.column_names}
 
 
