@@ -84,11 +84,8 @@ def load_data(paths: tuple[str, ...], stamps: tuple[int, ...], source: str) -> D
 def load_run(path: str, stamp: int, digest: str, _data: Dataset) -> Evaluation:
     """Return a model's evaluation; from diag's cache on disk it comes without TensorFlow."""
     model = load_model(path, stamp)
-    bar = st.progress(0.0, text=plain(f"Evaluating {model.name}"))
-    try:
-        return diag.evaluate(model, _data, progress=lambda done, total: bar.progress(done / total))
-    finally:
-        bar.empty()
+    with progress(f"Evaluating {model.name}") as done:
+        return diag.evaluate(model, _data, progress=done)
 
 
 def identity(run: Evaluation) -> str:
