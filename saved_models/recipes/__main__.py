@@ -26,9 +26,8 @@ def main() -> None:
     arguments = parser.parse_args()
     name = "digits" if arguments.data == "digits" else "mnist"
     known = recipes(name)
-    chosen = [recipe for recipe in known if arguments.only in (recipe.notebook, recipe.name)]
-    if arguments.only is None:
-        chosen = shipped(name)
+    named = [recipe for recipe in known if arguments.only in (recipe.notebook, recipe.name)]
+    chosen = shipped(name) if arguments.only is None else named
     if not chosen:
         names = ", ".join([*NOTEBOOKS, *(recipe.name for recipe in known)])
         parser.error(f"--only: expected one of {names}. Received: {arguments.only}.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from diag import load_dataset
+from diag.errors import DataError
 from diag.io.readers.builtin import test_rows
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ N_POOL = {"mnist": 5_000, "digits": 200}
 N_HARDER = 12_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parts:
     """A data set, cut up. Images are uint8 (n, 28, 28, 1), or float32 of 0..255 where they were made harder.
 
@@ -31,7 +32,7 @@ class Parts:
     source : str
         As a card names it.
     fit, validation, pool, test : tuple of (images, labels)
-        For fitting; for choosing the epoch; for pseudo-labels, whose true labels no recipe looks at; for the end.
+        For fitting; for choosing the epoch; for pseudo-labels, whose true labels nothing is fitted to; for the end.
     """
 
     source: str
@@ -45,9 +46,13 @@ class Parts:
         """Whether an epoch is so short that there have to be many."""
         return len(self.fit[1]) < 5_000
 
+    def while_fitting(self) -> dict[str, Labelled]:
+        """Return what is looked at while a model is fitted."""
+        return {"train": self.fit, "validation": self.validation}
+
     def named(self) -> dict[str, Labelled]:
         """Return what is scored."""
-        return {"train": self.fit, "validation": self.validation, "test": self.test}
+        return {**self.while_fitting(), "test": self.test}
 
 
 def load_parts(source: str) -> Parts:
@@ -57,9 +62,21 @@ def load_parts(source: str) -> Parts:
     ----------
     source : str
         "mnist", "digits", or a file in the layout of Keras's ``mnist.npz``.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or holds other images than those of ten digits.
     """
     train, test = load_dataset(source, split="train"), load_dataset(source, split="test")
     name = "digits" if source == "digits" else "mnist"
+    for part in (train, test):
+        shape, classes = tuple(part.images.shape[1:]), np.unique(part.labels)
+        if shape != (28, 28, 1) or not np.array_equal(classes, np.arange(10)):
+            raise DataError(
+                f"{part.name}: expected images of 28x28x1 with the labels 0 to 9, each of them there. Received: "
+                f"{'x'.join(map(str, shape))}, {len(classes)} classes. Pass MNIST, or digits laid out like it."
+            )
     images, labels = np.asarray(train.images[:]), np.asarray(train.labels)
     fifth = len(labels) // 5  # of a smaller file
     held = test_rows(labels, min(N_VALIDATION[name], fifth))

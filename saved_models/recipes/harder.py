@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from diag.errors import MissingDependencyError
 from saved_models.recipes.data import harder_parts
 from saved_models.recipes.layers import SHAPE, altered, convolution, dense
 from saved_models.recipes.recipe import AS_STORED, SCALED, Recipe
-from saved_models.recipes.training import SEED, Network, fresh, predictions, save_network, scored
+from saved_models.recipes.training import SEED, Network, fresh, load_network, predictions, save_network, scored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,22 +69,24 @@ class OnHarder:
     trainer: Any
 
     def train(self, recipe: Recipe, parts: Parts, out: Path) -> Scores:
-        """Write the tables, train, and return the scores."""
-        with tempfile.TemporaryDirectory() as folder:
-            hard = harder_parts(parts, Path(folder))
-        scores = self.trainer.train(recipe, hard, out)
+        """Train on what the tables hold, and return the scores."""
+        scores = self.trainer.train(recipe, _from_tables(parts), out)
         scores["harder_test_accuracy"] = scores.pop("test_accuracy")
         n_test = scores.pop("n_test")
         plain = _plain_accuracy(recipe, parts, out)
         return scores | {"test_accuracy": plain, "n_test": n_test}
 
 
-def _plain_accuracy(recipe: Recipe, parts: Parts, out: Path) -> float:
-    import keras
+@lru_cache(maxsize=1)
+def _from_tables(parts: Parts) -> Parts:
+    """Return *harder*'s parts; its tables are written and read once for all its recipes."""
+    with tempfile.TemporaryDirectory() as folder:
+        return harder_parts(parts, Path(folder))
 
-    network = keras.saving.load_model(out / recipe.file, compile=False)
+
+def _plain_accuracy(recipe: Recipe, parts: Parts, out: Path) -> float:
     images, labels = parts.test
-    return float((predictions(network, recipe)(images) == labels).mean())
+    return float((predictions(load_network(out / recipe.file), recipe)(images) == labels).mean())
 
 
 def cnn(units: int = 64, activation: str = "relu", dropout: float = 0.0) -> Any:
@@ -199,9 +202,7 @@ class Hyperband:
         fresh()
         tuner_package = import_tuner()
         data = {
-            name: (recipe.inputs(images, SHAPE), labels)
-            for name, (images, labels) in parts.named().items()
-            if name != "test"
+            name: (recipe.inputs(images, SHAPE), labels) for name, (images, labels) in parts.while_fitting().items()
         }
         with tempfile.TemporaryDirectory() as folder:
             tuner = tuner_package.Hyperband(

@@ -10,7 +10,7 @@ import numpy as np
 
 from saved_models.recipes.layers import altered, convolution
 from saved_models.recipes.recipe import AS_STORED, Recipe
-from saved_models.recipes.training import Network, fresh, predictions, save_network, scored
+from saved_models.recipes.training import Network, fresh, load_network, predictions, save_network, scored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -200,8 +200,6 @@ class PseudoLabelled:
 
     def train(self, recipe: Recipe, parts: Parts, out: Path) -> Scores:
         """Choose candidates by what the validation images promise, fit on, save, and return the scores."""
-        import keras
-
         import diag
 
         model = diag.load_model(out / f"{self.start}.keras")
@@ -212,7 +210,7 @@ class PseudoLabelled:
         images = np.concatenate([parts.fit[0], parts.pool[0][chosen]])
         more = replace(parts, fit=(images, np.concatenate([parts.fit[1], found.y_pred[chosen]])))
         fresh()
-        net = keras.saving.load_model(out / f"{self.start}.keras", compile=False)
+        net = load_network(out / f"{self.start}.keras")
         trainer = Network(
             lambda: net, epochs=2, batch=64, augmentation=lambda: altered(**AUGMENTED), learning_rate=1e-4
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from saved_models.recipes.training import (
     GradientDescent,
     Network,
     fresh,
+    load_network,
     predictions,
     save_network,
     say_epoch,
@@ -24,8 +26,6 @@ from saved_models.recipes.training import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from saved_models.recipes.data import Parts
@@ -140,7 +140,7 @@ class TargetAccuracy:
         import keras
 
         fresh()
-        network = keras.saving.load_model(out / f"{self.start}.h5", compile=False)
+        network = load_network(out / f"{self.start}.h5")
         trained = self.trainer.altering(network)
         trained.compile(keras.optimizers.Adam(self.trainer.learning_rate), "sparse_categorical_crossentropy")
         predict, rng = predictions(network, recipe), np.random.default_rng(SEED)
@@ -184,7 +184,7 @@ def dropout_left_on(path: str | Path, out: Path) -> Path:
     So the author used his: Keras's learning phase was left at 1, and every evaluation gave another accuracy.
     """
     keras = import_keras()
-    network = keras.saving.load_model(path, compile=False)
+    network = load_network(Path(path))
     images = outputs = keras.Input(network.input_shape[1:])
     for layer in network.layers:
         outputs = layer(outputs, training=True) if isinstance(layer, keras.layers.Dropout) else layer(outputs)

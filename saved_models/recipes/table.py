@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from saved_models.recipes.data import N_HARDER, load_parts, made_harder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from saved_models.recipes.data import Parts
+    from saved_models.recipes.data import Labelled, Parts
     from saved_models.recipes.recipe import Recipe
 
 HERE = Path(__file__).resolve().parents[1]
@@ -48,9 +49,7 @@ def row(recipe: Recipe, folder: Path, parts: Parts) -> Iterator[str]:
     figures = accuracy(model, parts.test)
     likewise, kind = figures, "test"
     if recipe.notebook == "harder":
-        images, labels = parts.fit
-        held = slice(min(len(labels), N_HARDER) * 4 // 5, N_HARDER)
-        likewise, kind = accuracy(model, (made_harder(images[:N_HARDER])[held], labels[held])), "harder, validation"
+        likewise, kind = accuracy(model, harder_validation(parts)), "harder, validation"
     elif recipe.noted_on == "validation":
         likewise, kind = accuracy(model, parts.validation), "validation"
     noted = recipe.noted if parts.source == "mnist" else None  # the notebooks saw MNIST
@@ -61,6 +60,14 @@ def row(recipe: Recipe, folder: Path, parts: Parts) -> Iterator[str]:
     yield "–" if noted is None else f"{(likewise['accuracy'] - noted) * 100:+.2f}".replace("-", "−")
     yield f"{figures['accuracy']:.4f}"
     yield f"{figures['accuracy_low']:.4f} to {figures['accuracy_high']:.4f}"
+
+
+@lru_cache(maxsize=1)
+def harder_validation(parts: Parts) -> Labelled:
+    """Return the images of *harder* that chose the epochs of its models, and their labels."""
+    images, labels = parts.fit
+    held = slice(min(len(labels), N_HARDER) * 4 // 5, N_HARDER)
+    return made_harder(images[:N_HARDER])[held], labels[held]
 
 
 def accuracy(model: Any, part: Any) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diag.errors import ModelLoadError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -78,9 +80,7 @@ class Network:
             epochs, patience, batch = SMALL_EPOCHS, SMALL_PATIENCE, SMALL_BATCH
         shape = network.input_shape[1:]
         data = {
-            name: (recipe.inputs(images, shape), labels)
-            for name, (images, labels) in parts.named().items()
-            if name != "test"
+            name: (recipe.inputs(images, shape), labels) for name, (images, labels) in parts.while_fitting().items()
         }
         trained = self.altering(network)
         optimizer = getattr(keras.optimizers, self.optimizer)(self.learning_rate)
@@ -176,7 +176,7 @@ class GradientDescent:
 
         estimator = SGDClassifier("log_loss", penalty=self.penalty, alpha=self.alpha, random_state=SEED)
         rng = np.random.default_rng(SEED)
-        data = {name: (flat(recipe, images), labels) for name, (images, labels) in parts.named().items()}
+        data = {name: (flat(recipe, images), labels) for name, (images, labels) in parts.while_fitting().items()}
         classes = np.unique(parts.fit[1])
         images, labels = data["train"]
         best, least, rows = estimator, np.inf, []
@@ -236,6 +236,24 @@ def save_estimator(estimator: Any, recipe: Recipe, parts: Parts, out: Path) -> S
 
     skops_io.dump(estimator, out / recipe.file)
     return scored(lambda images: estimator.predict(flat(recipe, images)), parts)
+
+
+def load_network(path: Path) -> Any:
+    """Return a network that a recipe saved.
+
+    Raises
+    ------
+    ModelLoadError
+        If it is not there.
+    """
+    import keras
+
+    if not path.exists():
+        raise ModelLoadError(
+            f"{path.name}: expected the network that this recipe begins with. Received: no such file in {path.parent}. "
+            f"Train it first: --only {path.stem}."
+        )
+    return keras.saving.load_model(path, compile=False)
 
 
 def save_network(network: Any, path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from diag import load_dataset
+from diag.errors import DataError
 from saved_models.recipes import data as recipe_data
 from saved_models.recipes.data import Parts, harder_parts, load_parts, made_harder, with_pool
 
@@ -50,6 +51,17 @@ def test_validation_images_are_the_last_of_each_class(numbered):
     for label in range(10):
         others = np.concatenate([numbers(part)[part[1] == label] for part in (numbered.fit, numbered.pool)])
         assert others.max() < first_held[label]
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "received"),
+    [((28, 28), 2, "28x28x1, 2 classes"), ((32, 32, 3), 10, "32x32x3, 10 classes")],
+)
+def test_other_images_than_ten_digits_are_refused(tmp_path, shape, classes, received):
+    images, labels = np.zeros((40, *shape), np.uint8), np.arange(40) % classes
+    np.savez(tmp_path / "other.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    with pytest.raises(DataError, match=f"expected images of 28x28x1 .* Received: {received}"):
+        load_parts(str(tmp_path / "other.npz"))
 
 
 def test_digits_are_those_of_diag():

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import diag
+from diag.errors import ModelLoadError
 from saved_models.recipes import __main__ as command
 from saved_models.recipes import harder, lungu, recipes, table, training
 from saved_models.recipes.data import load_parts
@@ -141,6 +142,19 @@ def test_training_to_a_target_stops_there_and_keeps_the_best_round(parts, tmp_pa
     again = recipe.trainer.train(recipe, other, tmp_path)
     assert again["validation_accuracy"] == pytest.approx(scores["validation_accuracy"], abs=0.02)
     assert again["epochs"] == scores["epochs"]
+
+
+def test_the_network_that_a_recipe_begins_with_is_asked_for_in_one_line(parts, tmp_path):
+    recipe = next(recipe for recipe in recipes() if recipe.name == "sd_cnn_target")
+    with pytest.raises(
+        ModelLoadError, match=r"sd_cnn_augmented.h5: .* Train it first: --only sd_cnn_augmented\."
+    ) as said:
+        recipe.trainer.train(recipe, parts, tmp_path)
+    assert str(said.value).startswith(
+        "sd_cnn_augmented.h5: expected the network that this recipe begins with. Received: "
+    )
+    assert "\n" not in str(said.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_pseudo_labels_are_the_models_own_and_the_true_ones_are_looked_up_at_the_end(parts, tmp_path, monkeypatch):
