@@ -18,6 +18,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 _EXAMPLE = "result.html"
 _ENDINGS = {
     ".html", ".htm", ".csv", ".xml", ".png", ".npz", ".json", ".toml", ".pdf",
+    ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".bmp", ".tif", ".tiff",
     ".h5", ".hdf5", ".keras", ".skops", ".npy", ".parquet", ".zip", ".tfrecord", ".pkl", ".hist",
 }  # fmt: skip
 

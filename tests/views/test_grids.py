@@ -190,6 +190,8 @@ def test_a_picture_displays_and_saves_itself(tmp_path):
     assert picture.save(tmp_path / "a.png").read_bytes() == png
     with pytest.raises(InvalidInputError, match="ends in"):
         picture.save(tmp_path / "a.csv")
+    with pytest.raises(InvalidInputError, match=r"ends in \.png\. Received: \.jpg"):
+        picture.save(tmp_path / "a.jpg")
 
 
 def test_what_a_notebook_shows_is_found_by_name():
