@@ -74,7 +74,7 @@ class Call:
             "body": self.body,
             "memory": bound,
             "cpu_seconds": self.cpu_seconds or (self.seconds or 0) * (os.cpu_count() or 1),
-            "granted": [str(path) for path in narrowed(self.granted)],
+            "granted": [str(path) for path in narrowed(self.granted) if "\0" not in str(path)],
             "limits": Limits.current().text(),
         }
         return Message(self.request, body, self.arrays or {})
@@ -90,6 +90,14 @@ class _Ended(Exception):  # noqa: N818 - no error of ours
     """A request was ended by what its caller's progress function raised."""
 
     def __init__(self, raised: BaseException) -> None:
+        super().__init__()
+        self.raised = raised
+
+
+class _Died(Exception):  # noqa: N818 - no error of ours
+    """The process died of a request; what is raised if no other request can be the reason."""
+
+    def __init__(self, raised: DiagError) -> None:
         super().__init__()
         self.raised = raised
 
@@ -146,11 +154,18 @@ class Worker:
             What the child raised, with its class; or the call's `error`, when it died or was stopped.
         """
         key = "" if first is None else repr((first.request, first.body))
-        with self._child(key) as child:
-            if first is not None and key not in child.ready:
-                self._ask(child, first, None)
-                child.ready.add(key)
-            return self._ask(child, Call(request, body, arrays, **options), progress)
+        while True:
+            with self._child(key) as child:
+                fresh = not child.answered
+                try:
+                    if first is not None and key not in child.ready:
+                        self._ask(child, first, None)
+                        child.ready.add(key)
+                    return self._ask(child, Call(request, body, arrays, **options), progress)
+                except _Died as died:
+                    if fresh:
+                        raise died.raised from None
+                    # What another file left in the process may be why: this one is judged by a new one.
 
     def _ask(self, child: Child, call: Call, progress: Progress | None) -> Message:
         bound = call.memory_bytes or memory.most()
@@ -164,7 +179,8 @@ class Worker:
             child.stop()
             facts = child.facts(self.name, call.seconds, call.cpu_seconds)
             text = _STOPPED[reason].format(**facts, **call.memory())
-            raise call.error(f"{call.what}: {text}") from None
+            error = call.error(f"{call.what}: {text}")
+            raise (_Died(error) if reason == "died" else error) from None
         except _Ended as ended:
             raise ended.raised from None
         except BaseException:
@@ -172,6 +188,7 @@ class Worker:
             raise
         finally:
             child.end()
+        child.answered += 1
         return self._opened(reply, call)
 
     def _opened(self, reply: Message, call: Call) -> Message:

@@ -66,6 +66,8 @@ class Child:
         self._usable = True
         self.holder: int | None = None
         """The thread whose request runs."""
+        self.answered = 0
+        """Requests that it has answered."""
         self.ready: set[str] = set()
         """What it has prepared."""
         # The system ends the child with the thread that started it (PR_SET_PDEATHSIG): this one lives as long.

@@ -14,9 +14,11 @@ import h5py
 import numpy as np
 import pytest
 
-from diag.errors import DiagError, ModelLoadError, UnsafeModelError
+from diag.errors import DataError, DiagError, ModelLoadError, UnsafeModelError
 from diag.io.audit import audit
 from diag.io.audit_hdf5 import damaged_heap
+from diag.io.datasets import load_dataset
+from diag.io.models import load_model
 
 # Saving a model is Keras's own work; TensorFlow's tensors do not know NumPy 2's copy argument yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -200,6 +202,12 @@ def test_paths_that_are_no_files(tmp_path):
     ]:
         with pytest.raises(ModelLoadError, match=says):
             audit(path)
+
+
+def test_a_name_that_no_file_can_have_is_refused_by_the_caller_as_well():
+    for read, error in [(load_model, ModelLoadError), (load_dataset, DataError)]:
+        with pytest.raises(error, match="no such"):
+            read("a\0b.h5")
 
 
 def test_archives_without_a_model(tmp_path):

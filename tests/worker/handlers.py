@@ -28,6 +28,21 @@ def segfault(request):
     signal.raise_signal(signal.SIGSEGV)
 
 
+_harm = []
+
+
+def harm(request):
+    """Leave in the process what the next `harmed` dies of."""
+    _harm.append(request.body)
+    return Answer()
+
+
+def harmed(request):
+    if _harm:
+        os.abort()
+    return Answer(os.getpid())
+
+
 def leave(request):
     os._exit(3)
 
@@ -175,6 +190,6 @@ HANDLERS = {
     for function in (
         echo, crash, segfault, leave, hang, refuse, bug, grow, grow_slowly, count, forever, read, write, write_own,
         read_from, link_own, remove_from, start_program, system, fork, connect, environment, unsendable, push, pushed,
-        spin, count_slowly,
+        spin, count_slowly, harm, harmed,
     )
 }  # fmt: skip

@@ -55,6 +55,27 @@ def test_a_crash_is_one_line_and_the_next_request_is_served(worker, request_name
     assert words in text
 
 
+def test_a_file_is_not_blamed_for_what_an_earlier_one_did_to_the_process(worker):
+    before = ask(worker, "harmed").body
+    ask(worker, "harm")
+    first = Call("push", "prepared", what="x.h5")
+    generation = worker.generation
+    assert ask(worker, "harmed", first=first).body != before
+    assert worker.generation == generation + 1
+    assert ask(worker, "pushed", first=first).body == ["prepared"]  # the new process was prepared as well
+
+
+def test_a_file_that_every_process_dies_of_is_asked_in_one_new_process_at_most(worker):
+    ask(worker, "echo")
+    generation = worker.generation
+    refusal(worker, "crash")
+    assert worker.generation == generation + 2  # the one that judged it, and one for the request after
+    worker.close()
+    generation = worker.generation
+    refusal(worker, "crash")  # a new one is believed at once
+    assert worker.generation == generation + 2
+
+
 def test_a_hang_is_stopped(worker):
     assert "timed out after 1 s" in refusal(worker, "hang", seconds=1)
 
