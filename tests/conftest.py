@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
+import zlib
 
+import numpy as np
 import pytest
 
 from tests.fakes import build_run
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+
+def _seed(name):
+    """Begin chance anew: Keras draws the seeds of a layer's weights from Python's when the layer is made."""
+    random.seed(name)
+    np.random.seed(zlib.crc32(name.encode()))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef, request):
+    """Make each fixture from the same random numbers, whichever test asks for it first."""
+    _seed(f"{fixturedef.baseid}::{fixturedef.argname}{request.param_index}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    """Give each test the same random numbers, whatever ran before it."""
+    _seed(item.nodeid)
 
 
 @pytest.fixture(scope="session", autouse=True)
