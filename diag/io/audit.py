@@ -20,6 +20,7 @@ from diag.io.hdf5_walk import Shapes, dataset_shapes
 from diag.io.input_sizes import missing_input, with_input
 from diag.io.layer_shapes import End, entries, head_of, layer_infos
 from diag.io.model_file import ModelFile as ModelFile
+from diag.io.model_folders import MODEL_ENDINGS
 from diag.io.opening import open_regular
 from diag.io.refusals import refuse_oversized, refuse_unfilled
 from diag.io.weight_files import WEIGHTS, digest_of, opened_hdf5, unpacked
@@ -74,7 +75,7 @@ def audit(
     from pathlib import Path
 
     path = Path(path)
-    _refuse_saved_model(path)
+    _refuse_folder(path)
     with open_regular(path, "model file") as file:
         info = os.fstat(file.fileno())
         size = info.st_size
@@ -111,16 +112,21 @@ def _refuse_size(size: int, stored: int, path: Path) -> None:
         )
 
 
-def _refuse_saved_model(path: Path) -> None:
+def _refuse_folder(path: Path) -> None:
     try:
-        found = (path / "saved_model.pb").is_file()
+        if not path.is_dir():
+            return
+        saved = (path / "saved_model.pb").is_file()
     except (OSError, ValueError):
         return
-    if found:
+    if saved:
         raise ModelLoadError(
             f"{path}: expected a model file. Received: a TensorFlow SavedModel, which Keras 3 does not load. "
             "Save it again with model.save('name.keras')."
         )
+    raise ModelLoadError(
+        f"{path}: expected a model file. Received: a folder. Name a file that ends in {', '.join(MODEL_ENDINGS)}."
+    )
 
 
 def _look(first: bytes) -> str:

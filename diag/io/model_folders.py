@@ -40,6 +40,14 @@ def _listed(path: Path) -> list[Path]:
         return []
 
 
+def holds_no_model(path: Path) -> bool:
+    """Return whether it is a folder without models, which is not one itself (a TensorFlow SavedModel) either."""
+    try:
+        return path.is_dir() and not in_folder(path) and not (path / "saved_model.pb").is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def in_folder(folder: Path) -> list[Path]:
     """Return the models in a folder, sorted by name."""
     return sorted(path for path in folder.iterdir() if is_model(path))

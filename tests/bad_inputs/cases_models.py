@@ -99,6 +99,7 @@ LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\n
 CASES = (
     ("model-missing", lambda p: ["evaluate", "nowhere.h5", "--data", p.data]),
     ("model-folder", lambda p: ["evaluate", p.folder("a.keras"), "--data", p.data]),
+    ("model-folder-inspected", lambda p: ["inspect", p.folder("a.keras")]),
     ("model-empty", model("a.keras", b"")),
     ("model-empty-h5", model("a.h5", b"")),
     ("model-text", model("a.h5", b"hello " * 99)),

@@ -5,7 +5,8 @@ from tests.bad_inputs.table import Said
 
 SAID = {
     "model-missing": Said("ModelLoadError", 1, "model file", "no such", "Check the path"),
-    "model-folder": Said("ModelLoadError", 1, "expected a model file", "Received: a folder", "Pass the path of a regular file"),
+    "model-folder-inspected": Said("ModelLoadError", 1, "expected a model file", "Received: a folder", r"Name a file that ends in \.keras, "),
+    "model-folder": Said("ModelLoadError", 1, "expected a folder with models", r"Received: one in which no name ends in \.keras, ", "Name the folder that holds them"),
     "model-empty": Said("ModelLoadError", 1, "expected a model file", "Received: an empty file", "Copy it again"),
     "model-empty-h5": Said("ModelLoadError", 1, "expected a model file", "Received: an empty file", "Copy it again"),
     "model-text": Said("ModelLoadError", 1, r"expected a Keras \.keras, \.h5 or", "Received: a text, which is not shown", r"Pass the file that model\.save"),
