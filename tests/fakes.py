@@ -7,6 +7,7 @@ from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 
+from diag.io.preprocessing import Preprocessing
 from diag.metrics.samples import sample_columns
 from diag.results.evaluation import Evaluation
 
@@ -37,6 +38,7 @@ def build_run(y_true, y_proba, name="model", class_names=None, digest="data", sa
     )
     file = SimpleNamespace(file_size=99)
     model = SimpleNamespace(name=name, n_params=7, file=file, path=Path(f"{name}.h5"), digest=f"digest of {name}")
+    model.preprocessing = Preprocessing()
     return Evaluation(
         model=model,
         data=data,

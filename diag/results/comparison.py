@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import numpy as np
 from diag.errors import InvalidInputError
 from diag.metrics.classification import overall_figures
 from diag.metrics.comparison import LEVEL, MARGIN, check_level, class_differences
-from diag.printable import distinct
+from diag.results.names import names_of
 from diag.results.pairs import pair_frame, turned
 from diag.results.ranking import choice_optimism, model_ranks
 from diag.results.resampling import difference_frame, resampling_note
@@ -76,7 +75,7 @@ class Comparison:
                     f"{first.data.name} and {run.name} on {run.data.name}. Pass the same --data to both."
                 )
         check_level(level, margin)
-        return cls(runs=tuple(runs), names=_unique_names(runs), level=level, margin=margin)
+        return cls(runs=tuple(runs), names=names_of(runs), level=level, margin=margin)
 
     def run(self, name: str) -> Evaluation:
         """Return the run of that name.
@@ -325,23 +324,6 @@ def best_first(runs: Sequence[Evaluation]) -> list[int]:
     losses = [each["log_loss"] for each in figures]
     keys = [(-each["accuracy"], loss != loss, loss) for each, loss in zip(figures, losses, strict=True)]
     return sorted(range(len(runs)), key=lambda place: keys[place])
-
-
-def _unique_names(runs: Sequence[Evaluation]) -> tuple[str, ...]:
-    """Return the runs' names; equal ones get their file's name, then a number."""
-    names = [run.name for run in runs]
-    for renamed in (
-        [f"{run.name} ({run.model.path.name})" for run in runs],
-        [str(run.model.path) for run in runs],
-    ):
-        counts = Counter(names)
-        names = [new if counts[old] > 1 else old for new, old in zip(renamed, names, strict=True)]
-    seen: Counter[str] = Counter()
-    unique = []
-    for name in names:
-        seen[name] += 1
-        unique.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
-    return distinct(unique)
 
 
 def _mean(values: Any) -> float:
