@@ -322,6 +322,15 @@ def test_several_models_are_a_matrix_of_severities_and_their_findings(made, tmp_
     assert [len(model["findings"]) for model in payload["models"]] == [2, 1]
 
 
+@pytest.mark.parametrize(("n", "first", "second"), [(4, "findings", "results"), (5, "results", "findings")])
+def test_of_more_than_four_models_the_results_stand_before_the_findings(n, first, second, made, tmp_path):
+    runs = [made(3, 20, name=name) for name in "abcde"[:n]]
+    found = [diagnosis(run, [finding("note")]) for run in runs]
+    html = diag.report(runs, tmp_path / "r.html", explain=0, checks=found).read_text(encoding="utf-8")
+    assert html.count('<section id="results">') == html.count('<section id="findings">') == 1
+    assert html.index(f'<section id="{first}">') < html.index(f'<section id="{second}">')
+
+
 def test_a_hundred_classes(made, tmp_path):
     run = made(100, 150)
     rows = [{"class": f"a rather long name of a class, {number}", "recall": number / 100} for number in range(100)]
