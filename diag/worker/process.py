@@ -180,7 +180,7 @@ class Worker:
             facts = child.facts(self.name, call.seconds, call.cpu_seconds)
             text = _STOPPED[reason].format(**facts, **call.memory())
             error = call.error(f"{call.what}: {text}")
-            raise (_Died(error) if reason == "died" else error) from None
+            raise (error if reason == "time" or child.over else _Died(error)) from None
         except _Ended as ended:
             raise ended.raised from None
         except BaseException:

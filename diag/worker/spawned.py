@@ -22,6 +22,7 @@ from diag import errors
 from diag.errors import DiagError, UnsupportedModelError
 from diag.worker import memory
 from diag.worker.channel import ChannelError, Message, receive
+from diag.worker.last_words import LastWords, cause, of_memory
 from diag.worker.limits import Limits
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Child:
         try:
             self.folder = Path(tempfile.mkdtemp(prefix=f"diag-worker-{self.owner}-"))
             self.socket, self._far = socket.socketpair()
+            self._words = LastWords(self.folder)
         except OSError as error:  # a full disk, too many open files
             raise _not_started(name, error) from error
         for each in (self.socket, self._far):
@@ -61,9 +63,11 @@ class Child:
         self._child: subprocess.Popen[bytes] | None = None
         self._failure: BaseException | None = None
         self._started, self._stop, self._busy = threading.Event(), threading.Event(), threading.Event()
-        self._over: int = 0
+        self.over = False
+        """Whether it was ended because it grew over what its request was granted."""
         self._most = 0
         self._usable = True
+        self._said = ""
         self.holder: int | None = None
         """The thread whose request runs."""
         self.answered = 0
@@ -86,8 +90,10 @@ class Child:
         try:
             said = receive(self.socket)
         except (ChannelError, OSError) as error:
+            self.stop()
             raise UnsupportedModelError(
-                f"The {name} ended while it started. Set DIAG_DEBUG=1 to see why, or DIAG_ISOLATION=off to do without."
+                f"The {name} ended while it started{f' ({self._said})' if self._said else ''}. Set DIAG_DEBUG=1 to see "
+                "more, or DIAG_ISOLATION=off to do without."
             ) from error
         if said.kind == "error":
             raise error_of(said)
@@ -141,11 +147,12 @@ class Child:
                 self._child.wait(5)
             if self._child.returncode == -signal.SIGXCPU:
                 return "time"
-        return "memory" if self._over else "died"
+        return "memory" if self.over or of_memory(cause(self._words.text())) else "died"
 
     def facts(self, name: str, seconds: int | None, cpu_seconds: int) -> dict[str, Any]:
         """Return what the sentences of `_STOPPED` say."""
         code = None if self._child is None else self._child.returncode
+        aborted = _ABORTED if code == -signal.SIGABRT else ""
         try:
             signal_name = signal.strsignal(-code) or f"signal {-code}" if code is not None and code < 0 else None
         except ValueError:
@@ -155,7 +162,7 @@ class Child:
             "seconds": seconds,
             "spent": f"{cpu_seconds} s of processor time" if code == -signal.SIGXCPU else f"{seconds} s",
             "more_seconds": 4 * Limits.current().seconds,
-            "signal": (signal_name or f"exit status {code}").lower() + (_ABORTED if code == -signal.SIGABRT else ""),
+            "signal": (signal_name or f"exit status {code}").lower() + (f": {self._said}" if self._said else aborted),
         }
 
     def stop(self) -> None:
@@ -167,6 +174,8 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
             child.wait()
+        self._said = cause(self._words.text()) or self._said
+        self._words.close()
         self.socket.close()
         self._far.close()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -183,9 +192,10 @@ class Child:
         while not self._stop.is_set():
             self._busy.wait(1)
             if self._busy.is_set() and memory.resident(self._child.pid) > self._most:
-                self._over = self._most
+                self.over = True
                 self._child.kill()
                 return
+            self._words.bound()
             self._stop.wait(_POLL)
             if self._child.poll() is not None:
                 return
@@ -204,7 +214,7 @@ class Child:
             [sys.executable, "-I", "-c", _BOOT, json.dumps(arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=None if os.environ.get("DIAG_DEBUG") else subprocess.DEVNULL,
+            stderr=None if os.environ.get("DIAG_DEBUG") else self._words.file,
             env=clean_environment(self.folder),
             pass_fds=(self._far.fileno(),),
             start_new_session=True,

@@ -24,6 +24,12 @@ def crash(request):
     os.abort()
 
 
+def crash_with(request):
+    """Die as a C++ program does of what nobody catches; `body` says what it writes first."""
+    os.write(2, request.body.encode())
+    os.abort()
+
+
 def segfault(request):
     signal.raise_signal(signal.SIGSEGV)
 
@@ -190,6 +196,6 @@ HANDLERS = {
     for function in (
         echo, crash, segfault, leave, hang, refuse, bug, grow, grow_slowly, count, forever, read, write, write_own,
         read_from, link_own, remove_from, start_program, system, fork, connect, environment, unsendable, push, pushed,
-        spin, count_slowly, harm, harmed,
+        spin, count_slowly, crash_with, harm, harmed,
     )
 }  # fmt: skip

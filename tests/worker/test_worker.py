@@ -19,6 +19,7 @@ from hypothesis.extra import numpy as hnp
 
 from diag.errors import DataError, ModelLoadError, UnsupportedModelError
 from diag.worker.channel import ChannelError, Message, receive, send
+from diag.worker.last_words import LastWords, cause
 from diag.worker.process import Call, Worker
 from diag.worker.spawned import clean_environment
 
@@ -53,6 +54,37 @@ def test_a_crash_is_one_line_and_the_next_request_is_served(worker, request_name
     text = refusal(worker, request_name)
     assert "reader die" in text
     assert words in text
+
+
+TERMINATED = "terminate called after throwing an instance of '{0}'\n  what():  {1}\n"
+
+
+def test_it_is_said_what_the_process_wrote_before_it_died(worker):
+    noise = "line of a library\n" * 2_000  # the end counts
+    text = refusal(worker, "crash_with", noise + TERMINATED.format("std::system_error", "Resource \x1b[31mgone"))
+    assert "die (aborted: Resource [31mgone)" in text
+    assert "die (aborted, perhaps for want of memory" in refusal(worker, "crash_with", "nothing that tells\n")
+    assert "(aborted: free(): invalid pointer)" in refusal(worker, "crash_with", "free(): invalid pointer\n")
+
+
+def test_what_a_process_writes_is_bounded_and_its_end_is_kept(tmp_path):
+    words = LastWords(tmp_path)
+    for written in ("a" * 2**20, "b" * 2**20 + "\nfree(): invalid pointer\n", "c\n"):
+        words.file.write(written.encode())
+        words.bound()
+        assert len(words.text()) <= 2**14
+        assert words.text().endswith(written[-(2**13) :])
+    assert cause(words.text()) == "free(): invalid pointer"
+    assert list(tmp_path.iterdir()) == []
+    words.close()
+    words.bound()
+    assert words.text() == ""
+
+
+def test_no_memory_left_is_told_from_damage(worker):
+    text = refusal(worker, "crash_with", TERMINATED.format("std::bad_alloc", "std::bad_alloc"), memory_bytes=2**28)
+    assert "less memory than 0.2 GiB" in text
+    assert text.endswith("DIAG_LIMITS=memory_bytes=536870912.")
 
 
 def test_a_file_is_not_blamed_for_what_an_earlier_one_did_to_the_process(worker):
