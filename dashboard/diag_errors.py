@@ -11,6 +11,7 @@ from diag_loaders_classes import CANDIDATES, load_evidence
 from diag_parts import SIDE, cards, frame_table, framed
 from diag_state import plain, put, selected
 
+from diag.views.formats import probability
 from diag.views.images import attribution_png, full_colour
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ def _pair(comparison: Comparison, found: DifferentEvidence, place: int) -> None:
     right = found.y_true[place] == found.answer[place]
     said = f":blue[both right: {answer}]" if right else f":orange[both say {answer}], true **{true}**"
     sure = ", ".join(
-        f"{plain(name)} {share:.0%}" for name, share in zip(found.names, found.confidence[place], strict=True)
+        f"{plain(name)} {probability(float(share), 0)}"
+        for name, share in zip(found.names, found.confidence[place], strict=True)
     )
     st.markdown(f":small[**{found.disagreement[place]:.2f}** apart · {said}]")
     st.caption(sure)

@@ -255,7 +255,7 @@ def said(run: Evaluation, index: int) -> str:
     """Return what a model says of an image, with its confidence."""
     predicted, confidence = run.samples["y_pred"][index], run.samples["confidence"][index]
     colour = "blue" if is_right(run, index) else "orange"
-    return f":{colour}[{plain(run.class_names[predicted], SHORT)}] {confidence:.0%}"
+    return f":{colour}[{plain(run.class_names[predicted], SHORT)}] {formats.probability(confidence, 0)}"
 
 
 def cards(comparison: Comparison, indices: Sequence[int], key: str, limit: int = 48) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from diag.printable import distinct
 from diag.views import theme
 from diag.views.charts import named_axis
+from diag.views.formats import probability
 from diag.views.rank_charts import short_name
 
 if TYPE_CHECKING:
@@ -76,10 +77,10 @@ def slices_chart(slices: Slices) -> alt.LayerChart | alt.FacetChart:
 
 
 def map_rows(found: EmbeddingMap, run: Evaluation) -> pd.DataFrame:
-    """Return a map's frame with ``answer`` ("right" or "wrong") and ``confidence`` of a run."""
+    """Return a map's frame with ``answer`` ("right" or "wrong") and ``confidence``, in words, of a run."""
     frame = found.frame(run).head(MOST_POINTS)
     frame["answer"] = frame.pop("right").map({True: "right", False: "wrong"})
-    frame["confidence"] = run.samples["confidence"][frame["index"]]
+    frame["confidence"] = [probability(float(each)) for each in run.samples["confidence"][frame["index"]]]
     return frame
 
 
@@ -124,7 +125,7 @@ def embedding_map_chart(found: EmbeddingMap, run: Evaluation, color: str = "answ
             y=alt.Y("y:Q", title=None, axis=axis, scale=alt.Scale(zero=False)),
             color=shade,
             opacity=alt.condition(brush, alt.value(0.8), alt.value(0.15)),
-            tooltip=["index:Q", "true_class:N", "answer:N", alt.Tooltip("confidence:Q", format=".1%")],
+            tooltip=["index:Q", "true_class:N", "answer:N", "confidence:N"],
         )
         .add_params(brush)
         .properties(width="container", height=460)

@@ -53,7 +53,7 @@ def embedding_figure(
                 marker={"color": colour, "size": 6, "opacity": 0.75},
                 customdata=list(zip(part["index"], names[mask], part["answer"], part["confidence"], strict=True)),
                 hovertemplate="index %{customdata[0]}<br>true %{customdata[1]}<br>%{customdata[2]}, "
-                "%{customdata[3]:.1%} sure<extra></extra>",
+                "%{customdata[3]} sure<extra></extra>",
             )
         )
     hidden = {"showticklabels": False, "showgrid": False, "zeroline": False, "title": None}

@@ -11,6 +11,7 @@ from diag.errors import DataError
 from diag.io.pairing import match_classes
 from diag.results.diagnosis import SEVERITIES
 from diag.views import theme
+from diag.views.formats import probability
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -191,7 +192,7 @@ def _share(name: str, values: Sequence[Any]) -> bool:
 
 
 def _cell(value: Any, share: bool) -> str:
-    return f"{value:.1%}" if share and value is not None else number_text(value)
+    return probability(value) if share and value is not None else number_text(value)
 
 
 def _shown_rows(evidence: Evidence) -> tuple[list[Mapping[str, Any]], str]:

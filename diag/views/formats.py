@@ -8,6 +8,20 @@ def percent(value: float, digits: int = 1) -> str:
     return "–" if value != value else f"{value * 100:.{digits}f}%"
 
 
+def probability(value: float, digits: int = 1) -> str:
+    """Return a probability in per cent: 0 and 100 only where it is exactly that, else a bound.
+
+    Examples
+    --------
+    >>> probability(0.999838), probability(1.0), probability(0.0002), probability(0.999, digits=0)
+    ('>99.9%', '100.0%', '<0.1%', '>99%')
+    """
+    text, step = percent(value, digits), 10.0**-digits
+    if value < 1 and text == percent(1, digits):
+        return f">{100 - step:.{digits}f}%"
+    return f"<{step:.{digits}f}%" if value > 0 and text == percent(0, digits) else text
+
+
 def decimal(value: float, digits: int = 3) -> str:
     """Return a number without a unit."""
     return "–" if value != value else f"{value:,.{digits}f}"

@@ -11,7 +11,7 @@ from diag.errors import InvalidInputError
 from diag.io.overview import counted
 from diag.results.evaluation import Evaluation
 from diag.views.charts import confusion_rows
-from diag.views.formats import percent
+from diag.views.formats import probability
 from diag.views.images import thumbnails
 from diag.views.picture import FAINT, INK, PAPER, Picture, fitting, font_of, picture_of
 
@@ -188,7 +188,7 @@ def confusion_grid(run: Evaluation, *, max_classes: int = 12) -> Picture:
                 continue
             place = int(found[0])
             colour = _RIGHT if true == predicted else _WRONG
-            sure = percent(float(run.samples["confidence"][place]))
+            sure = probability(float(run.samples["confidence"][place]))
             line.append(_Tile(place, ((f"{counts[true, predicted]:,}", "", INK), ("", sure, colour))))
         lines.append(line)
     names = [run.class_names[number] for number in classes]
@@ -295,7 +295,7 @@ def _caption(source: Dataset | Evaluation, index: int, row: str | None = None) -
             ((source.class_names[int(source.labels[index])], "", INK),) if named and source.labels is not None else ()
         )
     true, predicted = (source.class_names[int(source.samples[key][index])] for key in ("y_true", "y_pred"))
-    sure = percent(float(source.samples["confidence"][index]))
+    sure = probability(float(source.samples["confidence"][index]))
     first = ("" if predicted == row else predicted, sure, _RIGHT if true == predicted else _WRONG)
     return (first,) if true in (predicted, row) else (first, (f"true {true}", "", FAINT))
 

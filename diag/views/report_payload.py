@@ -68,7 +68,7 @@ def build_payload(
             {
                 "name": name,
                 "pred": run.samples["y_pred"][chosen].tolist(),
-                "conf": [round(float(value), 4) for value in run.samples["confidence"][chosen]],
+                "conf": _confidences(run, chosen),
                 "cells": _cell_counts(run),
                 "per_class": class_rows(run) if run.n_classes > LONG_TABLE else None,
                 "blocks": block_payload(run) if run.n_classes > MANY_CLASSES else None,
@@ -79,6 +79,12 @@ def build_payload(
             for name, run, grid, found in zip(comparison.names, runs, grids, evidence, strict=True)
         ],
     }  # fmt: skip
+
+
+def _confidences(run: Evaluation, chosen: NDArray[np.int64]) -> list[float]:
+    """Return confidences to four digits; 1 only where it is exactly that."""
+    values = run.samples["confidence"][chosen].tolist()
+    return [value if value == 1 else min(round(value, 4), 0.9999) for value in values]
 
 
 def _shared_charts(comparison: Comparison) -> dict[str, Any]:

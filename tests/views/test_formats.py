@@ -14,6 +14,15 @@ from diag.views import formats
     [
         (formats.percent, 0.904, "90.4%"),
         (formats.percent, math.nan, "–"),
+        (formats.probability, 0.904, "90.4%"),
+        (formats.probability, 1.0, "100.0%"),
+        (formats.probability, 0.99951, ">99.9%"),  # 99.951 would be 100.0 with one digit
+        (formats.probability, 0.9994, "99.9%"),
+        (formats.probability, 0.0004, "<0.1%"),
+        (formats.probability, 0.0, "0.0%"),
+        (formats.probability, math.nan, "–"),
+        (lambda value: formats.probability(value, 0), 0.996, ">99%"),
+        (lambda value: formats.probability(value, 0), 0.004, "<1%"),
         (formats.points, 0.0757, "+7.6"),
         (formats.points, -0.5957, "−59.6"),
         (formats.points, -0.0001, "0.0"),

@@ -93,6 +93,16 @@ def test_a_run_has_its_answers_below(captions):
     assert wrong[0] > wrong[2]  # orange
 
 
+def test_no_probability_is_rounded_up_to_certainty(captions):
+    # 0.999838 is 100.0 with one digit; 1 is exactly that.
+    run = build_run([0, 0], [[0.999838, 0.000162], [0, 1]], class_names=["cat", "dog"], images=flat_images(2, 8, 8))
+    grids.image_grid(run)
+    assert {"cat >99.9%", "dog 100.0%"} <= {said for said, _ in captions}
+    captions.clear()
+    grids.confusion_grid(run)
+    assert {">99.9%", "100.0%"} <= {said for said, _ in captions}
+
+
 def test_a_frame_of_errors_chooses_the_images():
     images = flat_images(6, 8, 8)
     # Wrong are 1 (60 %), 3 (95 %), 4 (80 %): the worst comes first.

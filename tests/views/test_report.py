@@ -13,6 +13,7 @@ import pytest
 
 import diag
 from diag.errors import DataError, InvalidInputError
+from diag.views import formats
 from diag.views.html import embedded_json
 from tests.fakes import CHROMIUM_FLAGS, save_model
 
@@ -239,3 +240,18 @@ def test_the_whole_page_draws_without_a_complaint(shipped, hostile, page, width)
         assert wide <= shown
         assert page.problems == []
     assert page.get_by_text("alert(1)").count() > 0  # shown as text
+
+
+@pytest.mark.browser
+def test_the_page_writes_probabilities_as_python_does(shipped, page):
+    path, runs = shipped
+    kept = payload_of(path.read_text(encoding="utf-8"))["models"][0]["conf"]
+    exact = runs[0].samples["confidence"]
+    assert ((exact > 0.99995) & (exact < 1)).any()  # which four digits would make 1
+    assert [value == 1 for value in kept] == (exact == 1).tolist()
+    values = [0, 0.0002, 0.0041, 0.0061, 0.504, 0.9904, 0.9949, 0.9952, 0.9994, 0.9996, 0.9999, 1]
+    page.goto(path.as_uri())
+    for digits in (0, 1):
+        written = page.evaluate(f"{json.dumps(values)}.map((value) => report.sure(value, {digits}))")
+        assert written == [formats.probability(value, digits) for value in values]
+    assert page.problems == []

@@ -20,6 +20,13 @@ const report = (() => {
   const known = (value) => typeof value === "number" && Number.isFinite(value);
   const percent = (value, digits) => (known(value)
     ? `${(100 * value).toFixed(digits ?? (value > 0.995 && value < 1 ? 2 : 1))}%` : "–");
+  // A probability: 0 and 100 only where it is exactly that, else a bound, as formats.probability writes it.
+  const sure = (value, digits = 1) => {
+    const text = percent(value, digits);
+    const step = 10 ** -digits;
+    if (value < 1 && text === percent(1, digits)) return `>${(100 - step).toFixed(digits)}%`;
+    return value > 0 && text === percent(0, digits) ? `<${step.toFixed(digits)}%` : text;
+  };
   const number = (value, digits = 3) => (known(value)
     ? value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }) : "–");
   const points = (value, digits = 1) => {
@@ -114,8 +121,8 @@ const report = (() => {
       const said = `${right ? "✓ " : "✗ "}${showTrue && !several ? `${name} → ` : ""}${data.classes[model.pred[position]]}`;
       return several
         ? [make("small", { class: right ? "right" : "wrong", title: model.name },
-          clip(`${said} ${percent(model.conf[position], 0)}`)), make("small", { class: "who" }, clip(model.name))]
-        : [make("small", { class: right ? "right" : "wrong" }, clip(said)), make("small", {}, percent(model.conf[position]))];
+          clip(`${said} ${sure(model.conf[position], 0)}`)), make("small", { class: "who" }, clip(model.name))]
+        : [make("small", { class: right ? "right" : "wrong" }, clip(said)), make("small", {}, sure(model.conf[position]))];
     });
     return make("button", { class: "card", type: "button", onclick: () => zoom(index) }, tile(index),
       several && showTrue ? make("small", {}, make("b", {}, clip(`true ${name}`))) : null, ...lines, ...below,
@@ -127,7 +134,7 @@ const report = (() => {
     const name = data.names ? data.names[position] : `image ${index}`;
     const rows = data.models.map((model) => make("tr", {}, make("td", {}, clip(model.name)),
       make("td", { class: model.pred[position] === data.true[position] ? "right" : "wrong" },
-        clip(data.classes[model.pred[position]])), make("td", { class: "n" }, percent(model.conf[position]))));
+        clip(data.classes[model.pred[position]])), make("td", { class: "n" }, sure(model.conf[position]))));
     body.replaceChildren(make("h3", {}, `${name}: true class ${data.classes[data.true[position]]}`), tile(index, 224),
       ...(partner === undefined ? [] : [make("p", {}, trainingText(partner)), trainingTile(partner, 224)]),
       make("table", { class: "figures" }, make("thead", {}, make("tr", {}, make("th", {}, "Model"),
@@ -325,7 +332,7 @@ const report = (() => {
   }
 
   const api = {
-    data, make, percent, number, points, color, tip, state, tile, trainingTile, trainingText, card, zoom, gallery, jump,
+    data, make, percent, sure, number, points, color, tip, state, tile, trainingTile, trainingText, card, zoom, gallery, jump,
     chart, charts, table, csvButton, csvRange, clip, dress, select, go,
     has: (index) => place.has(index),
     position: (index) => place.get(index),

@@ -62,7 +62,7 @@
         csv: ["expected_low", "expected_high"].map((key) => [key, (row) => row[key]]),
         onRow: (row) => pick(row), columns: [
           { key: "sure", label: "Bin" }, { key: "count", label: "Images", numeric: true }, { key: "wrong", label: "Wrong", numeric: true },
-          { key: "confidence", label: "Confidence", numeric: true, format: (value) => percent(value, 1) },
+          { key: "confidence", label: "Confidence", numeric: true, format: (value) => report.sure(value) },
           { key: "accuracy", label: "Right", numeric: true, format: (value) => percent(value, 1), csv: report.csvRange("accuracy") } ] });
     });
     state.on(["model", "bin"], () => {
