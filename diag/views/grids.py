@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.errors import InvalidInputError
+from diag.io.arguments import whole_number
+from diag.io.datasets import Dataset
 from diag.io.overview import counted
 from diag.results.evaluation import Evaluation
 from diag.views.charts import confusion_rows
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from numpy.typing import NDArray
-
-    from diag.io.datasets import Dataset
 
 SIDE = 144
 """Pixels of the longer side of an image, at most, drawn twice as large as shown; smaller ones by a whole factor."""
@@ -72,14 +72,14 @@ def image_grid(
     Raises
     ------
     InvalidInputError
-        If a number is not that of an image.
+        If `source` is another thing, a number is not that of an image, or a frame has no ``index``.
 
     Examples
     --------
     >>> image_grid(run, run.errors(n=25))  # doctest: +SKIP
     """
-    if columns < 1:
-        raise InvalidInputError(f"columns: expected at least 1. Received: {columns}.")
+    _require_source(source, "image_grid")
+    columns = whole_number("columns", columns)
     indices = _indices(source, range(min(50, len(source))) if rows is None else rows)
     shown = indices[:MOST_IMAGES]
     tiles = [_Tile(int(index), _caption(source, int(index))) for index in shown]
@@ -94,7 +94,7 @@ def class_grid(
     source: Dataset | Evaluation,
     rows: pd.DataFrame | None = None,
     *,
-    per_class: int = COLUMNS,
+    per_class: int | None = None,
     seed: int = 0,
 ) -> Picture:
     """Return images class by class, a row a class.
@@ -106,56 +106,56 @@ def class_grid(
     rows : DataFrame, optional
         A frame with the columns ``class`` and ``index``, such as ``run.errors(per_class=10)`` or ``run.correct()``;
         images of each class drawn at random when left out.
-    per_class : int
-        Images a class, at most.
+    per_class : int, optional
+        Images a class, at most: 1 to 20. When left out, up to 20 of a frame; 10 where they are drawn at random.
     seed : int
         For the images drawn.
 
     Returns
     -------
     Picture
-        At most 20 classes: with more, those with the most rows, or the first ones where they were drawn.
+        At most 20 classes: with more, those with the most rows, or the first ones where they were drawn. A class
+        without images has no row. What was left out is said.
 
     Raises
     ------
     InvalidInputError
-        If the images have no labels, or the frame lacks a column.
+        If `source` is another thing, the images have no labels, or the frame lacks a column or has another class.
 
     Examples
     --------
     >>> class_grid(run, run.errors(per_class=10))  # doctest: +SKIP
     """
-    if not 1 <= per_class <= 2 * COLUMNS:
-        raise InvalidInputError(f"per_class: expected 1 to {2 * COLUMNS}. Received: {per_class}.")
+    _require_source(source, "class_grid")
+    usual = COLUMNS if rows is None else 2 * COLUMNS
+    per_class = usual if per_class is None else whole_number("per_class", per_class, 1, 2 * COLUMNS)
     names, labels = _classes(source)
     if rows is None:
-        members = _members(labels, len(names), per_class, seed)
-        order = np.arange(len(names))
+        members = _members(labels, len(names), per_class, whole_number("seed", seed, 0))
     else:
-        if not {"class", "index"} <= set(rows.columns):
-            raise InvalidInputError(
-                "class_grid: expected a frame with the columns class and index, such as run.errors(). Received: "
-                f"{', '.join(map(str, rows.columns[:8]))}."
-            )
-        indices = _indices(source, rows)
-        given = rows["class"].to_numpy(dtype=object)
-        members = [indices[given == name] for name in names]
-        order = np.argsort([-len(found) for found in members], kind="stable")
-    chosen = sorted(int(place) for place in order[:MOST_CLASSES])
+        members = _grouped(source, rows, names)
+    filled = [place for place, found in enumerate(members) if len(found)]
+    most = filled if rows is None else sorted(filled, key=lambda place: -len(members[place]))
+    chosen = sorted(most[:MOST_CLASSES])
     lines = [
         [_Tile(int(index), _caption(source, int(index), names[place])) for index in members[place][:per_class]]
         for place in chosen
     ]
     note = f"{_grouping(source, rows)} {_note(source, in_rows=True)}".strip()
-    if len(chosen) < len(names):
+    drawn, given = sum(map(len, lines)), sum(len(members[place]) for place in chosen)
+    if drawn < given:
+        note = f"{drawn} of {given:,} images, at most {per_class} of each class. {note}"
+    if len(chosen) < len(filled):
         which = "the first" if rows is None else "those with the most images"
-        note = f"{len(chosen)} of {len(names):,} classes, {which}. {note}"
+        note = f"{len(chosen)} of {len(filled):,} classes, {which}. {note}"
+    if len(filled) < len(names):
+        note = f"{note} Classes without images are left out."
     return _drawn(
         source,
         lines,
         labels=[names[place] for place in chosen],
         note=note,
-        alt=f"{counted(sum(map(len, lines)), 'image')} of {_title(source)}, a row a class",
+        alt=f"{counted(drawn, 'image')} of {_title(source)}, a row a class",
     )
 
 
@@ -173,9 +173,17 @@ def confusion_grid(run: Evaluation, *, max_classes: int = 12) -> Picture:
     Picture
         Below each image the number of images in its cell and the probability of the predicted class. A cell without
         images is blank.
+
+    Raises
+    ------
+    InvalidInputError
+        If `run` is another thing, or `max_classes` no such number.
     """
-    if not 1 <= max_classes <= MOST_CLASSES:
-        raise InvalidInputError(f"max_classes: expected 1 to {MOST_CLASSES}. Received: {max_classes}.")
+    if not isinstance(run, Evaluation):
+        raise InvalidInputError(
+            f"confusion_grid: expected an evaluation. Received: {type(run).__name__}. Pass diag.evaluate(model, data)."
+        )
+    max_classes = whole_number("max_classes", max_classes, 1, MOST_CLASSES)
     _, classes, total = confusion_rows(run, max_classes)
     counts = run.counts().confusion
     lines: list[list[_Tile | None]] = []
@@ -223,6 +231,8 @@ def _drawn(
     from PIL import Image, ImageDraw
 
     tiles = [tile for line in lines for tile in line if tile is not None]
+    if not tiles:
+        lines, labels, heads, corner, note = (), (), (), "", "No images."
     pictures = _enlarged(source, [tile.index for tile in tiles])
     height, width = pictures.shape[1:3]
     font, small = font_of(24), font_of(22)
@@ -324,12 +334,37 @@ def _title(source: Dataset | Evaluation) -> str:
     return f"{source.name}, {source.split}"
 
 
+def _require_source(source: Any, name: str) -> None:
+    if not isinstance(source, Dataset | Evaluation):
+        raise InvalidInputError(
+            f"{name}: expected a data set or an evaluation. Received: {type(source).__name__}. Pass "
+            "diag.load_dataset(...) or diag.evaluate(model, data)."
+        )
+
+
 def _classes(source: Dataset | Evaluation) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Return the names of classes, and the class of each image."""
     labels = source.samples["y_true"] if isinstance(source, Evaluation) else source.labels
     if labels is None:
         raise InvalidInputError("class_grid: expected labelled images. Received: none with labels. Use image_grid.")
     return source.class_names, labels
+
+
+def _grouped(source: Dataset | Evaluation, rows: Any, names: tuple[str, ...]) -> list[NDArray[np.int64]]:
+    """Return the images that a frame names of each class."""
+    columns = getattr(rows, "columns", None)
+    if columns is None or not {"class", "index"} <= set(columns):
+        came = type(rows).__name__ if columns is None else ", ".join(map(str, columns[:8])) or "no columns"
+        raise InvalidInputError(
+            f"class_grid: expected a frame with the columns class and index, such as run.errors(). Received: {came}. "
+            "Use image_grid for numbers of images."
+        )
+    indices, given = _indices(source, rows), rows["class"].to_numpy(dtype=object)
+    if other := set(given) - set(names):
+        raise InvalidInputError(
+            f"class_grid: expected names of classes: {', '.join(names[:8])}. Received: {other.pop()!r}. Write names."
+        )
+    return [indices[given == name] for name in names]
 
 
 def _members(labels: NDArray[np.int64], k: int, per_class: int, seed: int) -> list[NDArray[np.int64]]:
@@ -340,6 +375,11 @@ def _members(labels: NDArray[np.int64], k: int, per_class: int, seed: int) -> li
 
 def _indices(source: Dataset | Evaluation, rows: Any) -> NDArray[np.int64]:
     """Return the numbers of images that a frame or a sequence names."""
+    if hasattr(rows, "columns") and "index" not in rows.columns:
+        raise InvalidInputError(
+            "expected a frame with a column index, such as run.errors(). Received: "
+            f"{', '.join(map(str, rows.columns[:8])) or 'no columns'}. Pass run.frame(), or numbers of images."
+        )
     given = np.asarray(rows["index"] if hasattr(rows, "columns") else rows)
     n = len(source)
     whole = given.ndim == 1 and (not given.size or given.dtype.kind in "iu")

@@ -116,10 +116,27 @@ def test_classes_have_a_row_each(captions):
     proba = [[0.9, 0.1, 0], [0.4, 0.6, 0], [0.2, 0, 0.8], [0.05, 0.95, 0], [0.2, 0.8, 0], [0.3, 0.7, 0]]
     run = build_run([0, 0, 0, 1, 1, 2], proba, class_names=["cat", "dog", "owl"], images=images)
     picture = grids.class_grid(run, run.errors())
-    assert shown(picture, images) == [2, 1, 5]  # cat: 2 (80 %) before 1 (60 %); dog: none; owl: 5
-    assert [said for said, _ in captions][:6] == ["cat", "owl 80.0%", "dog 60.0%", "dog", "owl", "dog 70.0%"]
+    assert shown(picture, images) == [2, 1, 5]  # cat: 2 (80 %) before 1 (60 %); dog: none, so no row; owl: 5
+    assert [said for said, _ in captions][:5] == ["cat", "owl 80.0%", "dog 60.0%", "owl", "dog 70.0%"]
     assert "A row a true class." in picture.alt
+    assert "Classes without images are left out." in picture.alt
+    # Two rows: two images with a line of letters each, and nothing for the third.
+    assert pixels(picture).shape[0] == pixels(grids.class_grid(run, run.errors().query("true_class != 'dog'"))).shape[0]
     assert "A row a predicted class." in grids.class_grid(run, run.errors(group="predicted")).alt
+
+
+def test_a_row_is_as_long_as_the_frame_and_what_is_left_out_is_said():
+    # 25 right answers of each of two classes: 15 of a frame are all drawn, of 25 at most 20.
+    images = np.zeros((50, 4, 4, 1), np.uint8)
+    run = build_run([0] * 25 + [1] * 25, np.eye(2)[[0] * 25 + [1] * 25], images=images)
+    fifteen = grids.class_grid(run, run.correct(per_class=15)).alt
+    assert fifteen.startswith("30 images of")
+    assert "at most" not in fifteen
+    whole = grids.class_grid(run, run.correct(per_class=None)).alt
+    assert whole.startswith("40 images of")
+    assert "40 of 50 images, at most 20 of each class." in whole
+    assert "6 of 50 images, at most 3 of each class." in grids.class_grid(run, run.correct(None), per_class=3).alt
+    assert grids.class_grid(run).alt.startswith("20 images of")  # drawn at random: ten of each
 
 
 def test_images_of_each_class_are_drawn_by_the_seed():
@@ -171,9 +188,26 @@ def test_hostile_names_are_cut_and_shown_as_text(captions):
     [
         (lambda data: grids.image_grid(data, [99]), "0 to 2, or a frame with a column index. Received: 99 to 99"),
         (lambda data: grids.image_grid(data, [0.5]), "Received: float64"),
-        (lambda data: grids.image_grid(data, columns=0), "columns: expected at least 1"),
+        (lambda data: grids.image_grid(data, columns=0), "columns: expected a whole number of at least 1. Received: 0"),
+        (
+            lambda data: grids.image_grid(data, columns=1.5),
+            "columns: expected a whole number of at least 1. Received: 1.5",
+        ),
+        (
+            lambda data: grids.image_grid(data, data.frame()[["label"]]),
+            "a column index, such as run.errors(). Received: label",
+        ),
+        (lambda data: grids.image_grid("digits"), "expected a data set or an evaluation. Received: str"),
+        (lambda data: grids.class_grid([data]), "expected a data set or an evaluation. Received: list"),
+        (lambda data: grids.class_grid(data, [1, 2]), "columns class and index, such as run.errors(). Received: list"),
+        (
+            lambda data: grids.class_grid(data, data.frame().assign(**{"class": 1})),
+            "expected names of classes: 0, 1, 2. Received: 1",
+        ),
+        (lambda data: grids.class_grid(data, seed=-1), "seed: expected a whole number of at least 0. Received: -1"),
+        (lambda data: grids.confusion_grid(data), "expected an evaluation. Received: Dataset"),
         (lambda data: grids.class_grid(data, data.frame()), "columns class and index"),
-        (lambda data: grids.class_grid(data, per_class=0), "per_class: expected 1 to 20"),
+        (lambda data: grids.class_grid(data, per_class=0), "per_class: expected a whole number from 1 to 20"),
         (lambda data: grids.class_grid(load_dataset(np.zeros((3, 4, 4), np.uint8))), "expected labelled images"),
     ],
 )
@@ -183,10 +217,14 @@ def test_refusals(call, message):
         call(data)
 
 
-def test_nothing_to_show_is_no_crash():
+def test_nothing_to_show_is_said_in_a_line(captions):
     run = build_run([0, 1], np.eye(2), images=flat_images(2, 8, 8))
-    assert grids.image_grid(run, run.errors()).alt.startswith("0 images")
-    assert isinstance(grids.class_grid(run, run.errors()), Picture)
+    for grid in (grids.image_grid, grids.class_grid):
+        captions.clear()
+        picture = grid(run, run.errors())
+        assert [said for said, _ in captions] == ["No images."]
+        assert picture.alt.startswith("0 images")
+        assert picture.height < grids.SIDE / 2  # less than an image would take
     unlabelled = load_dataset(np.zeros((3, 4, 4), np.uint8))
     assert isinstance(grids.image_grid(unlabelled), Picture)
 
