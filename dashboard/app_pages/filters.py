@@ -23,6 +23,7 @@ if comparison is not None:
             st.image(kernel_figure(kernel).png)
             for layer, values in load_activations(run.model.digest, run.data.digest, index, run).items():
                 st.caption(
-                    f"Activations of {plain(layer)}, {values.shape[1]}×{values.shape[2]}, {values.shape[3]} filters"
+                    f"Activations of {plain(layer)}, {values.shape[1]}×{values.shape[2]}, {values.shape[3]} filters: "
+                    "each on its own scale, black to white"
                 )
                 st.image(activation_figure(values[0]).png)

@@ -15,6 +15,7 @@ from diag.explain.background import References, draw_background
 from diag.explain.bounds import MAX_MEMORY
 from diag.explain.ensembles import averaged_maps, require_linear
 from diag.io import store
+from diag.io.arguments import image_numbers, whole_number
 from diag.io.datasets import Dataset
 from diag.io.ensembles import EnsembleModel
 from diag.io.layouts import from_layout
@@ -95,7 +96,7 @@ def explain(
     UnsupportedModelError
         For a scikit-learn model, or a network with a layer that DeepSHAP has no rule for (it is named).
     InvalidInputError
-        If an index, output, method, target or tolerance is not one of those above.
+        If there is no image, or an index, output, seed, method, target or tolerance is not one of those above.
 
     References
     ----------
@@ -109,10 +110,11 @@ def explain(
     """
     require_linear(model, target, tolerance) if model.members else _require_network(model)
     _check(method, target, tolerance, max_memory)
+    seed = whole_number("seed", seed, 0)
     source = data_or_images.images if isinstance(data_or_images, Dataset) else np.asarray(data_or_images)
     if len(source.shape) != 4:
         raise InvalidInputError(f"expected images (n, h, w, c). Received: shape {tuple(source.shape)}.")
-    chosen = _indices(indices, len(source))
+    chosen = image_numbers(indices, len(source))
     model = _settled(model, data_or_images, source, cache)
     names, labels = _labels(model, data_or_images, chosen)
     images = np.asarray(source[chosen])
@@ -333,12 +335,3 @@ def classes_of(outputs: Outputs, proba: NDArray[np.float32], labels: NDArray[np.
             "Choose one of these."
         )
     return order[:, : int(found[1])]
-
-
-def _indices(indices: Sequence[int] | NDArray[Any] | None, n: int) -> NDArray[np.int64]:
-    chosen = np.arange(n) if indices is None else np.asarray(indices, dtype=np.int64).reshape(-1)
-    if len(chosen) and (chosen.min() < 0 or chosen.max() >= n):
-        raise InvalidInputError(
-            f"indices: expected 0..{n - 1}. Received: {chosen.min()}..{chosen.max()}. Choose among the images."
-        )
-    return chosen

@@ -15,6 +15,7 @@ from diag.explain.background import draw_background
 from diag.explain.bounds import MAX_MEMORY
 from diag.explain.randomisation import MAX_STAGES, rank_correlation
 from diag.io import store
+from diag.io.arguments import image_numbers, whole_number
 from diag.io.datasets import Dataset
 from diag.io.layouts import from_layout
 from diag.io.preprocessing import Preprocessing
@@ -81,7 +82,7 @@ def faithfulness(
     UnsupportedModelError
         For a scikit-learn model or an ensemble, or a network that `explain` has no maps of.
     InvalidInputError
-        If an index does not exist, or a number is below 1.
+        If there is no index or one does not exist, or a number is below 1.
 
     Notes
     -----
@@ -121,11 +122,9 @@ def faithfulness(
         )
     model.require_one_input()
     for name, value in {"n": n, "steps": steps, "n_random": n_random}.items():
-        if value < 1:
-            raise InvalidInputError(f"{name}: expected at least 1. Received: {value}.")
-    chosen = stratified_indices(data, n, seed) if indices is None else np.asarray(indices, np.int64).reshape(-1)
-    if not len(chosen):
-        raise InvalidInputError("indices: expected at least one image. Received: none.")
+        whole_number(name, value)
+    whole_number("seed", seed, 0)
+    chosen = stratified_indices(data, n, seed) if indices is None else image_numbers(indices, len(data))
     model, _, _ = settle(model, data, cache=cache)
     drawn = draw_background(background, data, seed, model.card.source)
     references, note = drawn.images, drawn.note

@@ -9,8 +9,8 @@ import numpy as np
 
 from diag.arrays import frozen
 from diag.detection import settle
-from diag.errors import InvalidInputError
 from diag.io import store
+from diag.io.arguments import image_numbers
 from diag.io.datasets import Dataset
 from diag.results.activations import Activations
 
@@ -90,20 +90,19 @@ def activations(
     Raises
     ------
     InvalidInputError
-        If there is no layer of that name, or the answers are larger than `max_memory`.
+        If there is no image or no layer of that name, or the answers are larger than `max_memory`.
     UnsupportedModelError
         For a scikit-learn model.
     """
     model.require_one_input()
     source = images.images if isinstance(images, Dataset) else np.asarray(images)
-    chosen = np.arange(len(source)) if indices is None else np.asarray(indices, dtype=np.int64).reshape(-1)
-    if len(chosen) and (chosen.min() < 0 or chosen.max() >= len(source)):
-        raise InvalidInputError(f"indices: expected 0..{len(source) - 1}. Received: {chosen.min()}..{chosen.max()}.")
+    chosen = image_numbers(indices, len(source))
     if isinstance(images, Dataset):
         model, _, _ = settle(model, images, cache=cache)
     elif not model.settled:
         model, _ = model.resolve(source)
-    inputs = model.prepare(np.asarray(source[chosen]))
+    shown = np.asarray(source[chosen])
+    inputs = model.prepare(shown)
     key = store.content_key(
         model=model.digest,
         inputs=store.array_digest(inputs),
@@ -118,7 +117,8 @@ def activations(
             store.save("activations", key, kept)
     return Activations(
         layers=MappingProxyType(_named(kept)),
-        indices=chosen,
+        indices=frozen(chosen),
+        images=frozen(shown),
         model_name=model.name,
         model_digest=model.digest,
     )

@@ -23,11 +23,14 @@ class Activations(Mapping[str, "NDArray[np.float32]"]):
         In the order of the model; read-only.
     indices : ndarray of int64, shape (n,)
         Which samples of the data set they are.
+    images : ndarray, shape (n, h, w, c)
+        The images as the data has them; read-only.
     model_name, model_digest : str
     """
 
     layers: Mapping[str, NDArray[np.float32]]
     indices: NDArray[np.int64]
+    images: NDArray[Any]
     model_name: str
     model_digest: str
 

@@ -13,7 +13,7 @@ from diag.errors import InvalidInputError
 from diag.printable import name_text
 from diag.results.activations import Activations
 from diag.results.attribution import Attribution
-from diag.views.images import attribution_png, colour_bar_png, full_colour, image_png, tile_sheet
+from diag.views.images import attribution_png, colour_bar_png, full_colour, image_png, thumbnails, tile_sheet
 from diag.views.picture import FAINT, INK, PAPER, SHARP, Picture, fitting, font_of, picture_of
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ CELL = 224
 GAP = 16
 HEAD = 44
 FOOT = 92
+_FRAME = 200
+_SCALE = "Each tile has its own grey scale: black its lowest value, white its highest."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,17 +169,20 @@ def kernel_figure(kernels: NDArray[Any] | Mapping[str, NDArray[Any]], side: int 
         if not kernels:
             raise InvalidInputError("kernel_figure: expected a 2-D convolution. Received: a network without one.")
         name, kernel = next(iter(kernels.items()))
-        return _layers_page([(_layer_heading(name, kernel, "kernels"), _kernel_sheet(kernel, side, most))])
+        heading = _layer_heading(name, kernel, "kernels", most)
+        return _layers_page(
+            [(heading, _kernel_sheet(kernel, side, most))], f"Of each kernel: the mean over channels. {_SCALE}"
+        )
     return _plain(_kernel_sheet(kernels, side, most), "Kernels of a convolution")
 
 
 def activation_figure(values: NDArray[Any] | Activations, side: int = 64, most: int = 64) -> Picture:
-    """Return what layers answer to an image: a tile a filter, each on its own grey scale.
+    """Return what layers answer to an image, below the image: a tile a filter, each on its own grey scale.
 
     Parameters
     ----------
     values : ndarray of shape (h, w, filters), or Activations
-        Of `diag.activations`, every layer is drawn, for its first image.
+        Of `diag.activations`, every layer is drawn, for its first image. Of an array, only its tiles are.
     side : int
         About how many pixels a tile has.
     most : int
@@ -186,7 +191,7 @@ def activation_figure(values: NDArray[Any] | Activations, side: int = 64, most: 
     Raises
     ------
     InvalidInputError
-        If there is no layer or no image.
+        If there is no layer or no image, or a layer's answers are no maps.
     """
     if not isinstance(values, Activations):
         return _plain(_sheet(values, side, most), "Activations of a layer")
@@ -194,13 +199,30 @@ def activation_figure(values: NDArray[Any] | Activations, side: int = 64, most: 
         raise InvalidInputError(
             "activation_figure: expected a layer and an image. Received: none. Choose images with indices=[...]."
         )
-    layers = [(_layer_heading(name, maps[0], "filters"), _sheet(maps[0], side, most)) for name, maps in values.items()]
-    return _layers_page(layers, f"{name_text(values.model_name)}, image {int(values.indices[0])}")
+    layers = [(f"{name_text(values.model_name)}, image {int(values.indices[0])}", _input_sheet(values.images[0], side))]
+    for name, maps in values.items():
+        if maps.ndim != 4:
+            raise InvalidInputError(
+                f"activation_figure: expected layers that answer with maps. Received: {name_text(name)}, whose answers "
+                f"have the shape {maps.shape[1:]}. Choose convolutions."
+            )
+        layers.append((_layer_heading(name, maps[0], "filters", most), _sheet(maps[0], side, most)))
+    several = f"The first of {len(values.indices)} images. " if len(values.indices) > 1 else ""
+    return _layers_page(layers, f"{several}{_SCALE}")
 
 
-def _layer_heading(name: str, values: NDArray[Any], noun: str) -> str:
+def _layer_heading(name: str, values: NDArray[Any], noun: str, most: int) -> str:
     height, width, count = values.shape[0], values.shape[1], values.shape[-1]
-    return f"{name_text(name)}: {count} {noun} of {height}x{width}"
+    first = f"the first {most} of " if count > most else ""
+    return f"{name_text(name)}: {first}{count} {noun} of {height}x{width}"
+
+
+def _input_sheet(image: NDArray[Any], side: int) -> bytes:
+    """Return an image (h, w, c) as a PNG, about twice as large as the tiles below it, in a grey frame."""
+    shown = thumbnails(image[None], 2 * side)
+    factor = max(1, 2 * side // max(shown.shape[1:3]))
+    shown = shown.repeat(factor, axis=1).repeat(factor, axis=2)
+    return tile_sheet(np.pad(shown, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=_FRAME)).data
 
 
 def _kernel_sheet(kernel: NDArray[Any], side: int, most: int) -> bytes:
@@ -226,8 +248,8 @@ def _plain(sheet: bytes, alt: str) -> Picture:
         return Picture(sheet, page.width, page.height, alt)
 
 
-def _layers_page(layers: list[tuple[str, bytes]], title: str = "") -> Picture:
-    """Return sheets below each other, each under its heading."""
+def _layers_page(layers: list[tuple[str, bytes]], note: str) -> Picture:
+    """Return sheets below each other, each under its heading, and a note below them."""
     from PIL import Image, ImageDraw
 
     pages = []
@@ -236,15 +258,17 @@ def _layers_page(layers: list[tuple[str, bytes]], title: str = "") -> Picture:
             size = SHARP * small.width, SHARP * small.height
             pages.append((heading, small.convert("RGB").resize(size, Image.Resampling.NEAREST)))
     width = max(900, *(page.width for _, page in pages)) + 2 * GAP
-    whole = Image.new("RGB", (width, GAP + sum(HEAD + page.height + GAP for _, page in pages)), PAPER)
+    height = GAP + sum(HEAD + page.height + GAP for _, page in pages) + HEAD
+    whole = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(whole)
-    font = font_of(26)
+    font, small = font_of(26), font_of(22)
     top = GAP
     for heading, page in pages:
         draw.text((GAP, top), fitting(heading, font, width - 2 * GAP), fill=INK, font=font)
         whole.paste(page, (GAP, top + HEAD))
         top += HEAD + page.height + GAP
-    return picture_of(whole, "; ".join([*([title] if title else []), *(heading for heading, _ in layers)]))
+    draw.text((GAP, top), fitting(note, small, width - 2 * GAP), fill=FAINT, font=small)
+    return picture_of(whole, "; ".join(heading for heading, _ in layers))
 
 
 def _fitted(tile: Image.Image) -> Image.Image:

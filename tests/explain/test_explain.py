@@ -254,6 +254,9 @@ def test_refusals(tmp_path, layers, images):
     model = saved(tmp_path, layers, layers.Flatten(), layers.Dense(2, activation="softmax"))
     for arguments, said in [
         ({"indices": [8]}, "0..7"),
+        ({"indices": []}, "indices: expected at least one image. Received: none. Choose"),
+        ({"indices": [1.5]}, "indices: expected numbers of images"),
+        ({"seed": -1}, "seed: expected a whole number of at least 0. Received: -1"),
         ({"outputs": [2]}, "0..1"),
         ({"outputs": "best"}, "'best'"),
         ({"background": 0}, "at least 1"),

@@ -356,8 +356,9 @@ def test_refusals(tmp_path, layers):
     for arguments, said in [
         ({"indices": [8]}, r"0\.\.7"),
         ({"indices": []}, "at least one image"),
-        ({"n": 0}, "n: expected at least 1"),
-        ({"steps": 0}, "steps"),
+        ({"n": 0}, "n: expected a whole number of at least 1"),
+        ({"steps": 2.5}, "steps: expected a whole number of at least 1. Received: 2.5"),
+        ({"seed": -1}, "seed: expected a whole number of at least 0"),
         ({"n_random": 0}, "n_random"),
         ({"background": 0}, "at least 1"),
     ]:

@@ -55,6 +55,8 @@ def test_nested_models_and_chosen_layers(tmp_path, layers):
     np.testing.assert_allclose(found["head"], model(images[1:]), atol=1e-6)
     np.testing.assert_allclose(found["inner/deep"], inner(images[1:]), atol=1e-6)
     assert found.indices.tolist() == [1]
+    np.testing.assert_array_equal(found.images, images[1:])
+    assert not found.images.flags.writeable
 
 
 def test_a_network_inside_a_graph_and_a_layer_that_is_used_twice(tmp_path, layers):
@@ -105,6 +107,10 @@ def test_refusals(tmp_path, layers):
         diag.activations(opened, np.ones((1, 4, 4, 1)), layers=["nose"])
     with pytest.raises(InvalidInputError, match=r"0\.\.0"):
         diag.activations(opened, np.ones((1, 4, 4, 1)), indices=[1])
+    with pytest.raises(InvalidInputError, match=r"indices: expected at least one image\. Received: none"):
+        diag.activations(opened, np.ones((1, 4, 4, 1)), indices=[])
+    with pytest.raises(InvalidInputError, match=r"indices: expected numbers of images, 0\.\.0\. Received: float64"):
+        diag.activations(opened, np.ones((1, 4, 4, 1)), indices=[0.5])
     linear = Path(__file__).resolve().parents[2] / "saved_models" / "digits" / "logistic_l2.skops"
     with pytest.raises(UnsupportedModelError, match="scikit-learn LogisticRegression"):
         diag.kernels(diag.load_model(linear))

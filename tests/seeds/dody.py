@@ -10,7 +10,7 @@ from scipy.signal import correlate2d
 
 import diag
 from diag.checks import wrong_preprocessing
-from tests.seeds.pictures import letters, rows_of, tiles
+from tests.seeds.pictures import letters, rows_of, sure_text, tiles
 from tests.seeds.place import answers, counted, findings
 
 CNN = "dody_cnn.h5"
@@ -119,7 +119,7 @@ def worst_predictions(place, folder):
         shown, _ = tiles(diag.views.image_grid(run, worst))
     np.testing.assert_array_equal(shown, place.pixels()[worst["index"]])
     first = worst["index"].iloc[0]
-    assert said[:2] == [f"{y_pred[first]} {sure[first]:.1%}", f"true {y_true[first]}"]
+    assert said[:2] == [f"{y_pred[first]} {sure_text(sure[first])}", f"true {y_true[first]}"]
 
 
 def activations_of_every_convolution(place, folder):

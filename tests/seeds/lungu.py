@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import diag
 from saved_models.recipes.lungu import AVERAGED, MEAN, STD
 from tests.fakes import save_model
-from tests.seeds.pictures import letters, tiles
+from tests.seeds.pictures import letters, sure_text, tiles
 from tests.seeds.place import answers
 
 STEPS = [
@@ -63,6 +64,14 @@ def save_again(network, path):
 
 
 def accuracies_of_all_steps(place, folder):
+    # Validation, as training wrote it down: at the epoch of the lowest validation loss in the file's own columns.
+    trained = [file for file in STEPS if file != AVERAGE]
+    found = diag.training(place.compared(*STEPS)).frame().set_index("model")["best_val_accuracy"]
+    assert len(found) == len(trained) == 12  # an average is not trained
+    for file in trained:
+        log = pd.read_csv(place.path(f"{file.removesuffix('.keras')}.log"))
+        assert found[place.run(file).name] == pytest.approx(log["val_accuracy"][log["val_loss"].idxmin()])
+    # And on the test images.
     table = place.compared(*STEPS).table()
     assert len(table) == 13
     assert table["accuracy"].is_monotonic_decreasing
@@ -85,7 +94,7 @@ def _drawn_at_random(place, rows_for, wanted):
     np.testing.assert_array_equal(shown, place.pixels()[indices])
     sure = np.asarray(run.proba).max(axis=1)
     for index in indices:
-        assert f"{y_pred[index]} {sure[index]:.1%}" in said
+        assert f"{y_pred[index]} {sure_text(sure[index])}" in said
 
 
 def ten_random_correct(place, folder):
@@ -115,7 +124,7 @@ def _surest_of_each_class(place, found, right):
     np.testing.assert_array_equal(tops, np.unique(found["class"], return_inverse=True)[1])
     for index, own in zip(found["index"], found["class"], strict=True):
         name = "" if str(y_pred[index]) == own else f"{y_pred[index]} "
-        assert f"{name}{sure[index]:.1%}" in said
+        assert f"{name}{sure_text(sure[index])}" in said
 
 
 def most_confident_correct(place, folder):

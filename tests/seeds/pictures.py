@@ -36,6 +36,11 @@ def tiles(picture, side=28):
     return np.array(found).reshape(-1, side, side), np.unique(tops, return_inverse=True)[1]
 
 
+def sure_text(probability):
+    """Return a probability as it stands below an image: 100.0% only where it is exactly that."""
+    return ">99.9%" if 0.9995 <= probability < 1 else f"{probability:.1%}"
+
+
 @contextlib.contextmanager
 def letters():
     """Collect the texts that are drawn, in order."""

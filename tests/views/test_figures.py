@@ -23,7 +23,8 @@ def pixels(picture):
 
 
 def some_activations(layers, n=1):
-    return Activations(layers=layers, indices=np.arange(7, 7 + n), model_name="model", model_digest="m")
+    images = np.full((n, 4, 6, 1), 90, np.uint8)
+    return Activations(layers, np.arange(7, 7 + n), images, model_name="model", model_digest="m")
 
 
 def test_a_layer_alone_is_black_to_white_a_tile_a_filter():
@@ -35,7 +36,7 @@ def test_a_layer_alone_is_black_to_white_a_tile_a_filter():
     assert page[2:66:32, 70:134:32].tolist() == [[0, 0], [0, 255]]
 
 
-def test_every_layer_is_drawn_under_its_name():
+def test_every_layer_is_drawn_under_its_name(captions):
     rng = np.random.default_rng(0)
     layers = {"first": rng.random((1, 6, 6, 4)), "second": rng.random((1, 3, 3, 8))}
     picture = activation_figure(some_activations(layers))
@@ -47,12 +48,28 @@ def test_every_layer_is_drawn_under_its_name():
         large = sheet.repeat(2, axis=0).repeat(2, axis=1)
         places = range(page.shape[0] - large.shape[0] + 1)
         assert any((page[y : y + large.shape[0], 16 : 16 + large.shape[1]] == large).all() for y in places)
+    scale = "Each tile has its own grey scale: black its lowest value, white its highest."
+    assert [said for said, _ in captions] == [*picture.alt.split("; "), scale]
+    # The image, 4x6 of one grey, stands above them: enlarged 21 times to fit 128 pixels, and twice for sharp screens.
+    grey = (page == 90).all(axis=2)
+    assert (grey.sum(axis=0).max(), grey.sum(axis=1).max()) == (2 * 21 * 4, 2 * 21 * 6)
 
 
-def test_of_several_images_the_first_is_drawn():
+def test_of_several_images_the_first_is_drawn(captions):
     layers = {"first": np.random.default_rng(0).random((2, 6, 6, 4))}
-    both = activation_figure(some_activations(layers, 2))
-    assert both.png == activation_figure(some_activations({"first": layers["first"][:1]})).png
+    both = pixels(activation_figure(some_activations(layers, 2)))
+    assert captions[-1][0].startswith("The first of 2 images. Each tile")
+    one = pixels(activation_figure(some_activations({"first": layers["first"][:1]})))
+    np.testing.assert_array_equal(both[:-60], one[:-60])  # all but the note
+
+
+def test_filters_that_are_left_out_are_said():
+    picture = activation_figure(some_activations({"first": np.zeros((1, 2, 2, 9))}), most=5)
+    assert picture.alt == "model, image 7; first: the first 5 of 9 filters of 2x2"
+    with pytest.raises(
+        InvalidInputError, match=r"answer with maps. Received: head, whose answers have the shape \(3,\)"
+    ):
+        activation_figure(some_activations({"head": np.zeros((1, 3))}))
 
 
 def test_of_all_kernels_those_of_the_first_layer_are_drawn():
