@@ -19,6 +19,8 @@ MANY = 10
 """Models up to which each has its own colour; of more, these so many of the best have one at first."""
 DECADES = 50
 """Largest over smallest value from which on a scale is logarithmic."""
+_LOWER = 8
+"""Pixels by which the long symbols of the legend of dashes make it taller, above and below."""
 _NAMES = {"lr": "learning rate"}
 _SHARES = ("acc", "auc", "precision", "recall", "f1")
 
@@ -81,9 +83,8 @@ def curve_chart(trained: Training, metric: str = "loss", best: Sequence[str] = (
     )
     lines = base.mark_line(strokeWidth=2).encode(strokeDash=dash).add_params(run)
     points = base.mark_point(size=90, opacity=0, filled=True).encode(opacity=alt.value(0))  # what the pointer meets
-    marks = base.transform_filter("datum.best && datum.split == 'validation'").mark_point(
-        filled=True, size=80, stroke="#FFFFFF", strokeWidth=1, opacity=1
-    )
+    marked = bool((frame["best"] & (frame["split"] == "validation")).any())
+    marks = _best_marks(base, "datum.best && datum.split == 'validation'", shown=marked, beside=len(splits) > 1)
     return alt.layer(lines, marks, points).properties(width="container", height=300)
 
 
@@ -110,8 +111,25 @@ def gap_chart(trained: Training, best: Sequence[str] = ()) -> alt.LayerChart | a
     zero = alt.Chart().mark_rule(color=theme.NEUTRAL, strokeDash=[2, 3]).encode(y=alt.datum(0))
     lines = base.mark_line(strokeWidth=2).add_params(run)
     points = base.mark_point(size=90, filled=True).encode(opacity=alt.value(0))
-    marks = base.transform_filter("datum.best").mark_point(filled=True, size=80, stroke="#FFFFFF", strokeWidth=1)
+    marks = _best_marks(base, "datum.best", shown=bool(frame["best"].any()))
     return alt.layer(zero, lines, marks, points, data=frame).properties(width="container", height=220)
+
+
+def _best_marks(base: alt.Chart, which: str, *, shown: bool, beside: bool = False) -> alt.Chart:
+    """Return a dot at each model's best epoch, and a legend that says so where there is one.
+
+    `beside` lowers it to the height of the legend of dashes.
+    """
+    import altair as alt
+
+    symbol: dict[str, Any] = {"symbolFillColor": theme.NEUTRAL, "symbolStrokeWidth": 0, "symbolSize": 80}
+    legend = alt.Legend(title=None, orient="top", labelFontSize=12, padding=_LOWER if beside else 0, **symbol)
+    shape = alt.Shape(
+        "dot:N", scale=alt.Scale(domain=["best epoch"], range=["circle"]), legend=legend if shown else None
+    )
+    dots = base.transform_filter(which).transform_calculate(dot="'best epoch'")
+    marks: alt.Chart = dots.mark_point(filled=True, size=80, stroke="#FFFFFF", strokeWidth=1).encode(shape=shape)
+    return marks
 
 
 def _spans_decades(frame: pd.DataFrame) -> bool:

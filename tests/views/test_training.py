@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import vl_convert
 
 from diag.io.histories import History
 from diag.results.comparison import Comparison
@@ -56,6 +57,20 @@ def test_curves_of_all_models_with_their_best_epoch():
     gaps = rows(gap_chart(trained))
     assert [row["points"] for row in gaps] == pytest.approx([0, -10, 40])
     assert {row["model"] for row in gaps} == {"a"}
+
+
+@pytest.mark.parametrize("chart", [curve_chart, gap_chart])
+def test_the_dot_is_explained_where_there_is_one(chart):
+    def dots(trained):
+        (layer,) = (layer for layer in chart(trained).to_dict()["layer"] if "shape" in layer["encoding"])
+        return layer["encoding"]["shape"]
+
+    told = dots(training({"a": history(**COLUMNS)}))
+    assert told["scale"]["domain"] == ["best epoch"]
+    assert told["legend"]["orient"] == "top"
+    assert dots(training({"b": history(loss=[1.0, 0.5], accuracy=[0.5, 0.6])}))["legend"] is None
+    svg = vl_convert.vegalite_to_svg(chart(training({"a": history(**COLUMNS)})).properties(width=300).to_dict())
+    assert svg.count(">best epoch<") == 1
 
 
 def test_a_model_has_the_same_colour_in_every_chart():
