@@ -30,6 +30,7 @@ dashboard: $(VENV)/.diag
 
 # Trains shipped models again: make models (digits, minutes), make models DATA=mnist ONLY=sd (all of MNIST: a good hour on
 # two cores). DATA is digits, mnist (from Keras's cache or a network) or a file like Keras's mnist.npz; ONLY a notebook or a model.
+# What is not shipped for these data goes to build/models/.
 DATA ?= digits
 models: $(VENV)/.diag-dev
 	$(BIN)/python -m saved_models.recipes --data $(DATA) $(if $(ONLY),--only $(ONLY))

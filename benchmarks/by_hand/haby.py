@@ -4,7 +4,6 @@ Usage: ``python -m benchmarks.by_hand.haby mnist.npz``, with Matplotlib installe
 """
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -17,7 +16,7 @@ from saved_models.recipes.data import load_parts, write_kaggle
 
 out = Path("build/by_hand/haby")
 mnist = load_parts(sys.argv[1])
-labelled, unlabelled = write_kaggle(replace(mnist, fit=mnist.test), out)
+labelled, unlabelled = write_kaggle(mnist.test, mnist.pool, out)
 
 # Missing values
 table = pd.read_csv(labelled)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diag._lazy import import_tensorflow
 from diag.errors import DiagError
 from saved_models.recipes import NOTEBOOKS, recipes, shipped
 from saved_models.recipes.data import load_parts
 from saved_models.recipes.recipe import write_card
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from saved_models.recipes.recipe import Recipe
 
 HERE = Path(__file__).resolve().parents[1]
 
@@ -22,7 +28,10 @@ def main() -> None:
         "--data", default="digits", metavar="NAME", help="digits, mnist, or a file in the layout of Keras's mnist.npz"
     )
     parser.add_argument("--only", metavar="NAME", help=f"a notebook ({', '.join(NOTEBOOKS)}) or a model's name")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: saved_models/digits or saved_models/mnist")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="default: where they are shipped, else build/models/DATA"
+    )
+    parser.add_argument("--keep", action="store_true", help="leave models that are there already")
     arguments = parser.parse_args()
     name = "digits" if arguments.data == "digits" else "mnist"
     known = recipes(name)
@@ -31,12 +40,16 @@ def main() -> None:
     if not chosen:
         names = ", ".join([*NOTEBOOKS, *(recipe.name for recipe in known)])
         parser.error(f"--only: expected one of {names}. Received: {arguments.only}.")
-    out = arguments.out or HERE / name
-    out.mkdir(parents=True, exist_ok=True)
+    out = arguments.out or default_folder(arguments.data, chosen)
     import_tensorflow().config.experimental.enable_op_determinism()
     try:
         parts = load_parts(arguments.data)
+        out.mkdir(parents=True, exist_ok=True)
+        print(f"Models are written to {out}.", flush=True)
         for recipe in chosen:
+            if arguments.keep and (out / recipe.file).exists():
+                print(f"{recipe.file:36} is there", flush=True)
+                continue
             started = time.perf_counter()
             scores = recipe.trainer.train(recipe, parts, out)
             if not recipe.is_ensemble:
@@ -51,6 +64,15 @@ def main() -> None:
             )
     except DiagError as error:
         parser.exit(1, f"Error: {error}\n")
+
+
+def default_folder(data: str, chosen: Sequence[Recipe]) -> Path:
+    """Return where models are written: the shipped folder if they are its own, else ``build/models/`` and the data."""
+    if data in ("digits", "mnist"):
+        own = {recipe.name for recipe in shipped(data)}
+        if all(recipe.name in own for recipe in chosen):
+            return HERE / data
+    return HERE.parent / "build" / "models" / Path(data).stem
 
 
 if __name__ == "__main__":

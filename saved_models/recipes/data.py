@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from diag import load_dataset
 from diag.errors import DataError
-from diag.io.readers.builtin import test_rows
+from diag.io.readers.builtin import NAMES
+from diag.io.readers.builtin import test_rows as last_of_each_class
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     Labelled = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 N_VALIDATION = {"mnist": 5_000, "digits": 200}
 N_POOL = {"mnist": 5_000, "digits": 200}
 N_HARDER = 12_000
+MNIST_LABELS = "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5"
+"""SHA-256 of the labels of MNIST's 10,000 test images, a byte each: a file that holds them is MNIST."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +34,7 @@ class Parts:
     Parameters
     ----------
     source : str
-        As a card names it.
+        As a card names it: "mnist", "digits", or the name of another file.
     fit, validation, pool, test : tuple of (images, labels)
         For fitting; for choosing the epoch; for pseudo-labels, whose true labels nothing is fitted to; for the end.
     """
@@ -66,10 +70,14 @@ def load_parts(source: str) -> Parts:
     Raises
     ------
     DataError
-        If it cannot be read, or holds other images than those of ten digits.
+        If it cannot be read, is another set of Keras, or holds other images than those of ten digits.
     """
+    if source in NAMES and source not in N_VALIDATION:
+        raise DataError(
+            f"{source}: expected digits, mnist, or a file in the layout of Keras's mnist.npz. Received: another set "
+            "that Keras fetches. Save it in this layout and pass the file."
+        )
     train, test = load_dataset(source, split="train"), load_dataset(source, split="test")
-    name = "digits" if source == "digits" else "mnist"
     for part in (train, test):
         shape, classes = tuple(part.images.shape[1:]), np.unique(part.labels)
         if shape != (28, 28, 1) or not np.array_equal(classes, np.arange(10)):
@@ -78,14 +86,15 @@ def load_parts(source: str) -> Parts:
                 f"{'x'.join(map(str, shape))}, {len(classes)} classes. Pass MNIST, or digits laid out like it."
             )
     images, labels = np.asarray(train.images[:]), np.asarray(train.labels)
+    size = source if source in N_VALIDATION else "mnist"
     fifth = len(labels) // 5  # of a smaller file
-    held = test_rows(labels, min(N_VALIDATION[name], fifth))
+    held = last_of_each_class(labels, min(N_VALIDATION[size], fifth))
     rest = np.flatnonzero(~held)
     pool = np.zeros(len(labels), dtype=bool)
-    pool[rest[test_rows(labels[rest], min(N_POOL[name], fifth))]] = True
+    pool[rest[last_of_each_class(labels[rest], min(N_POOL[size], fifth))]] = True
     fit = ~held & ~pool
     return Parts(
-        source=name,
+        source=_said(source, np.asarray(test.labels)),
         fit=(images[fit], labels[fit]),
         validation=(images[held], labels[held]),
         pool=(images[pool], labels[pool]),
@@ -93,10 +102,17 @@ def load_parts(source: str) -> Parts:
     )
 
 
+def _said(source: str, labels: NDArray[np.int64]) -> str:
+    """Return how a card names what was used: of a file its name alone, and of a copy of MNIST "mnist"."""
+    if source in N_VALIDATION:
+        return source
+    return "mnist" if sha256(labels.astype(np.uint8).tobytes()).hexdigest() == MNIST_LABELS else Path(source).name
+
+
 def with_pool(parts: Parts) -> Parts:
     """Return the parts with the pool among the fitted images, as the shipped models of digits were trained."""
     train = load_dataset(parts.source, split="train")
-    held = test_rows(train.labels, N_VALIDATION[parts.source])
+    held = last_of_each_class(train.labels, N_VALIDATION[parts.source])
     return replace(parts, fit=(np.asarray(train.images[:])[~held], np.asarray(train.labels)[~held]))
 
 
@@ -155,7 +171,7 @@ def harder_parts(parts: Parts, folder: Path) -> Parts:
     train, test = write_harder(parts, folder)
     labelled, unlabelled = load_dataset(train), load_dataset(test)
     images, labels = np.asarray(labelled.images[:], dtype=np.float32), np.asarray(labelled.labels)
-    n = len(labels) * 4 // 5
+    n = _harder_fitted(labels)
     return replace(
         parts,
         fit=(images[:n], labels[:n]),
@@ -164,19 +180,32 @@ def harder_parts(parts: Parts, folder: Path) -> Parts:
     )
 
 
-def write_kaggle(parts: Parts, folder: Path) -> tuple[Path, Path]:
+@lru_cache(maxsize=1)
+def harder_validation(parts: Parts) -> Labelled:
+    """Return the images of *harder* that chose the epochs of its models, the last fifth, and their labels."""
+    images, labels = (array[:N_HARDER] for array in parts.fit)
+    n = _harder_fitted(labels)
+    return made_harder(images)[n:], labels[n:]
+
+
+def _harder_fitted(labels: NDArray[np.int64]) -> int:
+    """Return how many of *harder*'s images are fitted: the first 80 %, in order."""
+    return len(labels) * 4 // 5
+
+
+def write_kaggle(labelled: Labelled, unlabelled: Labelled, folder: Path) -> tuple[Path, Path]:
     """Write *haby*'s two tables: a header, then ``label`` (in the first file) and ``pixel0`` to ``pixel783``.
 
     Returns
     -------
     tuple of Path
-        ``train.csv`` of the fitted images, and ``test.csv`` of the test images, without labels.
+        ``labelled.csv``, and ``unlabelled.csv`` without the labels.
     """
     import pandas as pd
 
     folder.mkdir(parents=True, exist_ok=True)
-    paths = folder / "train.csv", folder / "test.csv"
-    for path, (images, labels) in zip(paths, (parts.fit, parts.test), strict=True):
+    paths = folder / "labelled.csv", folder / "unlabelled.csv"
+    for path, (images, labels) in zip(paths, (labelled, unlabelled), strict=True):
         flat = images.reshape(len(images), -1)
         table = pd.DataFrame(flat, columns=[f"pixel{number}" for number in range(flat.shape[1])])
         if path == paths[0]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from saved_models.recipes import dody, sd
 from saved_models.recipes.data import with_pool
-from saved_models.recipes.layers import SHAPE, convolution, dense
+from saved_models.recipes.layers import convolution, dense
 from saved_models.recipes.lungu import MEAN, STD
 from saved_models.recipes.recipe import AS_STORED, Recipe
 from saved_models.recipes.training import SMALL_EPOCHS, Estimator, Network
@@ -65,14 +66,14 @@ def recipes() -> list[Recipe]:
             "cnn_dody.h5",
             "CNN dody",
             "Two 5x5 convolutions with max pooling and dropout, after dody.",
-            WithPool(Network(cnn_dody, SMALL_EPOCHS)),
+            WithPool(Network(lambda: dody.cnn((8, 16), 64), SMALL_EPOCHS)),
             history="log",
         ),
         Recipe(
             "cnn_sd.h5",
             "CNN sd",
             "Six convolutions with batch normalisation and dropout, after sd.",
-            WithPool(Network(cnn_sd, SMALL_EPOCHS)),
+            WithPool(Network(lambda: sd.cnn((8, 16), 64, padding="valid"), SMALL_EPOCHS)),
             history="hist",
         ),
         Recipe(
@@ -84,32 +85,6 @@ def recipes() -> list[Recipe]:
             history="log",
         ),
     ]
-
-
-def cnn_dody() -> Any:
-    """After *dody*: two 5x5 convolutions with max pooling and dropout, one dense layer; fewer filters."""
-    import keras
-    from keras import layers
-
-    parts: list[Any] = [keras.Input(SHAPE)]
-    for filters in (8, 16):
-        parts += [*convolution(filters, 5, padding="same"), layers.MaxPooling2D(), layers.Dropout(0.25)]
-    parts += [layers.Flatten(), layers.Dense(64, activation="relu"), layers.Dropout(0.5)]
-    return keras.Sequential([*parts, layers.Dense(10, activation="softmax")])
-
-
-def cnn_sd() -> Any:
-    """After *sd*: twice (3x3, BN, 3x3, BN, 5x5 stride 2, BN, dropout), dense; a quarter of the filters."""
-    import keras
-    from keras import layers
-
-    parts: list[Any] = [keras.Input(SHAPE)]
-    for filters in (8, 16):
-        for kernel, strides, padding in ((3, 1, "valid"), (3, 1, "valid"), (5, 2, "same")):
-            parts += convolution(filters, kernel, strides=strides, padding=padding, normalised=True)
-        parts.append(layers.Dropout(0.3))
-    parts += [layers.Flatten(), layers.Dense(64, activation="relu"), layers.Dropout(0.4)]
-    return keras.Sequential([*parts, layers.Dense(10, activation="softmax")])
 
 
 def cnn_lungu() -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from saved_models.recipes.layers import SHAPE, altered, convolution, dense
 from saved_models.recipes.recipe import Recipe
 from saved_models.recipes.training import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def recipes() -> list[Recipe]:
@@ -74,13 +77,16 @@ def logistic(penalty: str | None = None, weight: float = 0.0) -> Any:
     return keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layer])
 
 
-def cnn() -> Any:
-    """Return twice (5x5x32, max pooling, dropout .25), dense 256, dropout .5: 430,698 parameters."""
+def cnn(filters: Sequence[int] = (32, 32), units: int = 256) -> Any:
+    """Return 5x5 convolutions, each with max pooling and dropout .25; a dense layer, dropout .5.
+
+    As the notebook has it, 430,698 parameters.
+    """
     import keras
     from keras import layers
 
     parts: list[Any] = [keras.Input(SHAPE)]
-    for _ in range(2):
-        parts += [*convolution(32, 5, padding="same"), layers.MaxPooling2D(), layers.Dropout(0.25)]
-    parts += [layers.Flatten(), layers.Dense(256, activation="relu"), layers.Dropout(0.5)]
+    for count in filters:
+        parts += [*convolution(count, 5, padding="same"), layers.MaxPooling2D(), layers.Dropout(0.25)]
+    parts += [layers.Flatten(), layers.Dense(units, activation="relu"), layers.Dropout(0.5)]
     return keras.Sequential([*parts, layers.Dense(10, activation="softmax")])

@@ -1,4 +1,7 @@
-"""*haby*: one convolutional network with batch normalisation and augmentation, from Kaggle's tables."""
+"""*haby*: one convolutional network with batch normalisation and augmentation.
+
+It is fitted to MNIST's arrays, as all are; `data.write_kaggle` writes images in the layout of the notebook's tables.
+"""
 
 from __future__ import annotations
 

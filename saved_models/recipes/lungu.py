@@ -10,7 +10,7 @@ import numpy as np
 
 from saved_models.recipes.layers import altered, convolution
 from saved_models.recipes.recipe import AS_STORED, Recipe
-from saved_models.recipes.training import Network, fresh, load_network, predictions, save_network, scored
+from saved_models.recipes.training import Network, fresh, load_network, needed, predictions, save_network, scored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,7 +186,7 @@ class Average:
         """Write the definition and return the scores."""
         import diag
 
-        models = [diag.load_model(out / f"{name}.keras") for name in self.members]
+        models = [diag.load_model(path) for path in [needed(out / f"{name}.keras") for name in self.members]]
         together = diag.ensemble(models, how="average", name=recipe.title)
         together.save(out / recipe.file, force=True)
         return scored(lambda images: together.predict_proba(images).argmax(axis=1), parts)
@@ -202,7 +202,7 @@ class PseudoLabelled:
         """Choose candidates by what the validation images promise, fit on, save, and return the scores."""
         import diag
 
-        model = diag.load_model(out / f"{self.start}.keras")
+        model = diag.load_model(needed(out / f"{self.start}.keras"))
         run = diag.evaluate(model, diag.load_dataset(parts.validation))
         found = diag.pseudo_labels(model, diag.load_dataset(parts.pool[0]), run, max_error=MAX_ERROR)
         print(f"  {recipe.name}: {found.sentence()}", flush=True)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import diag
-from diag.errors import DiagError
+from diag.errors import DiagError, ModelLoadError
 from saved_models.recipes import recipes
-from saved_models.recipes.data import N_HARDER, load_parts, made_harder
+from saved_models.recipes.data import harder_validation, load_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from saved_models.recipes.data import Labelled, Parts
+    from saved_models.recipes.data import Parts
     from saved_models.recipes.recipe import Recipe
 
 HERE = Path(__file__).resolve().parents[1]
-HEAD = ("model", "notebook's", "measured on", "ours, likewise", "above it, points", "MNIST test", "95 % interval")
+HEAD = ("model", "notebook's", "measured on", "ours, likewise", "difference, points", "MNIST test", "95 % interval")
 
 
 def main() -> None:
@@ -32,13 +31,18 @@ def main() -> None:
     arguments = parser.parse_args()
     name = "digits" if arguments.data == "digits" else "mnist"
     try:
-        parts = load_parts(arguments.data)
         folder = arguments.models or HERE / name
+        there = [recipe for recipe in recipes(name) if (folder / recipe.file).exists()]
+        if not there:
+            raise ModelLoadError(
+                f"{folder}: expected a folder with models of the recipes. Received: none of them there. "
+                "Train some first: python -m saved_models.recipes."
+            )
+        parts = load_parts(arguments.data)
         print(f"| {' | '.join(HEAD).replace('MNIST', parts.source)} |")
         print("|---" * len(HEAD) + "|")
-        for recipe in recipes(name):
-            if (folder / recipe.file).exists():
-                print(f"| {' | '.join(row(recipe, folder, parts))} |", flush=True)
+        for recipe in there:
+            print(f"| {' | '.join(row(recipe, folder, parts))} |", flush=True)
     except DiagError as error:
         parser.exit(1, f"Error: {error}\n")
 
@@ -60,14 +64,6 @@ def row(recipe: Recipe, folder: Path, parts: Parts) -> Iterator[str]:
     yield "–" if noted is None else f"{(likewise['accuracy'] - noted) * 100:+.2f}".replace("-", "−")
     yield f"{figures['accuracy']:.4f}"
     yield f"{figures['accuracy_low']:.4f} to {figures['accuracy_high']:.4f}"
-
-
-@lru_cache(maxsize=1)
-def harder_validation(parts: Parts) -> Labelled:
-    """Return the images of *harder* that chose the epochs of its models, and their labels."""
-    images, labels = parts.fit
-    held = slice(min(len(labels), N_HARDER) * 4 // 5, N_HARDER)
-    return made_harder(images[:N_HARDER])[held], labels[held]
 
 
 def accuracy(model: Any, part: Any) -> dict[str, Any]:

@@ -192,7 +192,7 @@ class GradientDescent:
                 row[f"{prefix}accuracy"] = float((estimator.predict(data[part][0][:N_SCORED]) == true).mean())
                 row[f"{prefix}loss"] = float(log_loss(true, np.clip(proba, 1e-7, 1), labels=classes))
             rows.append(row)
-            say_epoch(recipe.name, epoch + 1, epochs, row, time.perf_counter() - started)
+            say_epoch(recipe.name, epoch + 1, str(epochs), row, time.perf_counter() - started)
             if row["val_loss"] < least:
                 best, least = copy.deepcopy(estimator), row["val_loss"]
         if recipe.history == "hist":
@@ -238,6 +238,22 @@ def save_estimator(estimator: Any, recipe: Recipe, parts: Parts, out: Path) -> S
     return scored(lambda images: estimator.predict(flat(recipe, images)), parts)
 
 
+def needed(path: Path) -> Path:
+    """Return the path of a model that a recipe needs.
+
+    Raises
+    ------
+    ModelLoadError
+        If it is not there.
+    """
+    if not path.exists():
+        raise ModelLoadError(
+            f"{path.name}: expected a model that this recipe needs. Received: no such file in {path.parent}. "
+            f"Train it first: --only {path.stem}."
+        )
+    return path
+
+
 def load_network(path: Path) -> Any:
     """Return a network that a recipe saved.
 
@@ -248,12 +264,7 @@ def load_network(path: Path) -> Any:
     """
     import keras
 
-    if not path.exists():
-        raise ModelLoadError(
-            f"{path.name}: expected the network that this recipe begins with. Received: no such file in {path.parent}. "
-            f"Train it first: --only {path.stem}."
-        )
-    return keras.saving.load_model(path, compile=False)
+    return keras.saving.load_model(needed(path), compile=False)
 
 
 def save_network(network: Any, path: Path) -> None:
@@ -293,15 +304,15 @@ def progress_lines(name: str, epochs: int) -> Any:
         begun[0] = time.perf_counter()
 
     def end(epoch: int, logs: Mapping[str, float]) -> None:
-        say_epoch(name, epoch + 1, epochs, logs, time.perf_counter() - begun[0])
+        say_epoch(name, epoch + 1, f"at most {epochs}", logs, time.perf_counter() - begun[0])
 
     return keras.callbacks.LambdaCallback(on_epoch_begin=begin, on_epoch_end=end)
 
 
-def say_epoch(name: str, epoch: int, epochs: int, logs: Mapping[str, float], seconds: float) -> None:
-    """Print how an epoch went."""
+def say_epoch(name: str, epoch: int, epochs: str, logs: Mapping[str, float], seconds: float) -> None:
+    """Print how an epoch went; `epochs` says of how many."""
     print(
-        f"  {name}: epoch {epoch} of at most {epochs}, loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.4f}, "
+        f"  {name}: epoch {epoch} of {epochs}, loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.4f}, "
         f"validation {logs['val_loss']:.4f} and {logs['val_accuracy']:.4f}, {seconds:.0f} s",
         flush=True,
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
 from diag import load_dataset
 from diag.errors import DataError
 from saved_models.recipes import data as recipe_data
-from saved_models.recipes.data import Parts, harder_parts, load_parts, made_harder, with_pool
+from saved_models.recipes.data import Parts, harder_parts, harder_validation, load_parts, made_harder, with_pool
 
 N_TRAIN, N_TEST = 26_000, 50
 
@@ -62,6 +64,27 @@ def test_other_images_than_ten_digits_are_refused(tmp_path, shape, classes, rece
     np.savez(tmp_path / "other.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
     with pytest.raises(DataError, match=f"expected images of 28x28x1 .* Received: {received}"):
         load_parts(str(tmp_path / "other.npz"))
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "cifar10"])
+def test_other_sets_of_keras_are_refused_before_anything_is_fetched(name):
+    with pytest.raises(DataError) as said:
+        load_parts(name)
+    assert str(said.value) == (
+        f"{name}: expected digits, mnist, or a file in the layout of Keras's mnist.npz. Received: another set that "
+        "Keras fetches. Save it in this layout and pass the file."
+    )
+
+
+def test_a_file_is_named_by_its_name_alone_and_a_copy_of_mnist_as_mnist(tmp_path, monkeypatch):
+    images, labels = np.zeros((40, 28, 28), np.uint8), (np.arange(40) % 10).astype(np.uint8)
+    path = tmp_path / "own.npz"
+    np.savez(path, x_train=images, y_train=labels, x_test=images, y_test=labels)
+    assert load_parts(str(path)).source == "own.npz"
+    assert load_parts("digits").source == "digits"
+    # tests/seeds/test_mnist.py holds the digest to MNIST itself.
+    monkeypatch.setattr(recipe_data, "MNIST_LABELS", hashlib.sha256(bytes(range(10)) * 4).hexdigest())
+    assert load_parts(str(path)).source == "mnist"
 
 
 def test_digits_are_those_of_diag():
@@ -133,3 +156,7 @@ def test_harder_images_go_through_their_tables(tmp_path, monkeypatch):
     np.testing.assert_array_equal(np.concatenate([cut.fit[1], cut.validation[1]]), part[1][:20])
     np.testing.assert_allclose(cut.test[0], made_harder(images, seed=1), atol=1e-4)
     np.testing.assert_array_equal(cut.test[1], part[1])
+    # The same images without their table, to its one decimal.
+    held, labels = harder_validation(Parts("mnist", fit=part, validation=part, pool=part, test=part))
+    np.testing.assert_allclose(held, hard[16:], atol=1e-4)
+    np.testing.assert_array_equal(labels, part[1][16:20])

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from diag import load_dataset, load_history, load_model
+from diag import load_dataset, load_history, load_model, training
 from diag.io.modelcard import load_card
-from saved_models.recipes import NOTEBOOKS, digits, recipes, sd, shipped
+from saved_models.recipes import NOTEBOOKS, digits, recipes, shipped
 from saved_models.recipes.lungu import AVERAGED
 
 FOLDER = Path(__file__).parents[2] / "saved_models"
@@ -84,12 +84,31 @@ def test_history(data, recipe):
     history = load_history(card.history)
     assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(history.columns)
     assert history.n_epochs == card.results["epochs"]
-    # The weights that were saved are those of the epoch with the lowest validation loss; where an accuracy was the
-    # target, of the first with the highest. Keras rounds otherwise when it measures twice: one image more or less.
-    by_accuracy = isinstance(recipe.trainer, sd.TargetAccuracy)
-    best = history.columns["val_accuracy"].argmax() if by_accuracy else history.columns["val_loss"].argmin()
+    # The weights that were saved are those of the epoch with the lowest validation loss. Keras rounds otherwise when
+    # it measures twice: one image more or less.
+    best = history.columns["val_loss"].argmin()
     n = N_VALIDATION["harder" if recipe.notebook == "harder" else data]
     assert history.columns["val_accuracy"][best] == pytest.approx(card.results["validation_accuracy"], abs=1.5 / n)
+
+
+def test_no_shipped_history_shows_a_warning_as_the_docs_say():
+    histories = {
+        f"{data}/{recipe.name}": load_history(load_card(path_of(data, recipe)).history)
+        for data, recipe in MODELS
+        if recipe.history
+    }
+    signs = training(histories).signs()
+    assert signs[signs["severity"] == "warning"].empty
+    # One of them by hand: the training loss never twice ends half again above that of the epoch before, and above the
+    # median so far.
+    for history in histories.values():
+        loss = history.columns["loss"]
+        jumps = [
+            epoch for epoch in range(2, len(loss)) if loss[epoch] > max(1.5 * loss[epoch - 1], np.median(loss[:epoch]))
+        ]
+        assert len(jumps) < 2
+    page = (FOLDER.parent / "docs" / "training.md").read_text(encoding="utf-8")
+    assert "the shipped models, which show none of the warnings" in page
 
 
 @of([each for each in MODELS if each[0] == "digits"])
@@ -188,12 +207,41 @@ def test_the_table_in_the_docs_has_the_figures_of_the_cards():
     assert list(table) == [recipe.file for recipe in recipes("mnist")]
     for data, recipe in MODELS:
         if data == "mnist":
-            _, noted, _, likewise, above, test, _ = table[recipe.file]
+            _, noted, _, likewise, difference, test, _ = table[recipe.file]
             results = load_card(path_of(data, recipe)).results
             assert test == f"{results['test_accuracy']:.4f}"
             assert likewise == f"{results[f'{recipe.noted_on}_accuracy']:.4f}"
             assert noted == ("–" if recipe.noted is None else f"{recipe.noted:.4f}")
             if recipe.noted is not None:
-                assert float(above.replace("−", "-")) == pytest.approx(
+                assert float(difference.replace("−", "-")) == pytest.approx(
                     (float(likewise) - recipe.noted) * 100, abs=0.011
                 )
+    for row in table.values():  # of all, also of those that have no card here
+        assert row[6] == wilson(float(row[5]), N_TEST["mnist"])
+
+
+def wilson(p, n, z=1.959964):
+    """Return Wilson's 95 % interval of a share of n, as the docs have it (Wilson 1927, JASA 22, 209-212)."""
+    middle, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    low, high = ((middle + sign * half) / (1 + z**2 / n) for sign in (-1, 1))
+    return f"{low:.4f} to {high:.4f}"
+
+
+def test_widths_in_the_docs_are_wilsons():
+    said = (FOLDER.parent / "docs" / "mnist.md").read_text(encoding="utf-8").replace("\n", " ")
+    widths = [
+        np.ptp([float(end) for end in wilson(p, n).split(" to ")])
+        for p, n in [(0.994, 10_000), (0.994, 5_000), (0.95, 2_400)]
+    ]
+    first, second, third = (f"{100 * width:.1f}" for width in widths)
+    assert (
+        f"is {first} points wide with 10,000 test images, {second} with 5,000 validation images, and {third} " in said
+    )
+
+
+def test_the_search_tried_as_many_sets_of_values_as_the_docs_say():
+    trials = pd.read_csv(FOLDER / "mnist" / "harder_hyperband_trials.csv")
+    sets = trials[["units", "activation", "dropout", "learning_rate"]].drop_duplicates()
+    words = {8: "eight", 10: "ten"}
+    said = (FOLDER.parent / "docs" / "mnist.md").read_text(encoding="utf-8")
+    assert f"tried {words[len(sets)]} sets of values in {words[len(trials)]} trials" in said

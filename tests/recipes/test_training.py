@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pytest
 import diag
 from diag.errors import ModelLoadError
 from saved_models.recipes import __main__ as command
-from saved_models.recipes import harder, lungu, recipes, table, training
+from saved_models.recipes import harder, lungu, recipes, sd, table, training
 from saved_models.recipes.data import load_parts
 from saved_models.recipes.layers import altered, dense
 from saved_models.recipes.recipe import AS_STORED, Recipe, write_card
@@ -135,6 +136,8 @@ def test_training_to_a_target_stops_there_and_keeps_the_best_round(parts, tmp_pa
     assert (reached[:-1] < 0.3).all()
     assert reached[-1] >= 0.3
     assert scores["validation_accuracy"] == pytest.approx(reached[-1])
+    # The training figures are of the same images each round, those that the card's are of.
+    assert history.columns["accuracy"][-1] == pytest.approx(scores["train_accuracy"])
     assert scores["target"] == 0.3
     assert -1 <= scores["optimism_of_choosing_on_test"] <= 1
     # Other test images change the optimism, and nothing else.
@@ -144,16 +147,44 @@ def test_training_to_a_target_stops_there_and_keeps_the_best_round(parts, tmp_pa
     assert again["epochs"] == scores["epochs"]
 
 
-def test_the_network_that_a_recipe_begins_with_is_asked_for_in_one_line(parts, tmp_path):
-    recipe = next(recipe for recipe in recipes() if recipe.name == "sd_cnn_target")
-    with pytest.raises(
-        ModelLoadError, match=r"sd_cnn_augmented.h5: .* Train it first: --only sd_cnn_augmented\."
-    ) as said:
+def test_training_to_a_target_keeps_the_round_of_the_lowest_validation_loss(parts, tmp_path, monkeypatch):
+    training.fresh()
+    save_network(dense([4]), tmp_path / "begun.h5")
+    # The second of four rounds has the lowest loss; the third reaches the target, and is not kept for that.
+    losses, accuracies, weights = [3.0, 1.0, 2.0, 4.0], [0.5, 0.4, 0.9, 0.6], []
+
+    def planned(network, *_):
+        row = {"loss": 0.0, "accuracy": 0.0, "val_loss": losses[len(weights)], "val_accuracy": accuracies[len(weights)]}
+        weights.append(network.get_weights())
+        return row
+
+    monkeypatch.setattr(sd, "_measured", planned)
+    fast = Network(lambda: dense([4]), 1, batch=8, learning_rate=3e-3)
+    recipe = recipe_of(TargetAccuracy("begun", 0.8, rounds=4, images=60, trainer=fast), "target.h5", "hist")
+    recipe.trainer.train(recipe, parts, tmp_path)
+    assert len(weights) == 4
+    kept = diag.load_model(tmp_path / "target.h5", preprocessing=diag.Preprocessing(scale=1 / 255)).keras.get_weights()
+    for saved, second, third in zip(kept, weights[1], weights[2], strict=True):
+        np.testing.assert_array_equal(saved, second)
+        assert not np.array_equal(second, third)
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("sd_cnn_target", "sd_cnn_augmented.h5"),
+        ("lungu_12_average", "lungu_11_annealing.keras"),
+        ("lungu_13_pseudo_labels", "lungu_11_annealing.keras"),
+    ],
+)
+def test_a_model_that_a_recipe_needs_is_asked_for_in_one_line(parts, tmp_path, name, first):
+    recipe = next(recipe for recipe in recipes() if recipe.name == name)
+    with pytest.raises(ModelLoadError) as said:
         recipe.trainer.train(recipe, parts, tmp_path)
-    assert str(said.value).startswith(
-        "sd_cnn_augmented.h5: expected the network that this recipe begins with. Received: "
+    assert str(said.value) == (
+        f"{first}: expected a model that this recipe needs. Received: no such file in {tmp_path}. "
+        f"Train it first: --only {first.split('.')[0]}."
     )
-    assert "\n" not in str(said.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -232,6 +263,75 @@ def test_a_name_that_is_no_recipe_is_said_in_one_line(monkeypatch, capsys):
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert "--only: expected one of haby, dody, lungu, harder, sd, haby_cnn, " in said
     assert said.endswith("Received: nobody.")
+
+
+def run_command(monkeypatch, home, *arguments):
+    """Run the command as if the repository lay in a folder, in this process: TensorFlow stays as it is set."""
+    monkeypatch.setattr(command, "HERE", home / "saved_models")
+    experimental = SimpleNamespace(enable_op_determinism=lambda: None)
+    monkeypatch.setattr(
+        command, "import_tensorflow", lambda: SimpleNamespace(config=SimpleNamespace(experimental=experimental))
+    )
+    monkeypatch.setattr(sys, "argv", ["recipes", *arguments])
+    command.main()
+
+
+def test_models_of_a_file_lie_apart_from_the_shipped_ones_and_their_cards_name_it(monkeypatch, capsys, parts, tmp_path):
+    arrays = {f"x_{name}": parts.named()[name][0] for name in ("train", "test")}
+    arrays |= {f"y_{name}": parts.named()[name][1] for name in ("train", "test")}
+    np.savez(tmp_path / "own.npz", **arrays)
+    given = "--data", str(tmp_path / "own.npz"), "--only", "sd_l1"
+    run_command(monkeypatch, tmp_path, *given)
+    folder = tmp_path / "build" / "models" / "own"
+    said = capsys.readouterr().out
+    assert said.splitlines()[0] == f"Models are written to {folder}."
+    assert "  sd_l1: epoch 1 of 48, loss " in said  # gradient descent never stops early
+    assert sorted(path.name for path in folder.iterdir()) == ["sd_l1.hist", "sd_l1.skops", "sd_l1.toml"]
+    assert '\nsource = "own.npz"\n' in (folder / "sd_l1.toml").read_text(encoding="utf-8")
+    assert not (tmp_path / "saved_models").exists()
+    # With --keep what is there is left as it is.
+    (folder / "sd_l1.skops").write_bytes(b"there")
+    run_command(monkeypatch, tmp_path, *given, "--keep")
+    assert "sd_l1.skops" in capsys.readouterr().out
+    assert (folder / "sd_l1.skops").read_bytes() == b"there"
+    run_command(monkeypatch, tmp_path, *given)
+    assert len((folder / "sd_l1.skops").read_bytes()) > 1000
+
+
+def test_only_models_that_are_shipped_are_written_where_the_shipped_ones_lie():
+    own = {data: {recipe.name: recipe for recipe in recipes(data)} for data in ("digits", "mnist")}
+    shipped, apart = command.HERE, command.HERE.parent / "build" / "models"
+    for data, name, folder in [
+        ("digits", "dense", shipped / "digits"),
+        ("digits", "sd_cnn", apart / "digits"),
+        ("mnist", "sd_cnn", shipped / "mnist"),
+        ("copies/mnist.npz", "sd_cnn", apart / "mnist"),
+    ]:
+        known = own["digits" if data == "digits" else "mnist"]
+        assert command.default_folder(data, [known[name]]) == folder
+    assert command.default_folder("digits", [own["digits"]["dense"], own["digits"]["sd_cnn"]]) == apart / "digits"
+
+
+def test_other_data_are_refused_by_the_command_in_one_line(monkeypatch, capsys, tmp_path):
+    with pytest.raises(SystemExit) as stopped:
+        run_command(monkeypatch, tmp_path, "--data", "fashion_mnist", "--only", "sd_l1")
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err.startswith("Error: fashion_mnist: expected digits, mnist, or a file ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", ["nowhere", ""])
+def test_a_table_without_models_is_refused(monkeypatch, capsys, tmp_path, folder):
+    monkeypatch.setattr(sys, "argv", ["table", "--data", "digits", "--models", str(tmp_path / folder)])
+    with pytest.raises(SystemExit) as stopped:
+        table.main()
+    assert stopped.value.code == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        f"Error: {tmp_path / folder}: expected a folder with models of the recipes. Received: none of them there. "
+        "Train some first: python -m saved_models.recipes.\n"
+    )
 
 
 def test_names_of_models_begin_with_their_notebooks():

@@ -19,7 +19,7 @@ CNN = "haby_cnn.keras"
 
 def table_with_a_header(place, folder):
     parts = place.parts()
-    train, _ = write_kaggle(parts, folder)
+    train, _ = write_kaggle(parts.fit, parts.test, folder)
     head = train.read_text(encoding="ascii").split("\n", 1)[0].split(",")
     assert head == ["label", *(f"pixel{number}" for number in range(784))]
     data = diag.load_dataset(train)
@@ -32,7 +32,7 @@ def table_with_a_header(place, folder):
 
 def table_to_predict(place, folder):
     parts = place.parts()
-    _, test = write_kaggle(parts, folder)
+    _, test = write_kaggle(parts.fit, parts.test, folder)
     data = diag.load_dataset(test)
     assert data.labels is None
     np.testing.assert_array_equal(data.images[:], parts.test[0])
@@ -40,7 +40,7 @@ def table_to_predict(place, folder):
 
 
 def missing_values(place, folder):
-    train, _ = write_kaggle(place.parts(), folder)
+    train, _ = write_kaggle(place.parts().fit, place.parts().test, folder)
     assert " No missing values. " in diag.load_dataset(train).description()
     assert diag.load_dataset(train).summary()["missing"].tolist() == [0]
     rows = train.read_text(encoding="ascii").splitlines()
