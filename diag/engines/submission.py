@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from diag.engines.local import predict
+from diag.detection import settle
+from diag.errors import InvalidInputError
+from diag.io.arguments import whole_number
 from diag.io.csv_out import write_csv
 from diag.io.out_files import check_output
 
@@ -45,11 +47,14 @@ def submission(
     Returns
     -------
     DataFrame
+        ``attrs["notes"]`` says what was assumed, one sentence each, as the notes of an `Evaluation` do: images of
+        another size or with other channels than the model's input are brought to it.
 
     Raises
     ------
     InvalidInputError
-        If the images do not fit the model, or the file cannot be written.
+        If the images cannot be brought to the model's input, the columns have no names or the same, `id_start` is no
+        whole number, or the file cannot be written.
 
     Examples
     --------
@@ -57,11 +62,27 @@ def submission(
     """
     if out is not None:
         check_output(Path(out), "out", endings=(".csv",), inputs=(model.path, data.source))
-    predicted = predict(model, data).argmax(axis=1)
-    frame = submission_frame(model.class_names, predicted, data.sample_names, (id_column, label_column), id_start)
+    columns = _columns(id_column, label_column)
+    id_start = whole_number("id_start", id_start, 0)
+    model, _, assumed = settle(model, data)
+    predicted = model.predict_proba(data.images).argmax(axis=1)
+    frame = submission_frame(model.class_names, predicted, data.sample_names, columns, id_start)
+    frame.attrs["notes"] = (*data.notes, *assumed)
     if out is not None:
         write_csv(out, frame)
     return frame
+
+
+def _columns(id_column: str, label_column: str) -> tuple[str, str]:
+    """Return the names of the columns, which are two."""
+    for name, text in (("id_column", id_column), ("label_column", label_column)):
+        if not isinstance(text, str) or not text.strip():
+            raise InvalidInputError(f"{name}: expected the name of a column. Received: {text!r}. Pass one.")
+    if id_column == label_column:
+        raise InvalidInputError(
+            f"label_column: expected another name than id_column. Received: {label_column!r} for both. Change one."
+        )
+    return id_column, label_column
 
 
 def submission_frame(

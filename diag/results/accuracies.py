@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from diag.errors import InvalidInputError
+from diag.results.comparison import Comparison
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
-
-    from diag.results.comparison import Comparison
 
 
 def accuracies(comparisons: Mapping[str, Comparison]) -> pd.DataFrame:
@@ -30,7 +28,7 @@ def accuracies(comparisons: Mapping[str, Comparison]) -> pd.DataFrame:
     Raises
     ------
     InvalidInputError
-        If there is none.
+        If there is none, or one is no comparison.
 
     Examples
     --------
@@ -38,8 +36,19 @@ def accuracies(comparisons: Mapping[str, Comparison]) -> pd.DataFrame:
     """
     import pandas as pd
 
+    if not isinstance(comparisons, Mapping):
+        raise InvalidInputError(
+            f"accuracies: expected comparisons by the part of the data. Received: {type(comparisons).__name__}. "
+            'Pass {"training": diag.compare(train), "testing": diag.compare(test)}.'
+        )
     if not comparisons:
         raise InvalidInputError("accuracies: expected at least one comparison. Received: none.")
+    for part, each in comparisons.items():
+        if not isinstance(each, Comparison):
+            raise InvalidInputError(
+                f"accuracies: expected comparisons. Received: {type(each).__name__} for {part!r}. "
+                "Pass diag.compare([run])."
+            )
     columns = {
         part: pd.Series({name: run.figures()["accuracy"] for name, run in zip(each.names, each.runs, strict=True)})
         for part, each in comparisons.items()

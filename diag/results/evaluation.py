@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from diag.errors import InvalidInputError
+from diag.io.arguments import whole_number
 from diag.metrics.classification import overall_figures, per_class_figures
 from diag.metrics.confusion import normalize_confusion
 from diag.metrics.confusion_order import top_confusions
@@ -245,10 +246,16 @@ class Evaluation:
         DataFrame
             Rows of `frame` with ``class`` (the group) in front; sorted by class, worst first, ties by index. With `n`,
             by how bad they are alone.
+
+        Raises
+        ------
+        InvalidInputError
+            If an order, a group, a number or a seed is none.
         """
         if by not in _ERROR_ORDERS:
             raise InvalidInputError(f"by: expected one of {', '.join(_ERROR_ORDERS)}. Received: {by!r}.")
-        key = self._random(seed) if by == "random" else -self.samples[by]
+        drawn = self._random(seed)
+        key = drawn if by == "random" else -self.samples[by]
         return self._ranked(~self.correct_mask, key, per_class, group, n)
 
     def correct(
@@ -270,6 +277,11 @@ class Evaluation:
             For ``order="random"``.
         n : int, optional
             The first so many of all classes together, in place of `per_class`.
+
+        Raises
+        ------
+        InvalidInputError
+            If an order, a number or a seed is none.
         """
         confidence = self.samples["confidence"]
         keys = {"most_confident": -confidence, "least_confident": confidence, "random": self._random(seed)}
@@ -285,7 +297,7 @@ class Evaluation:
         return indices
 
     def _random(self, seed: int) -> NDArray[np.float64]:
-        return np.random.default_rng(seed).random(len(self))
+        return np.random.default_rng(whole_number("seed", seed, 0)).random(len(self))
 
     def _ranked(
         self, chosen: NDArray[np.bool_], key: NDArray[Any], per_class: int | None, group: str, n: int | None
@@ -293,8 +305,8 @@ class Evaluation:
         if group not in ("true", "predicted"):
             raise InvalidInputError(f"group: expected 'true' or 'predicted'. Received: {group!r}.")
         for name, most in (("per_class", per_class), ("n", n)):
-            if most is not None and most < 1:
-                raise InvalidInputError(f"{name}: expected at least 1, or None. Received: {most}.")
+            if most is not None:
+                whole_number(name, most, otherwise=", or None")
         classes = self.samples["y_true" if group == "true" else "y_pred"]
         rows = np.flatnonzero(chosen)
         if n is not None:

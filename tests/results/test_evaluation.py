@@ -94,8 +94,15 @@ def test_images_drawn_at_random_are_of_any_class_and_known_by_the_seed():
 @pytest.mark.parametrize("call", ["errors", "correct"])
 def test_no_images_are_no_number_of_images(call):
     run = build_run([0, 1], [[0.9, 0.1], [0.8, 0.2]])
-    with pytest.raises(InvalidInputError, match="n: expected at least 1"):
-        getattr(run, call)(n=0)
+    for options, said in [
+        ({"n": 0}, "n: expected a whole number of at least 1, or None. Received: 0"),
+        ({"n": 2.5}, "n: expected a whole number of at least 1, or None. Received: 2.5"),
+        ({"per_class": "3"}, "per_class: expected a whole number of at least 1, or None. Received: '3'"),
+        ({"seed": -1}, "seed: expected a whole number of at least 0. Received: -1"),
+        ({"seed": -1, "by" if call == "errors" else "order": "random"}, "seed: expected a whole number"),
+    ]:
+        with pytest.raises(InvalidInputError, match=said):
+            getattr(run, call)(**options)
 
 
 def test_accuracies_of_parts_stand_side_by_side():
@@ -104,6 +111,10 @@ def test_accuracies_of_parts_stand_side_by_side():
     test = Comparison.from_runs(
         [run_of([0, 0, 1, 1], [0, 1, 0, 0], "xy", name="a"), run_of([0, 0, 1, 1], [0, 0, 1, 0], "xy", name="b")]
     )
+    with pytest.raises(InvalidInputError, match=r"expected comparisons\. Received: Evaluation for 'testing'"):
+        diag.accuracies({"training": train, "testing": test.runs[0]})
+    with pytest.raises(InvalidInputError, match="Received: Comparison"):
+        diag.accuracies(test)
     frame = diag.accuracies({"training": train, "testing": test})
     assert frame.index.tolist() == ["b", "a"]
     assert frame.to_dict("list") == {"training": [0.5, 1.0], "testing": [0.75, 0.25]}
