@@ -58,6 +58,8 @@ class Dataset:
         Further columns of the source, such as a hospital or a camera, to look at slices of the data.
     sizes : mapping of str to int, optional
         How many of the first 5,000 images had which size in their files, such as ``{"28x28": 900, "32x30": 12}``.
+    parted : bool
+        Whether the source has parts, of which `split` is one; what has none was read whole.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Dataset:
     sample_names: tuple[str, ...] | None = None
     metadata: Mapping[str, NDArray[Any]] | None = None
     sizes: Mapping[str, int] | None = None
+    parted: bool = True
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -263,6 +266,7 @@ def assemble(parts: Parts, source: str, request: Request, class_names: Sequence[
         sample_names=None if parts.sample_names is None else tuple(map(_clean, parts.sample_names)),
         metadata=None if parts.metadata is None else _clean_columns(parts.metadata),
         sizes=parts.sizes,
+        parted=parts.parted,
     )
 
 

@@ -60,7 +60,7 @@ def description_of(data: Dataset) -> str:
     """Return `figures_of` in words."""
     found = figures_of(data)
     n, missing = found["n"], found["missing"]
-    said = f"{data.name}, {data.split}: {counted(n, 'image')} of {found['height']}x{found['width']}x{found['channels']}"
+    said = f"{title_of(data)}: {counted(n, 'image')} of {found['height']}x{found['width']}x{found['channels']}"
     said += f", {found['dtype']}"
     if found["lowest"] == found["lowest"]:
         said += f" from {found['lowest']:g} to {found['highest']:g}"
@@ -72,6 +72,11 @@ def description_of(data: Dataset) -> str:
         f"{said} {k:,} class{'' if k == 1 else 'es'}; always answering {found['majority_class']} would have "
         f"{found['majority_share']:.1%} right."
     )
+
+
+def title_of(data: Dataset) -> str:
+    """Return what a data set is called, with its split where its source has several."""
+    return f"{data.name}, {data.split}" if data.parted else data.name
 
 
 def _readable(data: Dataset) -> Iterator[NDArray[Any] | None]:

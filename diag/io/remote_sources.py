@@ -201,6 +201,7 @@ def packed(parts: Parts) -> tuple[dict[str, Any], dict[str, NDArray[Any]], Any]:
         "metadata": None if parts.metadata is None else _columns(parts.metadata, arrays),
         "sizes": parts.sizes,
         "inputs": None if parts.inputs is None else list(parts.inputs),
+        "parted": parts.parted,
     }
     return body, arrays, None if way == "whole" else images
 
@@ -257,6 +258,7 @@ def _unpacked(body: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], remot
         metadata=columns,
         sizes=body["sizes"],
         inputs=inputs,
+        parted=bool(body["parted"]),
     )
 
 

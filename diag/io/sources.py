@@ -137,7 +137,8 @@ class Parts:
 
     ``content`` names the source's content: a digest, or anything whose text differs when the content does.
     ``metadata`` holds further columns, one value an image; ``sizes`` counts the images of each original size.
-    ``inputs`` are a model's further inputs, one row an image.
+    ``inputs`` are a model's further inputs, one row an image. ``parted`` says whether the source has parts, of which
+    these images are one, or was read whole.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Parts:
     metadata: Mapping[str, Any] | None = None
     sizes: Mapping[str, int] | None = None
     inputs: Mapping[str, NDArray[Any]] | None = None
+    parted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

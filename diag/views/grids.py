@@ -10,7 +10,7 @@ import numpy as np
 from diag.errors import InvalidInputError
 from diag.io.arguments import whole_number
 from diag.io.datasets import Dataset
-from diag.io.overview import counted
+from diag.io.overview import counted, title_of
 from diag.results.evaluation import Evaluation
 from diag.views.charts import confusion_rows
 from diag.views.formats import probability
@@ -331,7 +331,7 @@ def _grouping(source: Dataset | Evaluation, rows: pd.DataFrame | None) -> str:
 def _title(source: Dataset | Evaluation) -> str:
     if isinstance(source, Evaluation):
         return f"{source.name} on {source.data.name}"
-    return f"{source.name}, {source.split}"
+    return title_of(source)
 
 
 def _require_source(source: Any, name: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diag import __version__
+from diag.io.overview import title_of
 from diag.views.blocks import LONG_TABLE, MANY_CLASSES
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def overview(
         "data": {
             "name": first.data.name,
             "split": first.data.split,
+            "title": title_of(first.data),
             "n": len(first),
             "shape": "×".join(str(size) for size in first.data.images.shape[1:]),
             "classes": first.n_classes,

@@ -25,7 +25,7 @@ def test_a_row_on_all_images():
     assert counts["images"].tolist() == [1, 3, 1]
     assert counts["share"].tolist() == [0.2, 0.6, 0.2]
     assert data.description() == (
-        "arrays, test: 5 images of 4x6x3, float32 from -0.25 to 0.75. No missing values. 3 classes; always answering "
+        "arrays: 5 images of 4x6x3, float32 from -0.25 to 0.75. No missing values. 3 classes; always answering "
         "dog would have 60.0% right."
     )
 
@@ -62,15 +62,25 @@ def test_a_table_says_that_nothing_is_missing_or_is_refused(tmp_path):
     path = tmp_path / "train.csv"
     header = "label," + ",".join(f"pixel{number}" for number in range(4))
     path.write_text(f"{header}\n1,0,255,3,4\n0,1,2,3,4\n")
-    assert "2 images of 2x2x1, uint8 from 0 to 255. No missing values. 2 classes" in load_dataset(path).description()
+    said = load_dataset(path).description()
+    assert said.startswith("train: 2 images of 2x2x1, uint8 from 0 to 255. No missing values. 2 classes")
     path.write_text(f"{header}\n1,0,,3,4\n0,1,2,3,\n")
     with pytest.raises(DataError, match="2 pixel values are missing, the first in row 0"):
         load_dataset(path)
 
 
+def test_the_split_is_named_where_there_are_several(tmp_path):
+    assert load_dataset("digits", "train").description().startswith("digits, train: 1,000 images")
+    path = tmp_path / "both.csv"
+    header = "split,label," + ",".join(f"pixel{number}" for number in range(4))
+    path.write_text(f"{header}\ntrain,1,0,255,3,4\ntest,0,1,2,3,4\ntrain,0,9,9,9,9\n")
+    assert load_dataset(path).description().startswith("both, test: 1 image ")
+    assert load_dataset(path, "train").subset([0, 1]).description().startswith("both, train: 2 images ")
+
+
 def test_images_without_labels():
     data = load_dataset(np.zeros((1, 2, 2), np.uint8))
-    assert data.description() == "arrays, test: 1 image of 2x2x1, uint8 from 0 to 0. No missing values. No labels."
+    assert data.description() == "arrays: 1 image of 2x2x1, uint8 from 0 to 0. No missing values. No labels."
     assert np.isnan(data.summary()["majority_share"].iloc[0])
     with pytest.raises(DataError, match="expected labels to count"):
         data.class_counts()

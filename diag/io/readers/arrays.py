@@ -39,7 +39,7 @@ def read(source: Any, request: Request) -> Parts:
     images, labels = (source, None) if isinstance(source, np.ndarray) else source
     images, labels = _array(images, "images"), None if labels is None else _array(labels, "labels")
     content = array_digest(images) + ("" if labels is None else array_digest(_plain(labels)))
-    return Parts(name="arrays", images=images, labels=labels, content=content)
+    return Parts(name="arrays", images=images, labels=labels, content=content, parted=False)
 
 
 def _array(values: Any, what: str) -> Any:

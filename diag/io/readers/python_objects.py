@@ -53,6 +53,7 @@ def read(source: Any, request: Request) -> Parts:
         content=content,
         class_names=_class_names(source),
         notes=(f"{kind}: {len(images):,} images {said} were drawn into memory, in {count:,} steps.",),
+        parted=False,
     )
 
 

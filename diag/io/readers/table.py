@@ -56,16 +56,18 @@ def parts_of_table(
         notes = (*notes, f"The {len(table):,} rows of {name} were taken (column {_name(found.split, header)}).")
     elif request.split not in ("test", "all") and key_split(where) != request.split:
         raise DataError(f"{where}: there is no {request.split} split. Pass the file of that part as data of its own.")
+    parted = found.split is not None
     labels = _labels(table, found.labels, where, header)
     content = f"{content}|{found.labels}"
     ident = None if found.ident is None else tuple(str(value) for value in table.column(found.ident).to_pylist())
-    metadata = {_name(place, header): _values(table.column(place)) for place in found.others}
+    metadata = {_name(place, header): _values(table.column(place)) for place in found.others} or None
     stem = where.split(".")[0]
     if found.path is not None:
         values = table.column(found.path).to_pylist()
         images, sizes, more, digest, names = listed_images(values, folder, where, request)
         notes = (f"{said}, files in column {_name(found.path, header)}.", *notes, *more)
-        return Parts(stem, images, labels, f"{content}|{digest}", None, notes, names, metadata or None, sizes)
+        content = f"{content}|{digest}"
+        return Parts(stem, images, labels, content, None, notes, names, metadata, sizes, parted=parted)
     if found.text is not None:
         matrix = _from_texts(table.column(found.text), where)
     else:
@@ -73,7 +75,7 @@ def parts_of_table(
     low, high = (matrix.min(initial=0), matrix.max(initial=0)) if matrix.size else (0, 0)
     said += f", {matrix.shape[1]} pixel columns with values {low:g} to {high:g}."
     notes = (said, "No missing values.", *notes, *found.assumed)
-    return Parts(stem, matrix, labels, content, notes=notes, sample_names=ident, metadata=metadata or None)
+    return Parts(stem, matrix, labels, content, None, notes, ident, metadata, parted=parted)
 
 
 def key_split(where: str) -> str | None:
