@@ -113,12 +113,24 @@ def _unsure(found: Detection, used: Answers, better: Answers, trial: Trial) -> F
     return CHECK.finding(
         "warning",
         f"With {found.chosen.name} the log loss is {better.log_loss:.3f} instead of {used.log_loss:.3f} on "
-        f"{len(used.right)} images, at {better.accuracy:.1%} instead of {used.accuracy:.1%} accuracy: the images are "
-        "probably not scaled as in training.",
+        f"{len(used.right)} images, at {_accuracies(used.accuracy, better.accuracy)}: the images are probably not "
+        "scaled as in training.",
         _remedy(found),
         measured=_measured(found, used, better, trial),
         evidence=[_table(found)],
     )
+
+
+def _accuracies(used: float, better: float) -> str:
+    """Return both accuracies in words, one where they read alike.
+
+    Examples
+    --------
+    >>> _accuracies(0.9604, 0.9654), _accuracies(0.9649, 0.9651)
+    ('96.5% instead of 96.0% accuracy', 'the same accuracy of 96.5%')
+    """
+    first, second = f"{used:.1%}", f"{better:.1%}"
+    return f"the same accuracy of {second}" if first == second else f"{second} instead of {first} accuracy"
 
 
 def _measured(found: Detection, used: Answers, better: Answers, trial: Trial) -> dict[str, float | str]:

@@ -64,6 +64,9 @@ def test_a_scale_that_only_makes_a_model_too_sure_is_a_warning(digits):
     (found,) = findings(wrong_preprocessing.CHECK, case_of(shipped("dense.keras", scale=1.0), *digits))
     assert found.severity == "warning"
     assert found.measured["log_loss"] > 2.5 * found.measured["log_loss_found"]
+    used, better = (f"{found.measured[key]:.1%}" for key in ("accuracy", "accuracy_found"))
+    said = f"the same accuracy of {used}" if used == better else f"{better} instead of {used} accuracy"
+    assert f"on 300 images, at {said}: the images" in found.message
 
 
 @pytest.mark.parametrize("fault", ["inverted", "transposed"])
