@@ -12,6 +12,8 @@ from diag.arrays import frozen
 from diag.detection import settle
 from diag.errors import InvalidInputError
 from diag.io import store
+from diag.io.arguments import require
+from diag.io.datasets import Dataset
 from diag.io.pairing import match_classes
 from diag.metrics.comparison import LEVEL, MARGIN
 from diag.metrics.samples import sample_columns
@@ -23,13 +25,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from diag.io.datasets import Dataset
     from diag.io.models import Model
 
     Progress = Callable[[int, int], None]
 
 PROBA_BYTES = 2**30
 """All probabilities are kept beside the per-sample table while they need no more than this."""
+WANTED = "a data set: diag.load_dataset((images, labels))"
 
 
 def evaluate(
@@ -62,13 +64,14 @@ def evaluate(
     DataError
         If the data has no labels, or classes that the model does not have.
     InvalidInputError
-        If the images do not fit the model, or it returns NaN.
+        If `data` is no data set, the images do not fit the model, or it returns NaN.
 
     Examples
     --------
     >>> run = evaluate(load_model("cnn.h5"), load_dataset("digits"))  # doctest: +SKIP
     >>> run.summary()  # doctest: +SKIP
     """
+    require(data, Dataset, "evaluate", WANTED)
     model, detection, assumed = settle(model, data, cache=cache)
     class_names, y_true, renamed = match_classes(model, data)
     key = store.content_key(
@@ -123,7 +126,8 @@ def compare(runs: Sequence[Evaluation], level: float = LEVEL, margin: float = MA
 
 
 def predict(model: Model, data: Dataset, batch_size: int = 256) -> NDArray[np.float32]:
-    """Return class probabilities (n, k) for data that needs no labels."""
+    """Return class probabilities (n, k) for data that needs no labels; refuse what is no data set."""
+    require(data, Dataset, "predict", WANTED)
     return settle(model, data)[0].predict_proba(data.images, batch_size)
 
 

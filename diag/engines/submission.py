@@ -9,15 +9,15 @@ import numpy as np
 
 from diag.detection import settle
 from diag.errors import InvalidInputError
-from diag.io.arguments import whole_number
+from diag.io.arguments import require, whole_number
 from diag.io.csv_out import write_csv
+from diag.io.datasets import Dataset
 from diag.io.out_files import check_output
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from diag.io.datasets import Dataset
     from diag.io.models import Model
 
 
@@ -53,13 +53,14 @@ def submission(
     Raises
     ------
     InvalidInputError
-        If the images cannot be brought to the model's input, the columns have no names or the same, `id_start` is no
-        whole number, or the file cannot be written.
+        If `data` is no data set, its images cannot be brought to the model's input, the columns have no names or the
+        same, `id_start` is no whole number, or the file cannot be written.
 
     Examples
     --------
     >>> submission(model, diag.load_dataset("test.csv"), "Submission.csv")  # doctest: +SKIP
     """
+    require(data, Dataset, "submission", "a data set: diag.load_dataset(...)")
     if out is not None:
         check_output(Path(out), "out", endings=(".csv",), inputs=(model.path, data.source))
     columns = _columns(id_column, label_column)

@@ -1,4 +1,4 @@
-"""Numbers that a caller passes: a count, a seed, which images."""
+"""What a caller passes: a count, a seed, which images, a result or data of some kind."""
 
 from __future__ import annotations
 
@@ -43,6 +43,23 @@ def whole_number(name: str, value: Any, low: int = 1, high: int | None = None, *
         wanted = f"of at least {low}" if high is None else f"from {low} to {high}"
         raise InvalidInputError(f"{name}: expected a whole number {wanted}{otherwise}. Received: {value!r}. Pass one.")
     return number
+
+
+def require(value: Any, kind: type | tuple[type, ...], caller: str, wanted: str) -> None:
+    """Refuse a value that is not of a class.
+
+    Raises
+    ------
+    InvalidInputError
+        That names the caller, what it wanted, such as ``"an evaluation: diag.evaluate(model, data)"``, and what came.
+
+    Examples
+    --------
+    >>> require([1], list, "mean", "a list: [1, 2]")
+    """
+    if not isinstance(value, kind):
+        what, _, example = wanted.partition(": ")
+        raise InvalidInputError(f"{caller}: expected {what}. Received: {type(value).__name__}. Pass {example}.")
 
 
 def image_numbers(indices: Any, n: int) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from diag.errors import InvalidInputError
+from diag.io.arguments import require
 from diag.results.comparison import Comparison
 
 if TYPE_CHECKING:
@@ -36,19 +37,11 @@ def accuracies(comparisons: Mapping[str, Comparison]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    if not isinstance(comparisons, Mapping):
-        raise InvalidInputError(
-            f"accuracies: expected comparisons by the part of the data. Received: {type(comparisons).__name__}. "
-            'Pass {"training": diag.compare(train), "testing": diag.compare(test)}.'
-        )
+    require(comparisons, Mapping, "accuracies", 'comparisons by the part of the data: {"testing": diag.compare(runs)}')
     if not comparisons:
         raise InvalidInputError("accuracies: expected at least one comparison. Received: none.")
     for part, each in comparisons.items():
-        if not isinstance(each, Comparison):
-            raise InvalidInputError(
-                f"accuracies: expected comparisons. Received: {type(each).__name__} for {part!r}. "
-                "Pass diag.compare([run])."
-            )
+        require(each, Comparison, f"accuracies, {part!r}", "a comparison: diag.compare([run])")
     columns = {
         part: pd.Series({name: run.figures()["accuracy"] for name, run in zip(each.names, each.runs, strict=True)})
         for part, each in comparisons.items()

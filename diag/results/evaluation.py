@@ -155,9 +155,15 @@ class Evaluation:
         -------
         DataFrame
             ``true_class``, ``predicted_class``, and the columns of `diag.metrics.confusion_order.top_confusions`.
+
+        Raises
+        ------
+        InvalidInputError
+            If `n` is below 1 or no whole number.
         """
         import pandas as pd
 
+        n = None if n is None else whole_number("n", n, otherwise=", or None")
         frame = pd.DataFrame(top_confusions(self.counts().confusion, n))
         names = np.asarray(self.class_names, dtype=object)
         frame.insert(0, "true_class", names[frame["y_true"]])
@@ -285,7 +291,7 @@ class Evaluation:
         """
         confidence = self.samples["confidence"]
         keys = {"most_confident": -confidence, "least_confident": confidence, "random": self._random(seed)}
-        if order not in keys:
+        if order not in tuple(keys):
             raise InvalidInputError(f"order: expected one of {', '.join(keys)}. Received: {order!r}.")
         return self._ranked(self.correct_mask, keys[order], per_class, "true", n)
 

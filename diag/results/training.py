@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from diag.errors import CheckNotApplicable, DiagError, InvalidInputError
+from diag.io.arguments import require
 from diag.metrics.training_curves import (
     Curves,
     accuracy_gap,
@@ -20,8 +22,6 @@ from diag.metrics.training_curves import (
 from diag.results.training_signs import Sign, training_signs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
 
     from diag.io.histories import History
@@ -230,7 +230,7 @@ def training(source: Comparison | Mapping[str, History]) -> Training:
     Raises
     ------
     InvalidInputError
-        If the mapping is empty.
+        If the mapping is empty, or `source` is another thing.
 
     Notes
     -----
@@ -248,6 +248,7 @@ def training(source: Comparison | Mapping[str, History]) -> Training:
     if isinstance(source, Comparison):
         named = zip(source.names, source.runs, strict=True)
         return Training(tuple(_of_model(name, run) for name, run in named))
+    require(source, Mapping, "training", "a comparison or histories by name: diag.compare(runs)")
     if not source:
         raise InvalidInputError("training: expected at least one history. Received: none.")
     return Training(tuple(_told(name, history, None) for name, history in source.items()))

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from diag.errors import DataError
+from diag.io.arguments import require
+from diag.io.datasets import Dataset
+from diag.results.evaluation import Evaluation
 from diag.views import theme
 
 if TYPE_CHECKING:
@@ -18,9 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from diag.io.datasets import Dataset
     from diag.results.comparison import Comparison
-    from diag.results.evaluation import Evaluation
 
 TEXT_LIMIT = 24
 """Up to so many classes a confusion matrix has its numbers in the cells."""
@@ -59,9 +60,15 @@ def confusion_chart(
     alt.LayerChart
         The point selection ``cell`` has the fields ``y_true`` and ``y_pred``; rows also carry ``true_class``,
         ``predicted_class``, ``count`` and ``share``.
+
+    Raises
+    ------
+    InvalidInputError
+        If `run` is another thing.
     """
     import altair as alt
 
+    require(run, Evaluation, "confusion_chart", "an evaluation: diag.evaluate(model, data)")
     rows, classes, total = confusion_rows(run, max_classes)
     names = [run.class_names[number] for number in classes]
     value = "share" if normalize == "true" else "count"
@@ -254,10 +261,14 @@ def class_balance_chart(
     ------
     DataError
         If there are no labels.
+    InvalidInputError
+        If `data` is another thing.
     """
     import altair as alt
     import pandas as pd
 
+    if labels is None:
+        require(data, Dataset, "class_balance_chart", "a data set: diag.load_dataset(...)")
     class_names = data.class_names if class_names is None else class_names
     labels = data.labels if labels is None else labels
     if labels is None:

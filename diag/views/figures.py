@@ -75,10 +75,17 @@ def attribution_figure(attributions: Attribution | Sequence[Attribution]) -> Pic
     ----------
     attributions : Attribution or sequence of Attribution
         Of the same images, one a model.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is none.
     """
     from PIL import Image, ImageDraw
 
     several = listed(attributions)
+    if not several:
+        raise InvalidInputError("attribution_figure: expected maps. Received: none. Pass diag.explain(model, data).")
     rows = [(row, each, map_tiles(each, row)) for row in range(len(several[0])) for each in several]
     columns = 1 + max((len(tiles) for _, _, tiles in rows), default=0)
     width = max(GAP + columns * (CELL + GAP), 900)

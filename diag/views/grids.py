@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diag.errors import InvalidInputError
-from diag.io.arguments import whole_number
+from diag.io.arguments import require, whole_number
 from diag.io.datasets import Dataset
 from diag.io.overview import counted, title_of
 from diag.results.evaluation import Evaluation
@@ -29,6 +29,7 @@ MOST_IMAGES = 200
 MOST_CLASSES = 20
 COLUMNS = 10
 _LINE, _GAP, _EDGE, _LABELS, _WIDE, _LEAST = 30, 18, 24, 190, 200, 900
+_SOURCE = "a data set or an evaluation: diag.load_dataset(...), or diag.evaluate(model, data)"
 _EMPTY = (246, 247, 248)
 _RIGHT, _WRONG = (0, 114, 178), (191, 84, 0)
 """Of `theme`, the orange darker: small letters on white."""
@@ -78,7 +79,7 @@ def image_grid(
     --------
     >>> image_grid(run, run.errors(n=25))  # doctest: +SKIP
     """
-    _require_source(source, "image_grid")
+    require(source, (Dataset, Evaluation), "image_grid", _SOURCE)
     columns = whole_number("columns", columns)
     indices = _indices(source, range(min(50, len(source))) if rows is None else rows)
     shown = indices[:MOST_IMAGES]
@@ -126,7 +127,7 @@ def class_grid(
     --------
     >>> class_grid(run, run.errors(per_class=10))  # doctest: +SKIP
     """
-    _require_source(source, "class_grid")
+    require(source, (Dataset, Evaluation), "class_grid", _SOURCE)
     usual = COLUMNS if rows is None else 2 * COLUMNS
     per_class = usual if per_class is None else whole_number("per_class", per_class, 1, 2 * COLUMNS)
     names, labels = _classes(source)
@@ -179,10 +180,7 @@ def confusion_grid(run: Evaluation, *, max_classes: int = 12) -> Picture:
     InvalidInputError
         If `run` is another thing, or `max_classes` no such number.
     """
-    if not isinstance(run, Evaluation):
-        raise InvalidInputError(
-            f"confusion_grid: expected an evaluation. Received: {type(run).__name__}. Pass diag.evaluate(model, data)."
-        )
+    require(run, Evaluation, "confusion_grid", "an evaluation: diag.evaluate(model, data)")
     max_classes = whole_number("max_classes", max_classes, 1, MOST_CLASSES)
     _, classes, total = confusion_rows(run, max_classes)
     counts = run.counts().confusion
@@ -332,14 +330,6 @@ def _title(source: Dataset | Evaluation) -> str:
     if isinstance(source, Evaluation):
         return f"{source.name} on {source.data.name}"
     return title_of(source)
-
-
-def _require_source(source: Any, name: str) -> None:
-    if not isinstance(source, Dataset | Evaluation):
-        raise InvalidInputError(
-            f"{name}: expected a data set or an evaluation. Received: {type(source).__name__}. Pass "
-            "diag.load_dataset(...) or diag.evaluate(model, data)."
-        )
 
 
 def _classes(source: Dataset | Evaluation) -> tuple[tuple[str, ...], NDArray[np.int64]]:

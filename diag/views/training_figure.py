@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from diag.errors import InvalidInputError
+from diag.io.arguments import require
+from diag.results.training import Training
 from diag.views.charts import side_by_side
 from diag.views.training_charts import curve_chart
 
 if TYPE_CHECKING:
     import altair as alt
-
-    from diag.results.training import Training
 
 WIDTH, HEIGHT = 340, 260
 
@@ -27,8 +27,9 @@ def training_chart(trained: Training) -> alt.HConcatChart:
     Raises
     ------
     InvalidInputError
-        If no model has a history with a loss or an accuracy.
+        If no model has a history with a loss or an accuracy, or `trained` is another thing.
     """
+    require(trained, Training, "training_chart", "a training: diag.training(comparison)")
     metrics = [name for name in trained.metrics() if name in ("loss", "accuracy")]
     if not metrics:
         raise InvalidInputError(

@@ -111,7 +111,7 @@ def test_accuracies_of_parts_stand_side_by_side():
     test = Comparison.from_runs(
         [run_of([0, 0, 1, 1], [0, 1, 0, 0], "xy", name="a"), run_of([0, 0, 1, 1], [0, 0, 1, 0], "xy", name="b")]
     )
-    with pytest.raises(InvalidInputError, match=r"expected comparisons\. Received: Evaluation for 'testing'"):
+    with pytest.raises(InvalidInputError, match=r"accuracies, 'testing': expected a comparison\. Received: Evaluation"):
         diag.accuracies({"training": train, "testing": test.runs[0]})
     with pytest.raises(InvalidInputError, match="Received: Comparison"):
         diag.accuracies(test)
