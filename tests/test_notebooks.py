@@ -8,10 +8,13 @@ import io
 import re
 import tokenize
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
 
+from diag.io.modelcard import load_card
+from saved_models.recipes import recipes
 from tests.stand_in import mnist_file
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,6 +66,20 @@ FIGURES = {
     },
 }
 """What each author showed (the notebooks that diag replaces), and as what it is to be seen."""
+ACCURACIES = {
+    "haby": {"Test loss and accuracy": [("accuracy", "test")]},
+    "dody": {"Training and testing accuracy": [("testing", "test")]},
+    "lungu": {
+        "Validation accuracies of all models": [
+            ("best_val_accuracy", "validation"),
+            ("accuracy", "validation"),
+            ("accuracy", "test"),
+        ]
+    },
+    "harder": {"The list of validation accuracies": [("accuracy", "validation")]},
+    "sd": {"Results table": [("testing", "test")]},
+}
+"""Of each table below these headings: the column that holds an accuracy of the cards, and of which images."""
 MOST_LINES, MOST_COLUMNS, MOST_BYTES = 20, 120, 1_500_000
 
 
@@ -114,6 +131,20 @@ def test_the_committed_notebook_shows_every_figure_and_nothing_of_the_machine(ru
     assert not re.search(r"/(work|tmp|home|root|Users)/", without_pictures(text))
     assert len(text) < MOST_BYTES
     assert nbformat.writes(run.bare(notebook)) == text.rstrip("\n"), "run.py wrote it: no times, no versions"
+
+
+@pytest.mark.parametrize("name", ACCURACIES)
+def test_the_committed_notebook_has_the_accuracies_of_the_cards(name):
+    said = accuracies_said(name)
+    found = shown(opened(name))
+    seen = set()
+    for heading, columns in ACCURACIES[name].items():
+        for text, (column, part) in zip(found[heading][TABLE], columns, strict=True):
+            for row in rows_of(text):
+                assert f"{float(row[column]):.4f}" == said[row["model"]][part], row["model"]
+                seen.add((row["model"], part))
+    part = "validation" if name == "harder" else "test"
+    assert seen >= {(title, part) for title in said}
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -177,6 +208,30 @@ def shown(notebook):
             for kind, content in data.items():
                 found.setdefault(heading, {}).setdefault(kind, []).append(content)
     return found
+
+
+def accuracies_said(name):
+    """Return {title: {part: accuracy}} of a notebook's models, from the cards; without one, from docs/mnist.md."""
+    models = ROOT / "saved_models" / "mnist"
+    lines = (ROOT / "docs" / "mnist.md").read_text(encoding="utf-8").splitlines()
+    said = {}
+    for recipe in recipes():
+        if recipe.notebook == name:
+            cells = next(line for line in lines if line.startswith(f"| `{recipe.file}` |")).split(" | ")
+            said[recipe.title] = {recipe.noted_on: cells[3], "test": cells[5]}
+            if (models / f"{recipe.name}.toml").exists():
+                results = load_card(models / recipe.file).results
+                said[recipe.title] = {part: f"{results[f'{part}_accuracy']:.4f}" for part in ("validation", "test")}
+    return said
+
+
+def rows_of(table):
+    """Return the rows of a DataFrame's HTML as {column: text}; the index stands under its name."""
+    html = table[table.index("<table") : table.index("</table>") + len("</table>")]
+    found = ElementTree.fromstring(html)  # noqa: S314 - of our own notebooks
+    head, *names = [[cell.text or "" for cell in row] for row in found.find("thead")]
+    columns = [*(names[0][:1] if names else head[:1]), *head[1:]]
+    return [dict(zip(columns, [cell.text for cell in row], strict=True)) for row in found.find("tbody")]
 
 
 def without_pictures(text):
