@@ -15,6 +15,7 @@ from diag_state import get, get_choice, numbered, plain, put, widget
 from diag.errors import DiagError
 from diag.io.csv_out import escaped
 from diag.views import formats
+from diag.views.formats import probability
 from diag.views.glossary import TERMS
 from diag.views.shown import shown as shown_text
 
@@ -255,7 +256,7 @@ def said(run: Evaluation, index: int) -> str:
     """Return what a model says of an image, with its confidence."""
     predicted, confidence = run.samples["y_pred"][index], run.samples["confidence"][index]
     colour = "blue" if is_right(run, index) else "orange"
-    return f":{colour}[{plain(run.class_names[predicted], SHORT)}] {formats.probability(confidence, 0)}"
+    return f":{colour}[{plain(run.class_names[predicted], SHORT)}] {probability(confidence, 0)}"
 
 
 def cards(comparison: Comparison, indices: Sequence[int], key: str, limit: int = 48) -> None:

@@ -37,18 +37,18 @@ def make_run(y_true, proba, images=None, class_names=None, card_names=None, name
     data = load_dataset((images, y_true), class_names=class_names)
     names = tuple(card_names or (class_names if class_names and len(class_names) == k else map(str, range(k))))
     run = build_run(y_true, proba, name=name, class_names=names)
-    model = SimpleNamespace(
-        **vars(run.model) | {"digest": digest or name},
-        is_keras=False,
-        kind="a scikit-learn model",
-        label_rule=None,
-        n_classes=k,
-        native_shape=images.shape[1:],
-        class_names=names,
-        card=ModelCard(class_names=tuple(card_names) if card_names else None),
-        preprocessing=Preprocessing(resize=tuple(images.shape[1:3])),
-    )
-    return dataclasses.replace(run, model=model, data=data)
+    own = {
+        "digest": digest or name,
+        "is_keras": False,
+        "kind": "a scikit-learn model",
+        "label_rule": None,
+        "n_classes": k,
+        "native_shape": images.shape[1:],
+        "class_names": names,
+        "card": ModelCard(class_names=tuple(card_names) if card_names else None),
+        "preprocessing": Preprocessing(resize=tuple(images.shape[1:3])),
+    }
+    return dataclasses.replace(run, model=SimpleNamespace(**vars(run.model) | own), data=data)
 
 
 def make_case(y_true, proba, *, train=None, history=None, training=None, rivals=(), **options):

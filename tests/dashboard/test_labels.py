@@ -27,7 +27,8 @@ NEVER = {"html", "iframe", "LinkColumn", "ImageColumn", "ListColumn", "component
 TOLD = {"label", "body", "text", "help", "title", "placeholder", "caption", "page_title", "format_func", "value"}
 RAW = {"selectbox", "multiselect"}
 """Their choices are shown as they are; `format_func` may return any text."""
-NUMBERS = {"len", "int", "round", "min", "max", "sum"}
+NUMBERS = {"len", "int", "round", "min", "max", "sum", "probability"}
+"""Functions that return a number, or one in words."""
 OURS = {"code", "severity", "label", "explanation", "symbol"}
 """Attributes of findings and of the glossary whose texts are diag's own."""
 COUNTED = {"index", "partner", "number", "done", "total", "place"}
