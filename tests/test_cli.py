@@ -185,6 +185,10 @@ def test_predict_writes_a_submission(tmp_path):
         1,
     )
     rows = list(csv.reader(out.read_text().splitlines()))
+    small = tmp_path / "small.npz"
+    np.savez(small, x=np.zeros((2, 14, 14), np.uint8))
+    said = invoke("predict", DENSE, "--data", small, "--out", tmp_path / "small.csv")
+    assert "note: Images of 14x14 were stretched to the model's 28x28" in said
     expected = load_model(DENSE).predict_proba(data.images[:5]).argmax(axis=1)
     assert rows[0] == ["ImageId", "Label"]
     assert rows[1:] == [[str(place + 1), str(label)] for place, label in enumerate(expected)]

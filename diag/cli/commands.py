@@ -268,6 +268,8 @@ def predict(model: Path, out: Path, id_column: str, label_column: str, id_start:
     opened = open_models([model], given)[0]
     data = open_data([opened], given)
     rows = submission(opened, data, out, id_column=id_column, label_column=label_column, id_start=id_start)
+    for note in rows.attrs["notes"]:
+        echo(f"note: {note}")
     echo(f"{len(rows):,} predictions by {opened.name}.")
     echo(str(out))
 

@@ -64,8 +64,10 @@ def print_pairs(comparison: Comparison) -> None:
 
 def print_verdict(comparison: Comparison, findings: Sequence[Diagnosis] | None = None) -> None:
     """Print the data, what was assumed, the verdict, and how much the checks found in each model."""
+    from diag.io.overview import title_of
+
     data = comparison.runs[0].data
-    echo(f"\n{data.name}, {data.split}: {len(data):,} images, {comparison.runs[0].n_classes} classes")
+    echo(f"\n{title_of(data)}: {len(data):,} images, {comparison.runs[0].n_classes} classes")
     warned = {text for run in comparison.runs if run.detection is not None for text in run.detection.warnings()}
     for note in comparison.notes():
         echo(f"{'warning' if any(note.endswith(text) for text in warned) else 'note'}: {note}")

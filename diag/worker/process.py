@@ -165,7 +165,8 @@ class Worker:
                 except _Died as died:
                     if fresh:
                         raise died.raised from None
-                    # What another file left in the process may be why: this one is judged by a new one.
+                    # What another file left in the process may be why, such as TensorFlow's pool, which after large
+                    # networks asks for all that is granted at once. This file is judged by a new process.
 
     def _ask(self, child: Child, call: Call, progress: Progress | None) -> Message:
         bound = call.memory_bytes or memory.most()
