@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -118,6 +119,9 @@ def _give_back() -> None:
     import ctypes
 
     gc.collect()
+    arrow = sys.modules.get("pyarrow")  # keeps a pool of its own
+    if arrow is not None:
+        arrow.default_memory_pool().release_unused()
     with contextlib.suppress(AttributeError, OSError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -22,7 +22,7 @@ PRINTED = {
     "npz-unicode-path": ALL_RIGHT,
     "npz-newline-path": ALL_RIGHT,
     "folder-good": ALL_RIGHT,
-    "predict-unlabelled": r"^30 predictions by model",
+    "predict-unlabelled": r"(?m)^30 predictions by model",
     "names-strange-to-data": ALL_RIGHT,
     "card-huge": r"x{20}…x{20}\S*: 100\.0% of 30 images right",
     "card-empty": ALL_RIGHT,
