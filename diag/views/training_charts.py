@@ -77,7 +77,9 @@ def curve_chart(trained: Training, metric: str = "loss", best: Sequence[str] = (
     dash = alt.StrokeDash(
         "split:N",
         scale=alt.Scale(domain=splits, range=[theme.DASHES[name] for name in splits]),
-        legend=alt.Legend(title=None, orient="top", symbolStrokeColor=theme.NEUTRAL, symbolSize=700, labelFontSize=12)
+        legend=alt.Legend(
+            title=None, orient="top", symbolStrokeColor=theme.NEUTRAL, symbolSize=700, labelFontSize=12, padding=0
+        )
         if len(splits) > 1
         else None,
     )
