@@ -48,13 +48,13 @@ def _files(ctx: click.Context, param: click.Parameter, paths: tuple[Path, ...]) 
     from diag.errors import ModelLoadError
     from diag.io.model_folders import MODEL_ENDINGS, holds_no_model, model_files
 
-    found = model_files(paths)
-    for path in found:
-        if path in paths and holds_no_model(path):
+    for path in paths:
+        if holds_no_model(path):
             raise ModelLoadError(
                 f"{path}: expected a folder with models. Received: one in which no name ends in "
                 f"{', '.join(MODEL_ENDINGS)}. Name the folder that holds them; folders in it are not looked into."
             )
+    found = model_files(paths)
     beside = [path.name for path in paths if path not in found and not path.is_dir()]
     if beside:
         more = f" and {len(beside) - 3} more" if len(beside) > 3 else ""

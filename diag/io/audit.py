@@ -20,7 +20,7 @@ from diag.io.hdf5_walk import Shapes, dataset_shapes
 from diag.io.input_sizes import missing_input, with_input
 from diag.io.layer_shapes import End, entries, head_of, layer_infos
 from diag.io.model_file import ModelFile as ModelFile
-from diag.io.model_folders import MODEL_ENDINGS
+from diag.io.model_folders import MODEL_ENDINGS, is_saved_model
 from diag.io.opening import open_regular
 from diag.io.refusals import refuse_oversized, refuse_unfilled
 from diag.io.weight_files import WEIGHTS, digest_of, opened_hdf5, unpacked
@@ -116,7 +116,7 @@ def _refuse_folder(path: Path) -> None:
     try:
         if not path.is_dir():
             return
-        saved = (path / "saved_model.pb").is_file()
+        saved = is_saved_model(path)
     except (OSError, ValueError):
         return
     if saved:

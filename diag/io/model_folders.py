@@ -43,9 +43,14 @@ def _listed(path: Path) -> list[Path]:
 def holds_no_model(path: Path) -> bool:
     """Return whether it is a folder without models, which is not one itself (a TensorFlow SavedModel) either."""
     try:
-        return path.is_dir() and not in_folder(path) and not (path / "saved_model.pb").is_file()
+        return path.is_dir() and not in_folder(path) and not is_saved_model(path)
     except (OSError, ValueError):
         return False
+
+
+def is_saved_model(folder: Path) -> bool:
+    """Return whether a folder is a TensorFlow SavedModel."""
+    return (folder / "saved_model.pb").is_file()
 
 
 def in_folder(folder: Path) -> list[Path]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from diag.results.detection import Detection
 
 _ERROR_ORDERS = ("confidence", "loss", "margin", "random")
+_CORRECT_ORDERS = ("most_confident", "least_confident", "random")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,8 +261,8 @@ class Evaluation:
         """
         if by not in _ERROR_ORDERS:
             raise InvalidInputError(f"by: expected one of {', '.join(_ERROR_ORDERS)}. Received: {by!r}.")
-        drawn = self._random(seed)
-        key = drawn if by == "random" else -self.samples[by]
+        seed = whole_number("seed", seed, 0)
+        key = self._random(seed) if by == "random" else -self.samples[by]
         return self._ranked(~self.correct_mask, key, per_class, group, n)
 
     def correct(
@@ -289,11 +290,11 @@ class Evaluation:
         InvalidInputError
             If an order, a number or a seed is none.
         """
-        confidence = self.samples["confidence"]
-        keys = {"most_confident": -confidence, "least_confident": confidence, "random": self._random(seed)}
-        if order not in tuple(keys):
-            raise InvalidInputError(f"order: expected one of {', '.join(keys)}. Received: {order!r}.")
-        return self._ranked(self.correct_mask, keys[order], per_class, "true", n)
+        if order not in _CORRECT_ORDERS:
+            raise InvalidInputError(f"order: expected one of {', '.join(_CORRECT_ORDERS)}. Received: {order!r}.")
+        seed, confidence = whole_number("seed", seed, 0), self.samples["confidence"]
+        key = confidence if order == "least_confident" else self._random(seed) if order == "random" else -confidence
+        return self._ranked(self.correct_mask, key, per_class, "true", n)
 
     def cell(self, y_true: int, y_pred: int) -> NDArray[np.int64]:
         """Return the indices of the samples in one cell of the confusion matrix, most confident first."""
@@ -303,7 +304,7 @@ class Evaluation:
         return indices
 
     def _random(self, seed: int) -> NDArray[np.float64]:
-        return np.random.default_rng(whole_number("seed", seed, 0)).random(len(self))
+        return np.random.default_rng(seed).random(len(self))
 
     def _ranked(
         self, chosen: NDArray[np.bool_], key: NDArray[Any], per_class: int | None, group: str, n: int | None

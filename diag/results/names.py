@@ -19,14 +19,14 @@ def names_of(runs: Sequence[Evaluation]) -> tuple[str, ...]:
     """Return the runs' names; equal ones get what tells their files apart, and their preprocessing; else a number."""
     names = [run.name for run in runs]
     for name in [name for name, count in Counter(names).items() if count > 1]:
-        same = [place for place, run in enumerate(runs) if run.name == name]
-        paths = [runs[place].model.path for place in same]
-        ends = _tails(paths) if len(set(paths)) > 1 else [""] * len(paths)
-        for path in dict.fromkeys(paths):
-            of_file = [place for place, each in zip(same, paths, strict=True) if each == path]
-            steps = _differing([runs[place].model.preprocessing for place in of_file])
-            for place, text in zip(of_file, steps, strict=True):
-                told = ", ".join(filter(None, [ends[paths.index(path)], text]))
+        files: dict[Path, list[int]] = {}
+        for place, run in enumerate(runs):
+            if run.name == name:
+                files.setdefault(run.model.path, []).append(place)
+        for end, places in zip(_tails(list(files)), files.values(), strict=True):
+            steps = _differing([runs[place].model.preprocessing for place in places])
+            for place, text in zip(places, steps, strict=True):
+                told = ", ".join(filter(None, [end, text]))
                 names[place] = f"{name} ({told})" if told else name
     seen: Counter[str] = Counter()
     unique = []
@@ -37,7 +37,7 @@ def names_of(runs: Sequence[Evaluation]) -> tuple[str, ...]:
 
 
 def _tails(paths: Sequence[Path]) -> list[str]:
-    """Return the ends of paths, as many folders of each as tell all apart.
+    """Return the ends of different paths, as many folders of each as tell all apart: nothing of a single one.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def _tails(paths: Sequence[Path]) -> list[str]:
     ['old/cnn.h5', 'new/cnn.h5']
     """
     depth, tails = 0, [""] * len(paths)
-    while len(set(tails)) < len(set(paths)):
+    while len(set(tails)) < len(paths):
         depth += 1
         tails = [Path(*path.parts[-depth:]).as_posix() for path in paths]
     return tails

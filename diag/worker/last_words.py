@@ -46,7 +46,7 @@ class LastWords:
                 self.file.truncate(0)
 
     def close(self) -> None:
-        """Give the file back. What was read before stays."""
+        """Give the file back; nothing is left of what was written."""
         self.file.close()
 
     def text(self) -> str:

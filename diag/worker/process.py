@@ -86,20 +86,20 @@ class Call:
         return {"memory": f"{bound / 2**30:.1f} GiB", "memory_limit": f"{limit}={2 * bound}"}
 
 
-class _Ended(Exception):  # noqa: N818 - no error of ours
-    """A request was ended by what its caller's progress function raised."""
+class _Carrier(Exception):  # noqa: N818 - no error of ours
+    """Carries what is to be raised to where that is decided."""
 
     def __init__(self, raised: BaseException) -> None:
         super().__init__()
         self.raised = raised
 
 
-class _Died(Exception):  # noqa: N818 - no error of ours
-    """The process died of a request; what is raised if no other request can be the reason."""
+class _Ended(_Carrier):
+    """A request was ended by what its caller's progress function raised."""
 
-    def __init__(self, raised: DiagError) -> None:
-        super().__init__()
-        self.raised = raised
+
+class _Died(_Carrier):
+    """The process died of a request: an error, if no other request can be the reason."""
 
 
 class Worker:

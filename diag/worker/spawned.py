@@ -90,10 +90,10 @@ class Child:
         try:
             said = receive(self.socket)
         except (ChannelError, OSError) as error:
-            self.stop()
+            why = cause(self._words.text())
             raise UnsupportedModelError(
-                f"The {name} ended while it started{f' ({self._said})' if self._said else ''}. Set DIAG_DEBUG=1 to see "
-                "more, or DIAG_ISOLATION=off to do without."
+                f"The {name} ended while it started{f' ({why})' if why else ''}. Set DIAG_DEBUG=1 to see more, or "
+                "DIAG_ISOLATION=off to do without."
             ) from error
         if said.kind == "error":
             raise error_of(said)
